@@ -1,0 +1,113 @@
+import type { Catalog, Target } from "./catalog.ts";
+import type { AttemptKind, CacheStatus, ChatRequest, Priority, TranslationNote, Usage } from "./chat.ts";
+import type { ChatError } from "./error.ts";
+import type { Policy } from "./policy.ts";
+
+/** Id of a caller's key: `cfg_<name>` for keys of the configuration, `anonymous` where callers are not told apart. */
+export type KeyId = string & { readonly __brand: "KeyId" };
+
+/** A caller and what it may do. The secret is not in here. */
+export interface Key {
+  readonly id: KeyId;
+  readonly name: string;
+  /** Models, aliases and `provider/model` allowed; undefined: all. */
+  readonly models: ReadonlySet<string> | undefined;
+  readonly priority: Priority;
+}
+
+/** The protocol a call came by; a metric label. */
+export type Door = "openai" | "grpc" | "grpc-web" | "connect";
+
+/** Durations in milliseconds and counts that bound a call; from `resilience` in the configuration. */
+export interface CallOptions {
+  readonly attemptsMax: number;
+  readonly retryBaseMs: number;
+  readonly retryMaxMs: number;
+  readonly firstTokenMs: number;
+  readonly idleMs: number;
+  readonly totalMs: number;
+  /** What to do with request fields a target cannot honour, where the request does not say. */
+  readonly unsupportedFields: "drop" | "require";
+}
+
+/** The policy in force and the revision it is known by. */
+export interface ActivePolicy {
+  /** Content hash; `x-semaroute-policy`. */
+  readonly revision: string;
+  readonly name: string;
+  readonly rank: Policy;
+}
+
+/** Configuration, catalogue, prices and policy as they were when a call began; frozen, swapped by one assignment. */
+export interface Snapshot {
+  readonly catalog: Catalog;
+  readonly policy: ActivePolicy;
+  readonly options: CallOptions;
+}
+
+/** A caller's request, whatever protocol it came by. */
+export interface Call {
+  /** Ours, unique, UUIDv7; the decision's id. Keys everything. */
+  readonly id: string;
+  /** The caller's x-request-id if sane, else ours; echoed and logged, never a key of anything. */
+  readonly requestId: string;
+  readonly door: Door;
+  readonly key: Key;
+  readonly request: Readonly<ChatRequest>;
+  /** Whether the caller wants events as they come. */
+  readonly streamed: boolean;
+  /** When the call's bytes had arrived; monotonic milliseconds. */
+  readonly receivedMs: number;
+  /** Monotonic milliseconds. */
+  readonly deadline: number;
+  /** True: the deadline is the caller's own wish; its passing is DEADLINE_EXCEEDED, not TIMEOUT. */
+  readonly deadlineByCaller: boolean;
+  /** Aborts when the caller leaves, the deadline passes or the server drains; the reason is a ChatError. */
+  readonly signal: AbortSignal;
+  readonly snapshot: Snapshot;
+  /** All randomness of this call, 53 bits. */
+  readonly seed: number;
+  /** W3C trace context of the caller, if it sent a sane one. */
+  readonly traceparent: string | undefined;
+}
+
+/** One try at one target. */
+export interface Attempt extends Call {
+  readonly target: Target;
+  /** From 0, over all targets of the call. */
+  readonly ordinal: number;
+  /** How long to wait for a free slot of the provider; 0: not at all. */
+  readonly patienceMs: number;
+}
+
+/** What became known of an attempt. `dispatch` owns it; it is final once `endMs` is set. */
+export interface AttemptRecord {
+  readonly id: string;
+  readonly target: Target;
+  readonly kind: AttemptKind;
+  /** Milliseconds since the epoch. */
+  readonly startWall: number;
+  /** Monotonic milliseconds. */
+  readonly startMs: number;
+  firstContentMs: number | undefined;
+  endMs: number | undefined;
+  /** HTTP status of the upstream; 0 when no answer came. */
+  status: number;
+  upstreamRequestId: string;
+  error: ChatError | undefined;
+  usage: Usage | undefined;
+  /** Its answer is the one the caller got. */
+  won: boolean;
+}
+
+/** Where an answer comes from. */
+export interface Source {
+  readonly target: Target;
+  readonly cache: CacheStatus;
+  /** In the order they were made; the last one goes on until the stream ends. */
+  readonly attempts: readonly AttemptRecord[];
+  /** What the translation to this target changed. */
+  readonly notes: readonly TranslationNote[];
+  /** Name of the policy's rule that matched; empty: none. */
+  readonly rule: string;
+}

@@ -1,0 +1,130 @@
+import type { Key } from "./call.ts";
+import type { ModelCapabilities } from "./chat.ts";
+import type { Price } from "./price.ts";
+
+/** `provider/model`. */
+export type TargetId = string & { readonly __brand: "TargetId" };
+
+/** What a model is for. */
+export type ModelKind = "chat" | "embedding";
+
+/** A model at a provider. */
+export interface Target {
+  readonly id: TargetId;
+  readonly provider: string;
+  /** The name callers use. */
+  readonly model: string;
+  /** The name the provider is asked for. */
+  readonly upstreamModel: string;
+  readonly kind: ModelKind;
+  /** Family for Opaque.issuer. */
+  readonly issuer: string;
+  /** Unset fields: not known, and therefore tried. */
+  readonly capabilities: ModelCapabilities;
+  /** Undefined: unpriced, which is not free. */
+  readonly price: Price | undefined;
+  /** The provider's own `timeout`; replaces first_token for streams and total for unary upstream calls. */
+  readonly timeoutMs: number | undefined;
+}
+
+/** A name of the operator's own. */
+export interface Alias {
+  readonly name: string;
+  readonly targets: readonly Target[];
+}
+
+/** All targets and the ways to name them; immutable. */
+export interface Catalog {
+  readonly targets: readonly Target[];
+  readonly aliases: ReadonlyMap<string, Alias>;
+  /**
+   * The targets a name means, in no order: an alias, `provider/model`, a bare model id, or `auto`. Undefined: unknown.
+   * Empty: known, but nothing is left within the key's list.
+   */
+  resolve(name: string, kind: ModelKind, key: Key): readonly Target[] | undefined;
+  /** Whether the key's list lets it ask for this name. */
+  mayAsk(name: string, key: Key): boolean;
+}
+
+/** A provider's part of the catalogue. */
+export interface CatalogProvider {
+  readonly name: string;
+  readonly targets: readonly Target[];
+  /** Makes a target for a name that is not in the list: `provider/any-name`. */
+  readonly other: (model: string) => Target;
+}
+
+/** Aliases as `name → ["provider/model"]`, already checked. */
+export interface CatalogInput {
+  readonly providers: readonly CatalogProvider[];
+  readonly aliases: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Names are case-sensitive. Targets reached by `provider/any-name` are made on the fly and not listed. */
+export function createCatalog(input: CatalogInput): Catalog {
+  const targets = input.providers.flatMap((provider) => provider.targets);
+  const byModel = new Map<string, Target[]>();
+  for (const target of targets) {
+    const list = byModel.get(target.model);
+    if (list === undefined) byModel.set(target.model, [target]);
+    else list.push(target);
+  }
+  const byKind = {
+    chat: targets.filter((target) => target.kind === "chat"),
+    embedding: targets.filter((target) => target.kind === "embedding"),
+  };
+  const providers = new Map(input.providers.map((provider) => [provider.name, provider]));
+  const ids = new Map<string, Target>(targets.map((target) => [target.id, target]));
+  const others = new Map<string, Target>();
+
+  const atProvider = (name: string): Target | undefined => {
+    const known = ids.get(name) ?? others.get(name);
+    if (known !== undefined) return known;
+    const slash = name.indexOf("/");
+    const provider = slash < 0 ? undefined : providers.get(name.slice(0, slash));
+    if (provider === undefined || slash === name.length - 1) return undefined;
+    const made = provider.other(name.slice(slash + 1));
+    // Callers choose these names, so what is remembered is bounded; health of the rest is simply not kept.
+    if (others.size < 1000) others.set(name, made);
+    return made;
+  };
+
+  const aliases = new Map<string, Alias>();
+  for (const [name, list] of input.aliases) {
+    aliases.set(name, { name, targets: list.flatMap((id) => atProvider(id) ?? []) });
+  }
+
+  return {
+    targets,
+    aliases,
+    resolve(name, kind, key) {
+      const alias = aliases.get(name);
+      if (alias !== undefined) {
+        const granted = key.models === undefined || key.models.has(name);
+        return alias.targets.filter((target) => target.kind === kind && (granted || allows(key, target)));
+      }
+      const one = atProvider(name);
+      if (one !== undefined) return one.kind === kind && allows(key, one) ? [one] : [];
+      const listed = byModel.get(name);
+      if (listed !== undefined)
+        return key.models === undefined && kind === "chat"
+          ? chatOnly(listed)
+          : listed.filter((target) => target.kind === kind && allows(key, target));
+      if (name !== "auto") return undefined;
+      return key.models === undefined ? byKind[kind] : byKind[kind].filter((target) => allows(key, target));
+    },
+    mayAsk(name, key) {
+      if (key.models === undefined || key.models.has(name) || name === "auto") return true;
+      const one = aliases.has(name) ? undefined : atProvider(name);
+      return one !== undefined && allows(key, one);
+    },
+  };
+}
+
+function chatOnly(targets: readonly Target[]): readonly Target[] {
+  return targets.every((target) => target.kind === "chat") ? targets : targets.filter((target) => target.kind === "chat");
+}
+
+function allows(key: Key, target: Target): boolean {
+  return key.models === undefined || key.models.has(target.model) || key.models.has(target.id);
+}

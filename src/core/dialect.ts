@@ -1,0 +1,65 @@
+import type { Target } from "./catalog.ts";
+import type { ChatEvent, ChatRequest, ChatResponse, TranslationNote } from "./chat.ts";
+import type { ChatError } from "./error.ts";
+
+/** A host's deviations from its dialect, as data (wire-protocols 9). All optional; absent: as the dialect says. */
+export interface Quirks {
+  /** The field that carries the output limit. Default `max_completion_tokens`. */
+  readonly maxTokensField?: "max_tokens" | "max_completion_tokens";
+  /** False: `stream_options` is refused. */
+  readonly streamOptions?: boolean;
+  /** False: `developer` messages are sent as `system`. */
+  readonly developerRole?: boolean;
+  /** Word for tool_choice required. Default `required`. */
+  readonly toolChoiceRequired?: "required" | "any";
+  /** Shape of tool call ids; others are replaced by a pure function of the id. */
+  readonly toolCallId?: "alphanumeric9";
+  /** Name of the field for the seed. Default `seed`. */
+  readonly seedField?: "seed" | "random_seed";
+  /** Fields of the request that the host refuses: dropped with a note. */
+  readonly refuses?: ReadonlySet<string>;
+  /** The host answers 422 to fields it does not know: none of the caller's unknown ones are passed on. */
+  readonly strictFields?: boolean;
+  /** Reasoning of earlier turns is sent back in this field. Default: not at all. */
+  readonly replayReasoning?: "reasoning_content" | "reasoning";
+  /** Reasoning tokens are reported outside completion_tokens (xAI). */
+  readonly reasoningOutside?: boolean;
+}
+
+/** What leaves for the upstream. */
+export interface EncodedRequest {
+  /** JSON text. */
+  readonly body: string;
+  readonly notes: readonly TranslationNote[];
+  /** Headers the dialect wants besides those of the host. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Upstream error answer. */
+export interface UpstreamFailure {
+  readonly status: number;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** At most 64 KiB of it. */
+  readonly body: string;
+}
+
+/** Turns one stream's events into the vocabulary's; one instance a stream. */
+export interface StreamDecoder {
+  /** Appends what one SSE event means. Throws a ChatError for an error event or a broken one. */
+  push(data: string, eventName: string | undefined, out: ChatEvent[]): void;
+  /** Called at the end of the body: appends `completed`, or throws when the dialect's own end never came. */
+  end(out: ChatEvent[]): void;
+}
+
+/** The provider's side of a language: pure functions. */
+export interface UpstreamDialect {
+  encodeRequest(request: Readonly<ChatRequest>, target: Target, quirks: Quirks, streamed: boolean): EncodedRequest;
+  /** `body` is parsed JSON that nobody has looked at. Throws UPSTREAM_PROTOCOL, or what an error object in it says. */
+  decodeResponse(body: unknown, quirks: Quirks): ChatResponse;
+  streamDecoder(quirks: Quirks): StreamDecoder;
+  /** Decides the class of an error answer from status and typed body. Never throws. */
+  failureFrom(answer: UpstreamFailure): ChatError;
+  /** Ids in the answer of the host's list call; undefined where it is not one. */
+  decodeModels(body: unknown): readonly string[] | undefined;
+}

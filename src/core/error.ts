@@ -1,0 +1,115 @@
+import type { AttemptRecord } from "./call.ts";
+import { ErrorReason, type Usage } from "./chat.ts";
+
+/** A cause that a machine can act on: the names of the proto's ErrorReason. */
+export type Failure = Exclude<keyof typeof ErrorReason, "UNSPECIFIED">;
+
+/** What is known about the upstream answer behind a failure. */
+export interface UpstreamTrace {
+  /** HTTP status; 0 when no answer came. */
+  readonly status: number;
+  /** The upstream's own request id; empty where it sent none. */
+  readonly requestId: string;
+}
+
+/** Facts that go with a failure. */
+export interface ChatErrorOptions {
+  readonly cause?: unknown;
+  /** Path of the offending field in the caller's own terms, such as `messages[0].content`. */
+  readonly field?: string;
+  /** Milliseconds after which a new try may help. */
+  readonly retryAfterMs?: number;
+  readonly upstream?: UpstreamTrace;
+  /** The target was not called at all: its breaker is open, it is cooling down, or it is full. Never counts as an attempt. */
+  readonly skipped?: "open" | "cooling" | "busy";
+  /** The upstream's own 400, whose message and param the caller may see. */
+  readonly fromUpstream?: boolean;
+  /** The door's own, more exact name of the fault: `error.code` in OpenAI's shape. */
+  readonly code?: string;
+  /** What the failed attempt used before it failed. */
+  readonly usage?: Usage;
+}
+
+/**
+ * The one error of the house. Messages are lower case, say what and which, and never hold a secret, a prompt or an
+ * answer: they are shown to callers and written to logs.
+ */
+export class ChatError extends Error {
+  override readonly name = "ChatError";
+  readonly failure: Failure;
+  readonly field: string | undefined;
+  readonly retryAfterMs: number | undefined;
+  readonly upstream: UpstreamTrace | undefined;
+  readonly skipped: "open" | "cooling" | "busy" | undefined;
+  readonly fromUpstream: boolean;
+  readonly code: string | undefined;
+  readonly usage: Usage | undefined;
+  /** Set by dispatch on the error that ends a call: what was tried. */
+  attempts: readonly AttemptRecord[] = [];
+
+  constructor(failure: Failure, text: string, options: ChatErrorOptions = {}) {
+    super(text, options.cause === undefined ? undefined : { cause: options.cause });
+    this.failure = failure;
+    this.field = options.field;
+    this.retryAfterMs = options.retryAfterMs;
+    this.upstream = options.upstream;
+    this.skipped = options.skipped;
+    this.fromUpstream = options.fromUpstream ?? false;
+    this.code = options.code;
+    this.usage = options.usage;
+  }
+
+  /** The enum's number. */
+  get reason(): ErrorReason {
+    return ErrorReason[this.failure];
+  }
+}
+
+/** Any thrown thing as a ChatError; what nobody foresaw is INTERNAL, and its own text stays in `cause`. */
+export function chatErrorFrom(thrown: unknown): ChatError {
+  if (thrown instanceof ChatError) return thrown;
+  return new ChatError("INTERNAL", "internal error", { cause: thrown });
+}
+
+/** Where a failed attempt may be tried again. */
+export interface Remedy {
+  /** The same target may be tried once more, after a pause. */
+  readonly same: boolean;
+  /** Another target may be tried, at once. */
+  readonly next: boolean;
+  /** The breaker hears of it: the target is at fault, not the caller and not a limit. */
+  readonly blame: boolean;
+}
+
+const stop: Remedy = { same: false, next: false, blame: false };
+const fault: Remedy = { same: true, next: true, blame: true };
+const elsewhere: Remedy = { same: false, next: true, blame: false };
+
+/** What to do about each failure of an attempt (contract, Outcomes; reliability 1.2). */
+export const remedies = {
+  INVALID_REQUEST: stop,
+  CONTEXT_LENGTH_EXCEEDED: elsewhere,
+  REQUEST_TOO_LARGE: elsewhere,
+  CONTENT_POLICY: stop,
+  UNSUPPORTED_FEATURE: elsewhere,
+  CALLER_UNAUTHENTICATED: stop,
+  CALLER_FORBIDDEN: stop,
+  MODEL_NOT_FOUND: elsewhere,
+  CALLER_RATE_LIMITED: stop,
+  BUDGET_EXHAUSTED: stop,
+  RATE_LIMITED: { same: true, next: true, blame: false },
+  QUOTA_EXHAUSTED: elsewhere,
+  OVERLOADED: fault,
+  UPSTREAM_UNAVAILABLE: fault,
+  TIMEOUT: { same: false, next: true, blame: true },
+  UPSTREAM_AUTH: elsewhere,
+  UPSTREAM_PROTOCOL: fault,
+  STREAM_INTERRUPTED: { same: false, next: false, blame: true },
+  NO_TARGET: elsewhere,
+  CANCELLED: stop,
+  INTERNAL: stop,
+  SHED: elsewhere,
+  DRAINING: stop,
+  DEADLINE_EXCEEDED: stop,
+  STORE_UNAVAILABLE: stop,
+} as const satisfies Record<Failure, Remedy>;

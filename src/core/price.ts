@@ -1,0 +1,59 @@
+import type { ModelPrice, Usage } from "./chat.ts";
+
+/** Prices in millionths of a US dollar per million tokens: whole numbers, below 2^53. */
+export interface Price {
+  readonly input: number;
+  readonly output: number;
+  /** Input read from the vendor's prompt cache; undefined: as `input`. */
+  readonly cacheRead: number | undefined;
+  /** Input written to it; undefined: as `input`. */
+  readonly cacheWrite: number | undefined;
+}
+
+/**
+ * Exact cost in 10^-12 US dollars: tokens times micro-dollars per million tokens. The one price function, used by
+ * routing, responses and reports.
+ */
+export function costPicoUsd(
+  price: Price,
+  usage: Pick<Usage, "inputTokens" | "outputTokens" | "cacheReadTokens" | "cacheWriteTokens">,
+): bigint {
+  const read = Math.min(usage.cacheReadTokens ?? 0, usage.inputTokens);
+  const written = Math.min(usage.cacheWriteTokens ?? 0, usage.inputTokens - read);
+  const fresh = usage.inputTokens - read - written;
+  const parts = [
+    [fresh, price.input],
+    [read, price.cacheRead ?? price.input],
+    [written, price.cacheWrite ?? price.input],
+    [usage.outputTokens, price.output],
+  ] as const;
+  let sum = 0;
+  for (const [tokens, each] of parts) sum += tokens * each;
+  if (sum <= Number.MAX_SAFE_INTEGER) return BigInt(sum);
+  return parts.reduce((total, [tokens, each]) => total + BigInt(tokens) * BigInt(each), 0n);
+}
+
+/** US dollars per million tokens, as people write prices, to our unit. */
+export function microUsdPerMillion(usdPerMillion: number): number {
+  return Math.round(usdPerMillion * 1e6);
+}
+
+/** 10^-12 US dollars as a decimal number of dollars without rounding, such as `0.000435`. */
+export function usdFromPico(pico: bigint): string {
+  const digits = pico.toString().padStart(13, "0");
+  const fraction = digits.slice(-12).replace(/0+$/, "");
+  const whole = digits.slice(0, -12);
+  return fraction === "" ? whole : `${whole}.${fraction}`;
+}
+
+/** The price as the API shows it. */
+export function modelPrice(price: Price): ModelPrice {
+  const shown: ModelPrice = {
+    $typeName: "semaroute.v1.ModelPrice",
+    inputMicroUsdPerMillion: BigInt(price.input),
+    outputMicroUsdPerMillion: BigInt(price.output),
+  };
+  if (price.cacheRead !== undefined) shown.cacheReadMicroUsdPerMillion = BigInt(price.cacheRead);
+  if (price.cacheWrite !== undefined) shown.cacheWriteMicroUsdPerMillion = BigInt(price.cacheWrite);
+  return shown;
+}

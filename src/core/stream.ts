@@ -1,0 +1,288 @@
+import {
+  type AudioPart,
+  type Batch,
+  type ChatEvent,
+  type ChatResponse,
+  type Choice,
+  chatResponse,
+  choice,
+  type ContentPart,
+  type PartDelta,
+  partDelta,
+  partEnded,
+  partStarted,
+  textPart,
+} from "./chat.ts";
+
+/**
+ * Whether the event carries something of the answer, so that the target is final once it has left: text, reasoning, a
+ * refusal, a tool call, audio, a choice's end, the whole. Starts and empty parts are held back with what follows them.
+ */
+export function isContent(event: ChatEvent): boolean {
+  switch (event.case) {
+    case "whole":
+    case "choiceEnded":
+    case "completed":
+      return true;
+    case "partStarted":
+      return hasContent(event.value.part);
+    case "partDelta":
+      return event.value.delta.case !== undefined && event.value.delta.value !== "";
+    case "started":
+    case "partEnded":
+    case "usage":
+    case "heartbeat":
+      return false;
+    default:
+      return event satisfies never;
+  }
+}
+
+function hasContent(part: ContentPart | undefined): boolean {
+  switch (part?.part.case) {
+    case undefined:
+      return false;
+    case "text":
+    case "refusal":
+      return part.part.value.text !== "";
+    case "reasoning":
+      return part.part.value.text !== "" || part.part.value.opaque.length > 0;
+    case "audio":
+      return part.part.value.audioId !== "";
+    default:
+      return true;
+  }
+}
+
+/** Reads a stream to its end and makes one answer of it. */
+export async function fold(batches: AsyncIterable<Batch>): Promise<ChatResponse> {
+  const folder = createFolder();
+  for await (const batch of batches) for (const event of batch) folder.push(event);
+  return folder.response();
+}
+
+/** Collects events into one answer; what `fold` does, for those who drive the loop themselves. */
+export interface Folder {
+  push(event: ChatEvent): void;
+  response(): ChatResponse;
+}
+
+/** A fresh folder. */
+export function createFolder(): Folder {
+  let response: ChatResponse = chatResponse("", [], undefined);
+  const choices = new Map<number, Choice>();
+  const choiceAt = (index: number): Choice => {
+    let found = choices.get(index);
+    if (found === undefined) {
+      found = choice(index, []);
+      choices.set(index, found);
+    }
+    return found;
+  };
+  const push = (event: ChatEvent): void => {
+    switch (event.case) {
+      case "whole":
+        response = event.value;
+        return;
+      case "started": {
+        const { id, model, createTime, route } = event.value;
+        response.id = id;
+        response.model = model;
+        if (createTime !== undefined) response.createTime = createTime;
+        if (route !== undefined) response.route = route;
+        return;
+      }
+      case "partStarted":
+        // A copy: deltas are appended to it, and a cached event must stay as it came.
+        if (event.value.part !== undefined) partsOf(choiceAt(event.value.choiceIndex))[event.value.partIndex] = copied(event.value.part);
+        return;
+      case "partDelta": {
+        const to = choiceAt(event.value.choiceIndex);
+        append(to, event.value);
+        to.logprobs.push(...event.value.logprobs);
+        return;
+      }
+      case "choiceEnded": {
+        const to = choiceAt(event.value.choiceIndex);
+        to.finishReason = event.value.finishReason;
+        to.nativeFinishReason = event.value.nativeFinishReason;
+        to.stopSequence = event.value.stopSequence;
+        Object.assign(to.extensionsJson, event.value.extensionsJson);
+        return;
+      }
+      case "usage":
+        response.usage = event.value;
+        return;
+      case "completed": {
+        const { usage, route, serviceTier, systemFingerprint, extensionsJson } = event.value;
+        if (usage !== undefined) response.usage = usage;
+        if (route !== undefined) response.route = route;
+        response.serviceTier = serviceTier;
+        response.systemFingerprint = systemFingerprint;
+        response.extensionsJson = extensionsJson;
+        return;
+      }
+      case "partEnded":
+      case "heartbeat":
+        return;
+      default:
+        event satisfies never;
+    }
+  };
+  return {
+    push,
+    response() {
+      if (response.choices.length === 0) response.choices = [...choices.values()].toSorted((a, b) => a.index - b.index);
+      for (const each of response.choices) if (each.message !== undefined) each.message.text = textOf(each.message.content);
+      return response;
+    },
+  };
+}
+
+/** All text parts joined. */
+export function textOf(content: readonly ContentPart[]): string {
+  let text = "";
+  for (const part of content) if (part.part.case === "text") text += part.part.value.text;
+  return text;
+}
+
+function partsOf(to: Choice): ContentPart[] {
+  return to.message?.content ?? [];
+}
+
+function copied(part: ContentPart): ContentPart {
+  return structuredClone(part);
+}
+
+function append(to: Choice, delta: PartDelta): void {
+  const parts = partsOf(to);
+  const part = (parts[delta.partIndex] ??= textPart(""));
+  const { part: inner } = part;
+  const { delta: more } = delta;
+  switch (more.case) {
+    case "text":
+      if (inner.case === "text") inner.value.text += more.value;
+      break;
+    case "argumentsJson":
+      if (inner.case === "toolCall") inner.value.argumentsJson += more.value;
+      break;
+    case "reasoning":
+      if (inner.case === "reasoning") inner.value.text += more.value;
+      break;
+    case "refusal":
+      if (inner.case === "refusal") inner.value.text += more.value;
+      break;
+    case "audio":
+      if (inner.case === "audio") appendAudio(inner.value, more.value);
+      break;
+    case "audioTranscript":
+      if (inner.case === "audio") inner.value.transcript += more.value;
+      break;
+    case "citation":
+      if (inner.case === "text") inner.value.citations.push(more.value);
+      break;
+    case "opaque": {
+      const list = inner.case === "reasoning" ? inner.value.opaque : part.opaque;
+      const at = list.findIndex((known) => known.issuer === more.value.issuer && known.kind === more.value.kind);
+      if (at < 0) list.push(more.value);
+      else list[at] = more.value;
+      break;
+    }
+    case undefined:
+      break;
+    default:
+      more satisfies never;
+  }
+  Object.assign(part.extensionsJson, delta.extensionsJson);
+}
+
+function appendAudio(audio: AudioPart, more: Uint8Array): void {
+  const source = audio.media?.source;
+  if (source?.case !== "data") return;
+  const joined = new Uint8Array(source.value.length + more.length);
+  joined.set(source.value);
+  joined.set(more, source.value.length);
+  source.value = joined;
+}
+
+/**
+ * A whole answer as the events of a stream, for a caller who asked for one: each part starts empty and comes in one
+ * delta, as a vendor would send it that answers at once.
+ */
+export function eventsFromResponse(response: ChatResponse): ChatEvent[] {
+  const events: ChatEvent[] = [
+    {
+      case: "started",
+      value: {
+        $typeName: "semaroute.v1.StreamStarted",
+        id: response.id,
+        model: response.model,
+        ...(response.createTime !== undefined && { createTime: response.createTime }),
+        ...(response.route !== undefined && { route: response.route }),
+      },
+    },
+  ];
+  for (const each of response.choices) {
+    let partIndex = 0;
+    for (const part of each.message?.content ?? []) pushPart(events, each.index, partIndex++, part);
+    const first = events.find((event) => event.case === "partDelta" && event.value.choiceIndex === each.index);
+    if (first?.case === "partDelta") first.value.logprobs = each.logprobs;
+    const { finishReason, nativeFinishReason, stopSequence, extensionsJson } = each;
+    events.push({
+      case: "choiceEnded",
+      value: {
+        $typeName: "semaroute.v1.ChoiceEnded",
+        choiceIndex: each.index,
+        finishReason,
+        nativeFinishReason,
+        stopSequence,
+        extensionsJson,
+      },
+    });
+  }
+  events.push({
+    case: "completed",
+    value: {
+      $typeName: "semaroute.v1.StreamCompleted",
+      ...(response.usage !== undefined && { usage: response.usage }),
+      ...(response.route !== undefined && { route: response.route }),
+      serviceTier: response.serviceTier,
+      systemFingerprint: response.systemFingerprint,
+      extensionsJson: response.extensionsJson,
+    },
+  });
+  return events;
+}
+
+function pushPart(events: ChatEvent[], choiceIndex: number, partIndex: number, part: ContentPart): void {
+  const { part: inner } = part;
+  const delta = (value: PartDelta["delta"]): void => {
+    events.push(partDelta(choiceIndex, partIndex, value));
+  };
+  switch (inner.case) {
+    case "text":
+      events.push(
+        partStarted(choiceIndex, partIndex, { ...part, part: { case: "text", value: { ...inner.value, text: "", citations: [] } } }),
+      );
+      if (inner.value.text !== "") delta({ case: "text", value: inner.value.text });
+      for (const citation of inner.value.citations) delta({ case: "citation", value: citation });
+      break;
+    case "toolCall":
+      events.push(
+        partStarted(choiceIndex, partIndex, { ...part, part: { case: "toolCall", value: { ...inner.value, argumentsJson: "" } } }),
+      );
+      if (inner.value.argumentsJson !== "") delta({ case: "argumentsJson", value: inner.value.argumentsJson });
+      break;
+    case "reasoning":
+      events.push(partStarted(choiceIndex, partIndex, { ...part, part: { case: "reasoning", value: { ...inner.value, text: "" } } }));
+      if (inner.value.text !== "") delta({ case: "reasoning", value: inner.value.text });
+      break;
+    case "refusal":
+      events.push(partStarted(choiceIndex, partIndex, { ...part, part: { case: "refusal", value: { ...inner.value, text: "" } } }));
+      if (inner.value.text !== "") delta({ case: "refusal", value: inner.value.text });
+      break;
+    default:
+      events.push(partStarted(choiceIndex, partIndex, part));
+  }
+  events.push(partEnded(choiceIndex, partIndex));
+}

@@ -1,0 +1,25 @@
+import type { AttemptRecord, Call, Source } from "./call.ts";
+import type { Usage } from "./chat.ts";
+import type { ChatError } from "./error.ts";
+
+/** What came of a call; exactly one for each. Holds no prompt and no answer. */
+export interface CallRecord {
+  readonly call: Call;
+  /** Monotonic milliseconds. */
+  readonly endMs: number;
+  /** Undefined: no content was sent. */
+  readonly firstContentMs: number | undefined;
+  /** Undefined: nothing answered. */
+  readonly source: Source | undefined;
+  /** All attempts, also those of a call that nothing answered. */
+  readonly attempts: readonly AttemptRecord[];
+  readonly usage: Usage | undefined;
+  /** Undefined on success. */
+  readonly error: ChatError | undefined;
+}
+
+/** Whoever wants to know of calls: the log, the metrics, the tracer, the counters. Must not throw. */
+export interface CallObserver {
+  began(call: Call): void;
+  ended(record: CallRecord): void;
+}
