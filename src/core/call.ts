@@ -2,6 +2,7 @@ import type { Catalog, Target } from "./catalog.ts";
 import type { AttemptKind, CacheStatus, ChatRequest, Priority, TranslationNote, Usage } from "./chat.ts";
 import type { ChatError } from "./error.ts";
 import type { Policy } from "./policy.ts";
+import type { Provider } from "./provider.ts";
 
 /** Id of a caller's key: `cfg_<name>` for keys of the configuration, `anonymous` where callers are not told apart. */
 export type KeyId = string & { readonly __brand: "KeyId" };
@@ -41,6 +42,7 @@ export interface ActivePolicy {
 /** Configuration, catalogue, prices and policy as they were when a call began; frozen, swapped by one assignment. */
 export interface Snapshot {
   readonly catalog: Catalog;
+  readonly providers: ReadonlyMap<string, Provider>;
   readonly policy: ActivePolicy;
   readonly options: CallOptions;
 }

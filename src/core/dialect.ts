@@ -24,6 +24,10 @@ export interface Quirks {
   readonly replayReasoning?: "reasoning_content" | "reasoning";
   /** Reasoning tokens are reported outside completion_tokens (xAI). */
   readonly reasoningOutside?: boolean;
+  /** The host takes Anthropic's `cache_control` on parts and tools (OpenRouter). Default: dropped with a note. */
+  readonly cacheControl?: boolean;
+  /** Reasoning wishes travel in a `reasoning` object with effort, budget and visibility (OpenRouter). Default: `reasoning_effort`. */
+  readonly reasoningObject?: boolean;
 }
 
 /** What leaves for the upstream. */

@@ -26,8 +26,6 @@ export interface ChatErrorOptions {
   readonly fromUpstream?: boolean;
   /** The door's own, more exact name of the fault: `error.code` in OpenAI's shape. */
   readonly code?: string;
-  /** What the failed attempt used before it failed. */
-  readonly usage?: Usage;
 }
 
 /**
@@ -43,7 +41,8 @@ export class ChatError extends Error {
   readonly skipped: "open" | "cooling" | "busy" | undefined;
   readonly fromUpstream: boolean;
   readonly code: string | undefined;
-  readonly usage: Usage | undefined;
+  /** Set by the room that watched the attempt: what it used before it failed. */
+  usage: Usage | undefined;
   /** Set by dispatch on the error that ends a call: what was tried. */
   attempts: readonly AttemptRecord[] = [];
 
@@ -56,7 +55,6 @@ export class ChatError extends Error {
     this.skipped = options.skipped;
     this.fromUpstream = options.fromUpstream ?? false;
     this.code = options.code;
-    this.usage = options.usage;
   }
 
   /** The enum's number. */

@@ -27,6 +27,7 @@ export interface HealthView {
 
 /** How an attempt came out, as health sees it. */
 export type Outcome =
+  /** `firstContentMs` counts from the attempt's start; of a unary call it is the whole answer. */
   | { readonly kind: "succeeded"; readonly streamed: boolean; readonly firstContentMs: number }
   | { readonly kind: "failed"; readonly error: ChatError }
   /** The caller left, or the fault was the caller's: says nothing about the target. */
@@ -34,6 +35,8 @@ export type Outcome =
 
 /** One attempt under watch; to be ended exactly once. */
 export interface Trial {
+  /** The first content came: a half-open breaker closes now, not when a long answer is over. Without effect after `end`. */
+  answered(): void;
   end(outcome: Outcome): void;
 }
 

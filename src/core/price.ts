@@ -57,3 +57,8 @@ export function modelPrice(price: Price): ModelPrice {
   if (price.cacheWrite !== undefined) shown.cacheWriteMicroUsdPerMillion = BigInt(price.cacheWrite);
   return shown;
 }
+
+/** The usage with its cost; as it came where the target is unpriced. */
+export function priced(usage: Usage, price: Price | undefined): Usage {
+  return price === undefined ? usage : { ...usage, costPicoUsd: costPicoUsd(price, usage) };
+}

@@ -14,7 +14,11 @@ export interface Provider {
    * One try. Ends normally only after `completed` or `whole`; throws a ChatError on anything else. Leaving the
    * iteration, or aborting the attempt's signal, closes the upstream socket.
    */
-  chat(attempt: Attempt): AsyncIterable<readonly ProviderEvent[]>;
+  chat(attempt: Attempt): AsyncIterator<readonly ProviderEvent[]>;
+  /** Present where it translates. */
+  readonly translator?: Translator;
+  /** Present where it can be asked, unbilled, whether it is there. */
+  readonly probing?: Probing;
 }
 
 /** A provider that translates, and can tell beforehand what it would change. Pure. */

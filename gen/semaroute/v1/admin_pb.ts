@@ -526,6 +526,7 @@ export type SwapPolicyRequest = Message<"semaroute.v1.SwapPolicyRequest"> & {
   /**
    * Share of calls that get it; unset or 1: all. Below 1 it is a canary beside the active policy, which
    * a later swap promotes or RollbackPolicy removes.
+   * Below 1 is not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from field: optional double share = 5;
    */
@@ -1795,6 +1796,7 @@ export const AdminService: GenService<{
   /**
    * Replays recorded decisions under another policy and reports what would have changed: targets,
    * cost, expected latency. Calls no upstream.
+   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.SimulatePolicy
    */
@@ -1816,6 +1818,7 @@ export const AdminService: GenService<{
   },
   /**
    * Makes an earlier revision active again.
+   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.RollbackPolicy
    */
@@ -1836,6 +1839,7 @@ export const AdminService: GenService<{
   },
   /**
    * Lists recorded decisions, newest first. Decisions hold no prompt and no answer.
+   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.ListDecisions
    */
@@ -1846,6 +1850,7 @@ export const AdminService: GenService<{
   },
   /**
    * Returns one decision.
+   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.GetDecision
    */
@@ -1856,6 +1861,7 @@ export const AdminService: GenService<{
   },
   /**
    * Streams decisions as they are made. A watcher that reads too slowly loses the oldest, and is told.
+   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.WatchDecisions
    */
@@ -1866,6 +1872,7 @@ export const AdminService: GenService<{
   },
   /**
    * Issues a caller's key. The secret is in this answer and nowhere else, ever.
+   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.CreateKey
    */
@@ -1876,6 +1883,7 @@ export const AdminService: GenService<{
   },
   /**
    * Lists callers' keys, without secrets.
+   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.ListKeys
    */
@@ -1886,6 +1894,7 @@ export const AdminService: GenService<{
   },
   /**
    * Changes name, models, limits, expiry or labels of a key; never its secret.
+   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.UpdateKey
    */
@@ -1896,6 +1905,7 @@ export const AdminService: GenService<{
   },
   /**
    * Revokes a key; running calls under it end within a minute.
+   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.RevokeKey
    */
@@ -1906,6 +1916,7 @@ export const AdminService: GenService<{
   },
   /**
    * Sums tokens and money by key, model, provider or day.
+   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.GetUsage
    */
@@ -1916,6 +1927,7 @@ export const AdminService: GenService<{
   },
   /**
    * Lists ledger rows, one per attempt, newest first.
+   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.ListLedger
    */
@@ -1926,6 +1938,7 @@ export const AdminService: GenService<{
   },
   /**
    * Drops cached answers, all or one tenant's.
+   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.PurgeCache
    */

@@ -629,6 +629,7 @@ export const RouterService: GenService<{
   },
   /**
    * Embeds texts.
+   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.RouterService.Embed
    */

@@ -1,0 +1,51 @@
+import type { Key } from "../core/call.ts";
+import type { Catalog, Target } from "../core/catalog.ts";
+import type { Model, ModelCapabilities } from "../core/chat.ts";
+import { timestampFromMs } from "../core/clock.ts";
+import { modelPrice } from "../core/price.ts";
+
+/** Aliases first, then bare model ids by name: what the key may ask for, as the API shows it. `createdWall`: when the catalogue was made. */
+export function listModels(catalog: Catalog, key: Key, createdWall: number): Model[] {
+  const models: Model[] = [];
+  for (const { name, targets } of catalog.aliases.values()) {
+    if (!catalog.mayAsk(name, key)) continue;
+    models.push({ ...describe(name, targets, createdWall), aliasOf: targets.map(({ id }) => id) });
+  }
+  const byName = Map.groupBy(catalog.targets, ({ model }) => model);
+  for (const name of [...byName.keys()].toSorted()) {
+    if (catalog.aliases.has(name)) continue;
+    const allowed = (byName.get(name) ?? []).filter(({ kind }) => catalog.resolve(name, kind, key)?.length !== 0);
+    if (catalog.mayAsk(name, key) && allowed.length > 0) models.push(describe(name, allowed, createdWall));
+  }
+  return models;
+}
+
+/** What all of its targets can do, and the price where they agree on it. */
+function describe(id: string, targets: readonly Target[], createdWall: number): Model {
+  const owners = [...new Set(targets.map(({ provider }) => provider))];
+  const model: Model = {
+    $typeName: "semaroute.v1.Model",
+    id,
+    ownedBy: owners.length === 1 ? (owners[0] ?? "semaroute") : "semaroute",
+    createTime: timestampFromMs(createdWall),
+    displayName: id,
+    providers: owners,
+    aliasOf: [],
+  };
+  const [first, ...others] = targets;
+  if (first === undefined) return model;
+  model.capabilities = others.reduce((shared, { capabilities }) => shareCapabilities(shared, capabilities), first.capabilities);
+  const samePrice = others.every(({ price }) => price?.input === first.price?.input && price?.output === first.price?.output);
+  if (first.price !== undefined && samePrice) model.price = modelPrice(first.price);
+  return model;
+}
+
+function shareCapabilities(a: ModelCapabilities, b: ModelCapabilities): ModelCapabilities {
+  const shared: ModelCapabilities = { $typeName: "semaroute.v1.ModelCapabilities" };
+  for (const name of Object.keys(a) as (keyof ModelCapabilities)[]) {
+    const [x, y] = [a[name], b[name]];
+    if (typeof x === "boolean" && typeof y === "boolean") Object.assign(shared, { [name]: x && y });
+    else if (typeof x === "number" && typeof y === "number") Object.assign(shared, { [name]: Math.min(x, y) });
+  }
+  return shared;
+}

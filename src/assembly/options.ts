@@ -1,0 +1,51 @@
+import type { Settings } from "../config/schema.ts";
+import type { CallOptions } from "../core/call.ts";
+import type { BreakerOptions } from "../stores/breaker.ts";
+
+/** What bounds a call, from the configuration. */
+export function callOptionsFrom({ resilience, unsupported_fields }: Settings): CallOptions {
+  const { retry, timeouts } = resilience;
+  return {
+    attemptsMax: resilience.max_attempts,
+    retryBaseMs: retry.base_delay,
+    retryMaxMs: retry.max_delay,
+    firstTokenMs: timeouts.first_token,
+    idleMs: timeouts.idle,
+    totalMs: timeouts.total,
+    unsupportedFields: unsupported_fields,
+  };
+}
+
+/** The breaker's numbers, from the configuration. */
+export function breakerOptionsFrom({ resilience }: Settings): BreakerOptions {
+  const { circuit_breaker: breaker } = resilience;
+  return {
+    consecutiveFailures: breaker.consecutive_failures,
+    failureRatio: breaker.failure_ratio,
+    callsMin: breaker.min_calls,
+    windowMs: breaker.window,
+    openMs: breaker.open,
+    openMsMax: breaker.max_open,
+  };
+}
+
+/** Settings that a running process cannot take over; by their path in the file. */
+const needRestart: readonly (readonly [path: string, read: (settings: Settings) => unknown])[] = [
+  ["server.host", ({ server }) => server.host],
+  ["server.port", ({ server }) => server.port],
+  ["server.tls", ({ server }) => server.tls],
+  ["server.max_body", ({ server }) => server.max_body],
+  ["admin.token", ({ admin }) => admin.token?.reveal()],
+  ["admin.host", ({ admin }) => admin.host],
+  ["admin.port", ({ admin }) => admin.port],
+  ["resilience.circuit_breaker", ({ resilience }) => resilience.circuit_breaker],
+  ["health", ({ health }) => health],
+  ["cache.ttl", ({ cache }) => cache.ttl],
+  ["cache.max_bytes", ({ cache }) => cache.max_bytes],
+  ["observability", ({ observability }) => observability],
+];
+
+/** Paths of what changed between two configurations and will not take effect before a restart. */
+export function restartNeeded(before: Settings, after: Settings): string[] {
+  return needRestart.filter(([, read]) => JSON.stringify(read(before)) !== JSON.stringify(read(after))).map(([path]) => path);
+}

@@ -1,0 +1,115 @@
+import type { CatalogProvider, Target, TargetId } from "../core/catalog.ts";
+import { ProviderDialect } from "../core/chat.ts";
+import type { Clock } from "../core/clock.ts";
+import { microUsdPerMillion, type Price } from "../core/price.ts";
+import type { Provider, ProviderFacts } from "../core/provider.ts";
+import type { ModelSettings, ProviderSettings, Settings } from "../config/schema.ts";
+import { anthropicMessages } from "../dialects/anthropic-messages/upstream.ts";
+import { openaiChat } from "../dialects/openai-chat/upstream.ts";
+import { baseUrlOf, hosts, isHostType } from "../providers/hosts.ts";
+import { createHttpProvider } from "../providers/http-provider.ts";
+import { describeModel, knownModels } from "../providers/known-models.ts";
+import { createSimulatedProvider } from "../providers/simulated.ts";
+import { createWire } from "../providers/wire/pool.ts";
+
+/** A provider of the configuration, ready to be called. */
+export interface RunningProvider {
+  readonly provider: Provider;
+  readonly facts: ProviderFacts;
+  /** What it was made from; one whose text is the same is kept over a reload, with its connections. */
+  readonly fingerprint: string;
+  readonly settings: ProviderSettings;
+  /** True: what the host lists is what it offers. */
+  readonly listsModels: boolean;
+  /** Ends idle connections once running calls are done. */
+  close(): Promise<void>;
+}
+
+const dialects = {
+  "openai-chat": { upstream: openaiChat, shown: ProviderDialect.OPENAI_CHAT },
+  "anthropic-messages": { upstream: anthropicMessages, shown: ProviderDialect.ANTHROPIC_MESSAGES },
+} as const;
+
+/** Makes a provider from its settings, which have been checked. */
+export function startProvider(name: string, settings: ProviderSettings, timeouts: Settings["resilience"]["timeouts"], clock: Clock): RunningProvider {
+  const fingerprint = fingerprintOf(settings, timeouts);
+  if (!isHostType(settings.type)) return startSimulated(name, settings, fingerprint, clock);
+  const host = hosts[settings.type];
+  const base = new URL(baseUrlOf(host, settings.base_url) ?? "");
+  const wire = createWire({
+    clock,
+    origin: base.origin,
+    connectMs: timeouts.connect,
+    totalMs: Math.max(timeouts.total, settings.timeout ?? 0),
+    connectionsMax: settings.max_concurrent,
+  });
+  const path = base.pathname.replace(/\/$/, "");
+  const { upstream, shown } = dialects[host.dialect];
+  const provider = createHttpProvider({
+    name,
+    wire,
+    dialect: upstream,
+    quirks: host.quirks,
+    chatPath: path + host.chatPath + base.search,
+    modelsPath: path + host.modelsPath + base.search,
+    auth: host.auth,
+    apiKey: settings.api_key,
+    clock,
+  });
+  const facts = { dialect: shown, issuer: host.issuer, baseUrl: `${base.origin}${path}`, credentialSource: settings.api_key?.source ?? "" };
+  return { provider, facts, fingerprint, settings, listsModels: host.listsModels && settings.models === undefined, close: () => wire.close() };
+}
+
+function startSimulated(name: string, settings: ProviderSettings, fingerprint: string, clock: Clock): RunningProvider {
+  const provider = createSimulatedProvider({
+    name,
+    clock,
+    firstTokenMs: settings.first_token,
+    tokensPerSecond: settings.tokens_per_second,
+    reply: settings.reply,
+    failureRatio: settings.failure_ratio,
+    failure: settings.failure,
+    seed: settings.seed,
+    models: (settings.models ?? []).map(({ id }) => id),
+  });
+  const facts = { dialect: ProviderDialect.UNSPECIFIED, issuer: "simulated", baseUrl: "", credentialSource: "" };
+  return { provider, facts, fingerprint, settings, listsModels: false, close: () => Promise.resolve() };
+}
+
+/** Its secret is part of it, so that a new key makes a new provider; the text never leaves this process's memory. */
+export function fingerprintOf(settings: ProviderSettings, timeouts: Settings["resilience"]["timeouts"]): string {
+  return JSON.stringify([settings, timeouts, settings.api_key?.reveal()]);
+}
+
+/** The provider's part of the catalogue. `listed`: what its host said it offers. */
+export function catalogPart(name: string, { settings, facts, listsModels }: RunningProvider, listed: readonly string[] | undefined): CatalogProvider {
+  const target = (model: ModelSettings): Target => {
+    const { kind, capabilities, price } = describeModel(settings.type, model.upstream ?? model.id);
+    return {
+      id: `${name}/${model.id}` as TargetId,
+      provider: name,
+      model: model.id,
+      upstreamModel: model.upstream ?? model.id,
+      kind: model.kind ?? kind,
+      issuer: facts.issuer,
+      capabilities: model.context_tokens === undefined ? capabilities : { ...capabilities, contextTokens: model.context_tokens },
+      price: ownPrice(model, price),
+      timeoutMs: settings.timeout,
+    };
+  };
+  const known = (): ModelSettings[] => knownModels(settings.type).map(({ id }) => ({ id }));
+  const models = settings.models ?? (listsModels ? (listed ?? []).map((id) => ({ id })) : known());
+  return { name, targets: models.map(target), other: (model) => target({ id: model }) };
+}
+
+/** The configuration's prices win, each by itself; 0 there means free. Half a price is none. */
+function ownPrice({ input_price, output_price, cached_input_price }: ModelSettings, listed: Price | undefined): Price | undefined {
+  const own = (usd: number | undefined): number | undefined => (usd === undefined ? undefined : microUsdPerMillion(usd));
+  const input = own(input_price) ?? listed?.input;
+  const output = own(output_price) ?? listed?.output;
+  if (input === undefined || output === undefined) return undefined;
+  // A listed cache price belongs to the listed input price, and means nothing beside another.
+  const cached = input_price === undefined ? listed : undefined;
+  return { input, output, cacheRead: own(cached_input_price) ?? cached?.cacheRead, cacheWrite: cached?.cacheWrite };
+}
+

@@ -1,0 +1,99 @@
+import type { Settings } from "../config/schema.ts";
+import { type Catalog, createCatalog } from "../core/catalog.ts";
+import { ProviderState } from "../core/chat.ts";
+import type { Clock } from "../core/clock.ts";
+import type { ProviderDesk, ProviderView } from "../core/operations.ts";
+import type { Provider } from "../core/provider.ts";
+import type { ProviderSlots } from "../stores/slots.ts";
+import type { WindowHealth } from "../stores/window-health.ts";
+import { catalogPart, fingerprintOf, type RunningProvider, startProvider } from "./providers.ts";
+
+/** The providers of the running configuration, and what is known and decided about them at run time. */
+export interface Roster extends ProviderDesk {
+  /** Starts what is new, keeps what is the same, and lets the rest finish. */
+  apply(settings: Settings): void;
+  /** What a host said it lists; true where that changed the catalogue. */
+  listed(provider: string, models: readonly string[]): boolean;
+  catalog(): Catalog;
+  providers(): ReadonlyMap<string, Provider>;
+  stateOf(provider: string): ProviderState;
+  close(): Promise<void>;
+}
+
+/** What it needs. */
+export interface RosterParts {
+  readonly clock: Clock;
+  readonly health: WindowHealth;
+  readonly slots: ProviderSlots;
+}
+
+/** Empty until a configuration is applied. */
+export function createRoster({ clock, health, slots }: RosterParts): Roster {
+  let running = new Map<string, RunningProvider>();
+  let aliases = new Map<string, readonly string[]>();
+  let catalog = createCatalog({ providers: [], aliases });
+  const listings = new Map<string, readonly string[]>();
+  const states = new Map<string, ProviderState>();
+
+  const rebuild = (): void => {
+    const parts = [...running].map(([name, each]) => catalogPart(name, each, listings.get(name)));
+    catalog = createCatalog({ providers: parts, aliases });
+    health.declare(parts.map(({ name, targets }) => ({ name, targets: targets.map(({ id }) => id), concurrencyMax: running.get(name)?.settings.max_concurrent ?? 0 })));
+    for (const [name, { settings }] of running) slots.declare(name, settings.max_concurrent);
+  };
+  const stateOf = (provider: string): ProviderState => states.get(provider) ?? ProviderState.ENABLED;
+  const view = (id: string, { facts }: RunningProvider): ProviderView => ({
+    ...facts,
+    id,
+    state: stateOf(id),
+    models: catalog.targets.filter(({ provider }) => provider === id).map(({ model }) => model),
+  });
+
+  return {
+    apply(settings) {
+      const { timeouts } = settings.resilience;
+      const before = running;
+      running = new Map();
+      for (const [name, each] of Object.entries(settings.providers)) {
+        if (!each.enabled) continue;
+        const known = before.get(name);
+        const same = known?.fingerprint === fingerprintOf(each, timeouts) ? known : undefined;
+        if (same !== undefined) before.delete(name);
+        running.set(name, same ?? startProvider(name, each, timeouts, clock));
+      }
+      aliases = new Map(Object.entries(settings.models).map(([name, { targets }]) => [name, targets]));
+      rebuild();
+      // Calls in flight finish as they began: closing waits for them, and nobody waits for the closing.
+      for (const [name, gone] of before) {
+        if (!running.has(name)) listings.delete(name);
+        void gone.close().catch(() => undefined);
+      }
+    },
+    listed(name, models) {
+      const known = running.get(name);
+      if (known?.listsModels !== true || listings.get(name)?.join("\n") === models.join("\n")) return false;
+      listings.set(name, models);
+      rebuild();
+      return true;
+    },
+    catalog: () => catalog,
+    providers: () => new Map([...running].map(([name, { provider }]) => [name, provider])),
+    stateOf,
+    list: () => [...running].map(([id, each]) => view(id, each)),
+    find(id) {
+      const found = running.get(id);
+      return found === undefined ? undefined : view(id, found);
+    },
+    health: (id) => health.report(id),
+    watch: (listener) => health.watch(listener),
+    set(id, state, resetBreaker) {
+      if (!running.has(id)) return false;
+      if (state !== ProviderState.UNSPECIFIED) states.set(id, state);
+      if (resetBreaker) health.reset(id);
+      return true;
+    },
+    async close() {
+      await Promise.allSettled([...running.values()].map((each) => each.close()));
+    },
+  };
+}

@@ -1,0 +1,92 @@
+import { Command as Commander, CommanderError, Option } from "commander";
+
+import { nearest } from "../config/suggest.ts";
+
+/** What the command line asks for. */
+export type Command =
+  | { readonly kind: "serve"; readonly config: string | undefined }
+  /** `strict`: warnings fail too. */
+  | { readonly kind: "check"; readonly config: string | undefined; readonly strict: boolean }
+  | { readonly kind: "version" }
+  | { readonly kind: "help"; readonly text: string }
+  /** The line was not understood; exit code 64. */
+  | { readonly kind: "usage"; readonly message: string };
+
+/** Reads the arguments after the program's name. */
+export function parseArguments(argv: readonly string[]): Command {
+  let command: Command | undefined;
+  const told: string[] = [];
+  const program = createProgram(told, (asked) => {
+    command = asked;
+  });
+  try {
+    program.parse(argv.map(doubleDash), { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    const text = told.join("").trimEnd();
+    if (error.exitCode === 0) return { kind: "help", text };
+    return usage(
+      error.message
+        .replace(/^error: /, "")
+        .replace(/\.$/, "")
+        .replace(/\n\(Did you mean (.+)\?\)$/, "; did you mean $1?"),
+    );
+  }
+  return command ?? usage("nothing to do");
+}
+
+function createProgram(told: string[], choose: (command: Command) => void): Commander {
+  const write = (text: string): void => void told.push(text);
+  const program = new Commander("semaroute")
+    .description("LLM router: one port for gRPC, gRPC-Web, Connect, JSON and the OpenAI API.")
+    .usage("[serve] [--config FILE] | check [--strict] [--config FILE]")
+    .exitOverride()
+    .configureOutput({ writeOut: write, writeErr: () => undefined })
+    .argument("[command]")
+    .addOption(configOption())
+    .addOption(new Option("--version", "print the version"))
+    .helpOption("-h, --help", "print this text")
+    .helpCommand("help [command]", "print this text, or a command's")
+    .action((word: string | undefined) => {
+      choose(word === undefined ? chosen(program, "serve") : unknownCommand(word, ["serve", "check", "help"]));
+    });
+  program
+    .command("serve")
+    .description("listen and route (what happens without a command)")
+    .addOption(configOption())
+    .action((_options, command: Commander) => choose(chosen(command, "serve")));
+  program
+    .command("check")
+    .description("check the configuration and leave: 0 good, 78 bad")
+    .addOption(configOption())
+    .option("--strict", "warnings fail too")
+    .action((_options, command: Commander) => choose(chosen(command, "check")));
+  return program;
+}
+
+function chosen(command: Commander, kind: "serve" | "check"): Command {
+  // With those of the program before it: `semaroute --config FILE check` is understood too.
+  const { version, config, strict } = command.optsWithGlobals<Record<string, unknown>>();
+  if (version === true) return { kind: "version" };
+  if (config === "") return usage("option '--config <FILE>' needs the name of a file");
+  const file = typeof config === "string" ? config : undefined;
+  return kind === "serve" ? { kind, config: file } : { kind, config: file, strict: strict === true };
+}
+
+function configOption(): Option {
+  return new Option("--config <FILE>", "configuration file; default: $SEMAROUTE_CONFIG, else ./config.yaml, else the environment");
+}
+
+function unknownCommand(word: string, known: readonly string[]): Command {
+  const suggestion = nearest(word, known);
+  return usage(`unknown command '${word}'${suggestion === undefined ? "" : `; did you mean ${suggestion}?`}`);
+}
+
+function usage(message: string): Command {
+  return { kind: "usage", message: `${message} (see semaroute --help)` };
+}
+
+/** The forms of the Go program: `-config=FILE`, `-config FILE`, `-version`. */
+function doubleDash(argument: string): string {
+  return /^-(config|version|help|strict)(=|$)/.test(argument) ? `-${argument}` : argument;
+}

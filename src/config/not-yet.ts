@@ -1,0 +1,62 @@
+import { Secret } from "../core/secret.ts";
+import type { Path } from "./problem.ts";
+import type { Report } from "./report.ts";
+import type { Settings } from "./schema.ts";
+
+/** A setting whose part this build has not, unless it has a value that asks for nothing. */
+interface Part {
+  /** `*` stands for every name or item. */
+  readonly path: string;
+  /** Whether the value asks for nothing that is missing. */
+  readonly accepts: (value: unknown) => boolean;
+  /** What is missing. */
+  readonly what: string;
+}
+
+const unset = (value: unknown): boolean => value === undefined;
+const isFalse = (value: unknown): boolean => value === false;
+const isZero = (value: unknown): boolean => value === 0;
+
+/** A part that comes to life loses its line here. */
+const parts: readonly Part[] = [
+  { path: "server.workers", accepts: (value) => value === 1, what: "more than one process" },
+  { path: "auth.keys.*.limits.requests_per_minute", accepts: isZero, what: "a limit" },
+  { path: "auth.keys.*.limits.tokens_per_minute", accepts: isZero, what: "a limit" },
+  { path: "auth.keys.*.limits.concurrent_calls", accepts: isZero, what: "a limit" },
+  { path: "auth.keys.*.limits.budget_usd", accepts: isZero, what: "a budget" },
+  { path: "auth.keys.*.priority", accepts: (value) => value === "normal", what: "a priority other than normal" },
+  { path: "providers.*.fallback_on_refusal", accepts: isFalse, what: "fallback on refusal" },
+  { path: "resilience.retry.budget", accepts: (value) => value === 0.2, what: "a retry budget other than 0.2" },
+  { path: "resilience.hedge.enabled", accepts: isFalse, what: "hedging" },
+  { path: "cache.backend", accepts: (value) => value === "memory", what: "a cache in Redis" },
+  { path: "cache.semantic.enabled", accepts: isFalse, what: "the semantic cache" },
+  { path: "redis.url", accepts: unset, what: "Redis" },
+  {
+    path: "store.url",
+    accepts: (value) => value === undefined || (value instanceof Secret && value.reveal() === "memory:"),
+    what: "a store other than memory:",
+  },
+  { path: "store.retention", accepts: unset, what: "retention" },
+];
+
+/** Refuses settings that this build would otherwise ignore. */
+export function refuseMissingParts(settings: Settings, report: Report): void {
+  for (const { path, accepts, what } of parts) {
+    for (const [at, value] of valuesAt(settings, path.split("."), [])) if (!accepts(value)) report.error(at, notYet(what));
+  }
+}
+
+/** The one wording. */
+export function notYet(what: string): string {
+  return `${what} is not part of this build yet`;
+}
+
+function valuesAt(value: unknown, pattern: readonly string[], path: Path): [Path, unknown][] {
+  const [step, ...rest] = pattern;
+  if (step === undefined) return [[path, value]];
+  if (typeof value !== "object" || value === null) return [];
+  if (Array.isArray(value)) return value.flatMap((item: unknown, index) => valuesAt(item, rest, [...path, index]));
+  const entries: [string, unknown][] = Object.entries(value);
+  if (step === "*") return entries.flatMap(([name, inner]) => valuesAt(inner, rest, [...path, name]));
+  return valuesAt(entries.find(([name]) => name === step)?.[1], rest, [...path, step]);
+}

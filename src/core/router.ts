@@ -1,0 +1,24 @@
+import type { Call, Key, Snapshot } from "./call.ts";
+import type { ExplainCandidate, Model, RoutingPolicy } from "./chat.ts";
+import type { Handler } from "./handler.ts";
+
+/** What Explain tells. */
+export interface Explanation {
+  readonly resolvedModel: string;
+  readonly policyRevision: string;
+  readonly rule: string;
+  readonly candidates: readonly ExplainCandidate[];
+  readonly estimatedInputTokens: number;
+}
+
+/** What doors stand on: the data plane without a protocol. */
+export interface Router {
+  /** Rooms 2 to 9. */
+  readonly chat: Handler<Call>;
+  /** What a call that begins now sees. */
+  snapshot(): Snapshot;
+  /** The plan `chat` would follow, as if `policy` were active where one is given. Throws what `chat` would. */
+  explain(call: Call, policy: RoutingPolicy | undefined): Explanation;
+  /** Models and aliases the key may use, aliases first, then by name. */
+  models(key: Key): readonly Model[];
+}

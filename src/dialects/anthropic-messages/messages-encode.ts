@@ -1,0 +1,96 @@
+import { type ContentPart, type Message, Role, textPart } from "../../core/chat.ts";
+import { ChatError } from "../../core/error.ts";
+import { blocksOfPart, type Encoding } from "./blocks-encode.ts";
+import { extensionFields, type Fields, mergedFields, textAt } from "./fields.ts";
+
+/** A request's messages as Anthropic takes them. */
+export interface Prompt {
+  /** Text, or blocks where a breakpoint or an extension needs them; undefined: no instructions. */
+  readonly system: string | readonly Fields[] | undefined;
+  /** Roles alternate; no message is empty. */
+  readonly messages: readonly Fields[];
+}
+
+/**
+ * Leading system messages become `system`, neighbours of one role one message. What a message becomes depends on nothing
+ * behind it, so that a longer conversation begins with the bytes of the shorter one; signatures are bound to them.
+ */
+export function encodePrompt(messages: readonly Message[], instruction: string | undefined, encoding: Encoding): Prompt {
+  const found = messages.findIndex((each) => each.role !== Role.SYSTEM);
+  const leading = found < 0 ? messages.length : found;
+  const turns = turnsOf(messages, leading, encoding);
+  if (turns.length === 0)
+    throw new ChatError("UNSUPPORTED_FEATURE", "anthropic needs a message besides the instructions", { field: "messages" });
+  return { system: encodeSystem(messages.slice(0, leading), instruction, encoding), messages: turns };
+}
+
+function encodeSystem(messages: readonly Message[], instruction: string | undefined, encoding: Encoding): Prompt["system"] {
+  const blocks = messages.flatMap((each, i) =>
+    partsOf(each).flatMap((part, j) => blocksOfPart(part, "system", `messages[${i}].content[${j}]`, encoding)),
+  );
+  if (instruction !== undefined) blocks.push({ type: "text", text: instruction });
+  if (blocks.length === 0) return undefined;
+  const plain = blocks.every((block) => block["type"] === "text" && Object.keys(block).length === 2);
+  return plain ? blocks.map((block) => block["text"]).join("\n\n") : blocks;
+}
+
+/** One message on its way: results apart, since Anthropic wants them in front. */
+interface Turn {
+  readonly role: "user" | "assistant";
+  extension: Fields | undefined;
+  readonly results: Fields[];
+  readonly content: Fields[];
+}
+
+function turnsOf(messages: readonly Message[], from: number, encoding: Encoding): Fields[] {
+  const turns: Turn[] = [];
+  for (let i = from; i < messages.length; i++) {
+    const each = messages[i];
+    if (each === undefined) continue;
+    const blocks = messageBlocks(each, i, encoding);
+    if (blocks.length === 0) continue;
+    const role = each.role === Role.ASSISTANT ? "assistant" : "user";
+    let turn = turns.at(-1);
+    if (turn?.role !== role) {
+      turn = { role, extension: undefined, results: [], content: [] };
+      turns.push(turn);
+    }
+    const extension = extensionFields(each.extensionsJson, `messages[${i}]`);
+    if (extension !== undefined) turn.extension = mergedFields(turn.extension, extension);
+    for (const block of blocks) (block["type"] === "tool_result" ? turn.results : turn.content).push(block);
+  }
+  return turns.map((turn, i) => {
+    const content = [...inCallOrder(turn.results, turns[i - 1]?.content ?? []), ...turn.content];
+    return mergedFields(turn.extension, { role: turn.role, content });
+  });
+}
+
+function messageBlocks(each: Message, index: number, encoding: Encoding): readonly Fields[] {
+  const path = `messages[${index}]`;
+  if (each.name !== "") encoding.notes.dropped(`${path}.name`, "anthropic has no participant names");
+  if (each.role === Role.SYSTEM) return laterInstructions(each, path, encoding);
+  const place = each.role === Role.ASSISTANT ? "assistant" : "user";
+  return partsOf(each).flatMap((part, i) => blocksOfPart(part, place, `${path}.content[${i}]`, encoding));
+}
+
+/** Never hoisted into `system`: that would change the order, and the prefix every signature is bound to. */
+function laterInstructions(each: Message, path: string, encoding: Encoding): readonly Fields[] {
+  const blocks = partsOf(each).flatMap((part, i) => blocksOfPart(part, "system", `${path}.content[${i}]`, encoding));
+  if (blocks.length === 0) return [];
+  encoding.notes.approximated(path, "instructions after the first turn are sent as user text in <system> tags");
+  return blocks.map((block) => (block["type"] === "text" ? { ...block, text: `<system>\n${textAt(block, "text")}\n</system>` } : block));
+}
+
+/** Results of parallel calls in the order of their calls; those without a call stay behind, as they came. */
+function inCallOrder(results: readonly Fields[], calls: readonly Fields[]): readonly Fields[] {
+  const order = new Map<unknown, number>();
+  for (const block of calls) if (block["type"] === "tool_use") order.set(block["id"], order.size);
+  const place = (result: Fields): number => order.get(result["tool_use_id"]) ?? order.size;
+  return results.toSorted((a, b) => place(a) - place(b));
+}
+
+/** An answer sent back as history says its text twice; `text` counts only where `content` does not hold it. */
+function partsOf(each: Message): readonly ContentPart[] {
+  if (each.text === "" || (each.role === Role.ASSISTANT && each.content.length > 0)) return each.content;
+  return [textPart(each.text), ...each.content];
+}

@@ -1,0 +1,155 @@
+import type { Target } from "../../core/catalog.ts";
+import type { ChatRequest } from "../../core/chat.ts";
+import type { EncodedRequest } from "../../core/dialect.ts";
+import { ChatError } from "../../core/error.ts";
+import type { Encoding } from "./blocks-encode.ts";
+import { limitBreakpoints } from "./cache-control.ts";
+import { extensionFields, type Fields, isFields, issuer, mergedFields, textAt } from "./fields.ts";
+import { encodeSampling, outputLimit } from "./limits-encode.ts";
+import { encodePrompt } from "./messages-encode.ts";
+import { Notes } from "./notes.ts";
+import { encodeOutputFormat } from "./output-format.ts";
+import { encodeThinking } from "./thinking-encode.ts";
+import { type ThinkingRules, thinkingRules } from "./thinking-rules.ts";
+import { encodeTools } from "./tools-encode.ts";
+
+/** The version that models old and new answer; sampling parameters are dropped per model instead. */
+const version = "2023-06-01";
+/** What a caller cannot say past us (the .proto's ChatRequest.extensions_json). */
+const ours: ReadonlySet<string> = new Set("model messages system tools tool_choice stream max_tokens metadata".split(" "));
+
+/** A request in Anthropic's words: pure, and the same bytes for the same history. */
+export function encodeRequest(request: Readonly<ChatRequest>, target: Target, streamed: boolean): EncodedRequest {
+  const encoding: Encoding = { notes: new Notes(), betas: new Set() };
+  const { notes } = encoding;
+  const rules = thinkingRules(target.upstreamModel);
+  refuseUnsupported(request);
+  dropUnsupported(request, notes);
+  const extension = requestExtension(request, encoding);
+  const structured = rules.structuredOutputs && target.capabilities.jsonSchema !== false;
+  const shape = encodeOutputFormat(request, structured, notes);
+  const { system, messages } = encodePrompt(request.messages, shape.instruction, encoding);
+  endsWell(messages, rules, notes);
+  const { tools, choice, forced } = encodeTools(request, structured, notes);
+  const limit = { tokens: outputLimit(request, target, notes), asked: request.maxOutputTokens !== undefined };
+  const thinking = encodeThinking(request.reasoning, { target, rules, limit, forced, bareToolTurn: isBareToolTurn(messages), notes });
+  const body: Fields = { model: target.upstreamModel, max_tokens: thinking.maxTokens };
+  if (streamed) body["stream"] = true;
+  // The order is the prompt's own, in which caches and signatures read it.
+  if (tools !== undefined) body["tools"] = tools;
+  if (choice !== undefined) body["tool_choice"] = choice;
+  if (system !== undefined) body["system"] = system;
+  body["messages"] = messages;
+  if (thinking.field !== undefined) body["thinking"] = thinking.field;
+  const outputConfig: Fields = {};
+  if (thinking.effort !== undefined) outputConfig["effort"] = thinking.effort;
+  if (shape.format !== undefined) outputConfig["format"] = shape.format;
+  if (Object.keys(outputConfig).length > 0) body["output_config"] = outputConfig;
+  Object.assign(body, encodeSampling(request.sampling, { target, rules, thinkingOn: thinking.on, notes }));
+  if (request.endUserId !== "") body["metadata"] = { user_id: request.endUserId };
+  if (isKnownTier(request.serviceTier)) body["service_tier"] = request.serviceTier;
+  const whole = withExtension(extension, body);
+  limitBreakpoints(whole, notes);
+  return { body: JSON.stringify(whole), notes: notes.list, headers: headersOf(encoding.betas) };
+}
+
+function headersOf(betas: ReadonlySet<string>): Record<string, string> {
+  const headers: Record<string, string> = { "anthropic-version": version };
+  if (betas.size > 0) headers["anthropic-beta"] = [...betas].join(",");
+  return headers;
+}
+
+function isKnownTier(tier: string): boolean {
+  return tier === "auto" || tier === "standard_only";
+}
+
+/** What would change the answer's meaning is not dropped: another target may have it. */
+function refuseUnsupported(request: Readonly<ChatRequest>): void {
+  if (request.n !== undefined && request.n > 1)
+    throw new ChatError("UNSUPPORTED_FEATURE", "anthropic gives one choice a call", { field: "n" });
+  if (request.modalities.some((modality) => modality !== "text"))
+    throw new ChatError("UNSUPPORTED_FEATURE", "anthropic answers in text only", { field: "modalities" });
+}
+
+function dropUnsupported(request: Readonly<ChatRequest>, notes: Notes): void {
+  if (request.audio !== undefined) notes.dropped("audio", "anthropic has no audio output");
+  if (request.verbosity !== "") notes.dropped("verbosity", "anthropic has no verbosity");
+  if (request.serviceTier !== "" && !isKnownTier(request.serviceTier))
+    notes.dropped("service_tier", "anthropic's tiers are auto and standard_only");
+  if (request.promptCacheKey !== "") notes.dropped("prompt_cache_key", "anthropic's cache has no key");
+  if (Object.keys(request.metadata).length > 0) notes.dropped("metadata", "anthropic stores no metadata");
+  if (request.store === true) notes.dropped("store", "anthropic stores no answers");
+  for (const [by, text] of Object.entries(request.extensionsJson).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+    if (by !== issuer) for (const key of keysOf(text)) notes.dropped(`extensions_json.${by}.${key}`, `this field is ${by}'s own`);
+}
+
+/** Keys of an object of another vendor; it is not ours to complain about. */
+function keysOf(text: string): readonly string[] {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isFields(value) ? Object.keys(value) : [];
+  } catch {
+    return [];
+  }
+}
+
+/** The caller's own fields. `anthropic_beta` is the clouds' word in the body for what is a header here. */
+function requestExtension(request: Readonly<ChatRequest>, encoding: Encoding): Fields | undefined {
+  const extension = extensionFields(request.extensionsJson, "");
+  if (extension === undefined) return undefined;
+  for (const key of Object.keys(extension)) {
+    if (!ours.has(key)) continue;
+    const field = `extensions_json.${issuer}.${key}`;
+    throw new ChatError("INVALID_REQUEST", `${field} cannot be set, because the request has a field for it`, { field });
+  }
+  const { anthropic_beta: betas, ...rest } = extension;
+  for (const beta of Array.isArray(betas) ? betas : [betas]) {
+    if (typeof beta !== "string") continue;
+    for (const name of beta.split(",")) if (/^[\w.-]+$/.test(name.trim())) encoding.betas.add(name.trim());
+  }
+  return rest;
+}
+
+/** The caller's fields below ours; objects on both sides, such as `output_config`, are joined. */
+function withExtension(extension: Fields | undefined, body: Fields): Fields {
+  const whole = mergedFields(extension, body);
+  if (extension === undefined) return whole;
+  for (const [key, value] of Object.entries(body)) {
+    const below = extension[key];
+    if (isFields(value) && isFields(below)) whole[key] = mergedFields(below, value);
+  }
+  return whole;
+}
+
+/**
+ * A conversation that ends with the assistant's text asks to be continued (prefill), which new models refuse. One that ends
+ * with a server's tool is a paused turn to go on with, and fine everywhere.
+ */
+function endsWell(messages: readonly Fields[], rules: ThinkingRules, notes: Notes): void {
+  const last = messages.at(-1);
+  if (last?.["role"] !== "assistant") return;
+  const blocks = contentOf(last);
+  const end = blocks.at(-1);
+  if (end?.["type"] !== "text" || blocks.some((block) => block["type"] === "server_tool_use")) return;
+  if (!rules.prefill)
+    throw new ChatError("UNSUPPORTED_FEATURE", "the model cannot go on with a message of the assistant", { field: "messages" });
+  const text = textAt(end, "text");
+  const trimmed = text.trimEnd();
+  if (trimmed === text || trimmed === "") return;
+  end["text"] = trimmed;
+  notes.approximated("messages.content", "white space at the end of the last message was taken away");
+}
+
+/** Whether results of tools wait for an answer whose turn began without signed thinking. */
+function isBareToolTurn(messages: readonly Fields[]): boolean {
+  const last = messages.at(-1);
+  const before = messages.at(-2);
+  if (last === undefined || before?.["role"] !== "assistant" || contentOf(last)[0]?.["type"] !== "tool_result") return false;
+  const first = contentOf(before)[0]?.["type"];
+  return first !== "thinking" && first !== "redacted_thinking";
+}
+
+function contentOf(message: Fields): readonly Fields[] {
+  const { content } = message;
+  return Array.isArray(content) ? content.filter(isFields) : [];
+}

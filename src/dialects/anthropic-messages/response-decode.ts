@@ -1,0 +1,60 @@
+import { chatResponse, type ChatResponse, choice } from "../../core/chat.ts";
+import { ChatError } from "../../core/error.ts";
+import { textOf } from "../../core/stream.ts";
+import { partFromBlock } from "./blocks-decode.ts";
+import { failureInside } from "./errors.ts";
+import { extensionsOf, type Fields, isFields, issuer, textAt } from "./fields.ts";
+import { finishReasonFrom } from "./stop-reasons.ts";
+import { usageFrom } from "./usage-decode.ts";
+
+/** Fields of a message that the vocabulary names, or that have a place of their own. */
+export const messageKnown: ReadonlySet<string> = new Set([
+  "id",
+  "type",
+  "role",
+  "model",
+  "content",
+  "stop_reason",
+  "stop_sequence",
+  "stop_details",
+  "usage",
+]);
+
+/** A whole answer. */
+export function decodeResponse(body: unknown): ChatResponse {
+  if (!isFields(body)) throw broken("the answer is not a JSON object");
+  if (isFields(body["error"])) throw failureInside(body);
+  const { content } = body;
+  if (!Array.isArray(content)) throw broken("the answer has no content");
+  const parts = content.map((block: unknown) => {
+    if (!isFields(block)) throw broken("a content block is not a JSON object");
+    return partFromBlock(block);
+  });
+  const calledTool = parts.some((part) => part.part.case === "toolCall");
+  const only = choice(0, parts);
+  if (only.message !== undefined) only.message.text = textOf(parts);
+  only.nativeFinishReason = textAt(body, "stop_reason");
+  only.finishReason = finishReasonFrom(only.nativeFinishReason, calledTool);
+  only.stopSequence = textAt(body, "stop_sequence");
+  only.extensionsJson = stopExtensions(body);
+  const response = chatResponse(textAt(body, "model"), [only], usageFrom(body["usage"]));
+  response.serviceTier = serviceTierOf(body["usage"]);
+  response.extensionsJson = extensionsOf(body, messageKnown);
+  return response;
+}
+
+/** Why a model declined, for those who know Anthropic. */
+export function stopExtensions(from: Fields): Record<string, string> {
+  const details = from["stop_details"];
+  return isFields(details) ? { [issuer]: JSON.stringify({ stop_details: details }) } : {};
+}
+
+/** The tier that served the call; Anthropic says it with the usage. */
+export function serviceTierOf(usage: unknown): string {
+  return isFields(usage) ? textAt(usage, "service_tier") : "";
+}
+
+/** An answer that broke Anthropic's protocol. */
+export function broken(text: string): ChatError {
+  return new ChatError("UPSTREAM_PROTOCOL", `anthropic: ${text}`);
+}

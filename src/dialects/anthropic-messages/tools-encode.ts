@@ -1,0 +1,108 @@
+import { type ChatRequest, type FunctionTool, type Tool, type ToolChoice, ToolChoice_Mode } from "../../core/chat.ts";
+import { ChatError } from "../../core/error.ts";
+import { wireCacheControl } from "./cache-control.ts";
+import { callerFields, extensionFields, type Fields, issuer, mergedFields, textAt } from "./fields.ts";
+import { freeformFunction, wireToolName } from "./freeform.ts";
+import type { Notes } from "./notes.ts";
+import { subsetSchema } from "./schema-subset.ts";
+
+/** Tools and the choice among them; both undefined where there are none. */
+export interface Toolbox {
+  readonly tools: readonly Fields[] | undefined;
+  readonly choice: Fields | undefined;
+  /** The model must call one. */
+  readonly forced: boolean;
+}
+
+/** `strict` says whether the model compiles schemas of tools. */
+export function encodeTools(request: Readonly<ChatRequest>, strict: boolean, notes: Notes): Toolbox {
+  const all = request.tools.map((tool, i) => {
+    const wire = encodeTool(tool, `tools[${i}]`, { strict, notes });
+    return { name: callerName(tool, wire), wire };
+  });
+  if (all.length === 0) return { tools: undefined, choice: undefined, forced: false };
+  const { toolChoice } = request;
+  if (toolChoice === undefined) return { tools: all.map((each) => each.wire), choice: undefined, forced: false };
+  const names = new Set(toolChoice.allowedNames);
+  const listed = names.size === 0 ? all : all.filter((each) => names.has(each.name));
+  if (listed.length === 0)
+    throw new ChatError("INVALID_REQUEST", "none of the allowed tools is among the tools", { field: "tool_choice.allowed_names" });
+  const forced = toolChoice.mode === ToolChoice_Mode.REQUIRED;
+  const [first] = listed;
+  const one = forced && names.size === 1 && first !== undefined ? textAt(first.wire, "name") : undefined;
+  // One forced tool can be named, which leaves the list, and with it the cached prefix, as it was.
+  const sent = one === undefined && toolChoice.mode !== ToolChoice_Mode.NONE ? listed : all;
+  return { tools: sent.map((each) => each.wire), choice: encodeChoice(toolChoice, one), forced };
+}
+
+function encodeChoice(choice: ToolChoice, one: string | undefined): Fields | undefined {
+  const serial = choice.parallel === false ? { disable_parallel_tool_use: true } : {};
+  switch (choice.mode) {
+    case ToolChoice_Mode.NONE:
+      return { type: "none" };
+    case ToolChoice_Mode.REQUIRED:
+      return one === undefined ? { type: "any", ...serial } : { type: "tool", name: one, ...serial };
+    case ToolChoice_Mode.AUTO:
+      return { type: "auto", ...serial };
+    default:
+      return choice.parallel === false ? { type: "auto", ...serial } : undefined;
+  }
+}
+
+function callerName(tool: Tool, wire: Fields): string {
+  return tool.kind.case === "function" || tool.kind.case === "custom" ? tool.kind.value.name : textAt(wire, "name");
+}
+
+interface ToolContext {
+  readonly strict: boolean;
+  readonly notes: Notes;
+}
+
+function encodeTool(tool: Tool, path: string, context: ToolContext): Fields {
+  const wire = mergedFields(extensionFields(tool.extensionsJson, path), ownTool(tool, path, context));
+  if (tool.cacheControl !== undefined) wire["cache_control"] = wireCacheControl(tool.cacheControl, path, context.notes);
+  return wire;
+}
+
+function ownTool(tool: Tool, path: string, context: ToolContext): Fields {
+  const { kind } = tool;
+  switch (kind.case) {
+    case "function":
+      return functionTool(kind.value, `${path}.function`, context);
+    case "custom": {
+      const { name, description, grammarSyntax, grammar } = kind.value;
+      context.notes.emulated(`${path}.custom`, "anthropic has no free-form tools; it is a function of one string");
+      return { name: wireToolName(name, true, `${path}.custom.name`), ...freeformFunction(description, grammarSyntax, grammar) };
+    }
+    case "native":
+      if (kind.value.issuer === issuer) return callerFields(kind.value.json, `${path}.native.json`);
+      throw new ChatError("UNSUPPORTED_FEATURE", "a tool of another vendor cannot run at anthropic", { field: `${path}.native` });
+    case undefined:
+      throw new ChatError("INVALID_REQUEST", "a tool has no kind", { field: path });
+    default:
+      return kind satisfies never;
+  }
+}
+
+function functionTool(tool: FunctionTool, path: string, context: ToolContext): Fields {
+  const wire: Fields = { name: wireToolName(tool.name, false, `${path}.name`) };
+  if (tool.description !== "") wire["description"] = tool.description;
+  const schema = parameters(tool.parametersJsonSchema, `${path}.parameters_json_schema`);
+  wire["input_schema"] = schema;
+  if (tool.strict !== true) return wire;
+  const subset = context.strict ? subsetSchema(schema) : undefined;
+  if (subset === undefined) {
+    context.notes.dropped(`${path}.strict`, "the model cannot enforce this schema");
+    return wire;
+  }
+  if (subset.changed)
+    context.notes.approximated(`${path}.parameters_json_schema`, "keywords that anthropic cannot enforce moved into descriptions");
+  return { ...wire, input_schema: subset.schema, strict: true };
+}
+
+/** Anthropic requires the root's type, even where nothing else is said. */
+function parameters(text: string, path: string): Fields {
+  const schema = text === "" ? {} : callerFields(text, path);
+  if (Object.keys(schema).length === 0) return { type: "object", properties: {} };
+  return "type" in schema ? schema : { type: "object", ...schema };
+}

@@ -1,0 +1,64 @@
+import type { AudioPart, Citation, Media, TokenLogprob, ToolCallPart } from "../../core/chat.ts";
+import type { JsonObject } from "./json-fields.ts";
+import { encodeLogprobs } from "./logprobs.ts";
+import { encodeBase64, encodeDataUrl } from "./media.ts";
+
+// Pieces that whole answers and streams have in common.
+
+/** The gateway's id as a client of OpenAI expects it. */
+export function completionId(id: string): string {
+  return id.startsWith("chatcmpl-") ? id : `chatcmpl-${id}`;
+}
+
+/** A source of the answer; undefined for those without a URL, which this dialect cannot say. `shift`: code points of text before the part. */
+export function encodeCitation(citation: Citation, shift: number): JsonObject | undefined {
+  if (citation.url === "") return undefined;
+  const start = (citation.start ?? 0) + shift;
+  const end = citation.end === undefined ? start : citation.end + shift;
+  return { type: "url_citation", url_citation: { start_index: start, end_index: end, url: citation.url, title: citation.title } };
+}
+
+/** A tool call. */
+export function encodeToolCall(call: ToolCallPart, extra: JsonObject | undefined): JsonObject {
+  const { id, name, argumentsJson } = call;
+  const known = call.custom
+    ? { id, type: "custom", custom: { name, input: argumentsJson } }
+    : { id, type: "function", function: { name, arguments: argumentsJson } };
+  return extra === undefined ? known : { ...known, extra_content: extra };
+}
+
+/** Generated sound; the keys that are not known are left out. */
+export function encodeAudio(audio: AudioPart): JsonObject {
+  const data = audio.media?.source.case === "data" && audio.media.source.value.length > 0 ? audio.media.source.value : undefined;
+  return {
+    ...(audio.audioId !== "" && { id: audio.audioId }),
+    ...(data !== undefined && { data: encodeBase64(data) }),
+    ...(audio.transcript !== "" && { transcript: audio.transcript }),
+    ...(audio.expireTime !== undefined && { expires_at: Number(audio.expireTime.seconds) }),
+  };
+}
+
+/** A generated image, the way OpenRouter sends them; undefined where there is nothing to show. */
+export function encodeImage(media: Media | undefined): JsonObject | undefined {
+  const url =
+    media?.source.case === "data"
+      ? encodeDataUrl(media.mimeType, media.source.value)
+      : media?.source.case === "url"
+        ? media.source.value
+        : undefined;
+  return url === undefined ? undefined : { type: "image_url", image_url: { url } };
+}
+
+/** `logprobs` of a choice or a chunk. */
+export function logprobsObject(tokens: readonly TokenLogprob[], isRefusal: boolean): JsonObject | null {
+  if (tokens.length === 0) return null;
+  const list = encodeLogprobs(tokens);
+  return isRefusal ? { content: null, refusal: list } : { content: list, refusal: null };
+}
+
+/** Length in Unicode code points, as citations count. */
+export function codePoints(text: string): number {
+  let length = 0;
+  for (const _ of text) length++;
+  return length;
+}

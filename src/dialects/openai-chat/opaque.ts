@@ -1,0 +1,61 @@
+import type { ContentPart, Opaque } from "../../core/chat.ts";
+import { contentPart } from "../../core/chat.ts";
+import { isJsonObject, type JsonObject } from "./json-fields.ts";
+
+// OpenAI's chat has no place for vendors' reasoning tokens. Two conventions of its compatible world do, and clients that
+// send messages back as they came keep them alive: LiteLLM's `thinking_blocks` and Google's `extra_content`.
+
+/** A token and who made it. */
+export function opaque(issuer: string, kind: string, value: string): Opaque {
+  return { $typeName: "semaroute.v1.Opaque", issuer, kind, value };
+}
+
+/** A part of reasoning. */
+export function reasoningPart(text: string, tokens: Opaque[]): ContentPart {
+  return contentPart({ case: "reasoning", value: { $typeName: "semaroute.v1.ReasoningPart", text, summary: false, opaque: tokens } });
+}
+
+/** A `thinking` or `redacted_thinking` block as a part; undefined where it is neither. Mistral's `thinking` is an array of text chunks. */
+export function reasoningFromBlock(block: JsonObject): ContentPart | undefined {
+  if (block["type"] === "redacted_thinking") {
+    const { data } = block;
+    return typeof data === "string" ? reasoningPart("", [opaque("anthropic", "redacted_thinking", data)]) : undefined;
+  }
+  if (block["type"] !== "thinking") return undefined;
+  const { thinking, signature } = block;
+  const signed = typeof signature === "string" && signature !== "";
+  return reasoningPart(plainText(thinking), signed ? [opaque("anthropic", "signature", signature)] : []);
+}
+
+/** Text of a string or of an array of text chunks. */
+export function plainText(value: unknown): string {
+  if (typeof value === "string") return value;
+  if (!Array.isArray(value)) return "";
+  let text = "";
+  for (const each of value) if (isJsonObject(each) && typeof each["text"] === "string") text += each["text"];
+  return text;
+}
+
+/** The block of a reasoning part that Anthropic sealed; undefined for others, whose text alone can travel. */
+export function blockFromReasoning(text: string, tokens: readonly Opaque[]): JsonObject | undefined {
+  for (const { issuer, kind, value } of tokens) {
+    if (issuer !== "anthropic") continue;
+    if (kind === "signature") return { type: "thinking", thinking: text, signature: value };
+    if (kind === "redacted_thinking") return { type: "redacted_thinking", data: value };
+  }
+  return undefined;
+}
+
+/** Google's thought signature in a tool call's `extra_content`. */
+export function thoughtSignatures(call: JsonObject): Opaque[] {
+  const extra = call["extra_content"];
+  const google = isJsonObject(extra) ? extra["google"] : undefined;
+  const signature = isJsonObject(google) ? google["thought_signature"] : undefined;
+  return typeof signature === "string" ? [opaque("google", "thought_signature", signature)] : [];
+}
+
+/** The way back; undefined where there is no signature. */
+export function extraContent(tokens: readonly Opaque[]): JsonObject | undefined {
+  const found = tokens.find((token) => token.issuer === "google" && token.kind === "thought_signature");
+  return found === undefined ? undefined : { google: { thought_signature: found.value } };
+}

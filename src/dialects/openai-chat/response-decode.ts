@@ -1,0 +1,121 @@
+import type { ChatResponse, Choice, Citation, ContentPart } from "../../core/chat.ts";
+import { chatResponse, choice, contentPart, FinishReason, textPart, type Usage } from "../../core/chat.ts";
+import type { Quirks } from "../../core/dialect.ts";
+import { ChatError } from "../../core/error.ts";
+import { textOf } from "../../core/stream.ts";
+import { audioPart, decodeCitations, textsOf } from "./answer-decode.ts";
+import { extensionsOf, keys, shape } from "./extensions.ts";
+import { failureInside } from "./failure.ts";
+import { decodeFinishReason, isErrorFinish } from "./finish-reason.ts";
+import { isJsonObject, type JsonObject } from "./json-fields.ts";
+import { decodeLogprobs } from "./logprobs.ts";
+import { callPart } from "./messages-decode.ts";
+import { reasoningFromBlock, reasoningPart } from "./opaque.ts";
+import { refusalPart } from "./parts-decode.ts";
+import { callEntry, inventedId, legacyEntry } from "./tool-call-decode.ts";
+import { decodeUsage } from "./usage.ts";
+
+const responseShape = shape(keys("id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint", "error"));
+const choiceShape = shape(keys("index", "message", "finish_reason", "error"), { logprobs: keys("content") });
+const messageShape = shape(keys("role", "content", "refusal", "tool_calls", "function_call", "reasoning_content", "reasoning"), {
+  audio: keys("id", "data", "expires_at", "transcript"),
+  ...keys("annotations", "thinking_blocks"),
+});
+
+/** An upstream's whole answer. Throws UPSTREAM_PROTOCOL for what is none, or what an error object in it says. */
+export function decodeResponse(body: unknown, quirks: Quirks): ChatResponse {
+  if (!isJsonObject(body)) throw new ChatError("UPSTREAM_PROTOCOL", "the upstream's answer is not a JSON object");
+  if (body["error"]) throw failureInside(body);
+  const { choices } = body;
+  if (!Array.isArray(choices) || choices.length === 0) throw new ChatError("UPSTREAM_PROTOCOL", "the upstream's answer has no choices");
+  const usage =
+    decodeUsage(body["usage"], quirks.reasoningOutside === true) ??
+    decodeUsage(isJsonObject(body["x_groq"]) ? body["x_groq"]["usage"] : undefined, quirks.reasoningOutside === true);
+  const source = `${text(body["id"])}/${String(body["created"])}`;
+  const decoded = choices.map((each, i) => decodeChoice(each, i, source));
+  refuseEmpty(decoded, usage);
+  const response = chatResponse(text(body["model"]), decoded, usage);
+  response.id = text(body["id"]);
+  response.serviceTier = text(body["service_tier"]);
+  response.systemFingerprint = text(body["system_fingerprint"]);
+  response.extensionsJson = extensionsOf(body, responseShape);
+  return response;
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+/** An end without a beginning: hosts under load, or with a history they could not read, "succeed" like this. */
+function refuseEmpty(choices: readonly Choice[], usage: Usage | undefined): void {
+  const empty = choices.every((each) => each.finishReason === FinishReason.STOP && saysNothing(each.message?.content ?? []));
+  if (empty && (usage?.outputTokens ?? 0) === 0) throw new ChatError("UPSTREAM_PROTOCOL", "the upstream's answer is empty");
+}
+
+function saysNothing(parts: readonly ContentPart[]): boolean {
+  return parts.every((part) => part.part.case === "text" && part.part.value.text === "");
+}
+
+function decodeChoice(value: unknown, position: number, source: string): Choice {
+  if (!isJsonObject(value)) throw new ChatError("UPSTREAM_PROTOCOL", "a choice of the upstream's answer is not an object");
+  if (value["error"]) throw failureInside(value);
+  const native = text(value["finish_reason"]);
+  if (isErrorFinish(native)) throw finishFailure(native);
+  const message = isJsonObject(value["message"]) ? value["message"] : {};
+  const index = typeof value["index"] === "number" && Number.isInteger(value["index"]) && value["index"] >= 0 ? value["index"] : position;
+  const parts = decodeMessageParts(message, source, index);
+  const decoded = choice(index, parts);
+  if (decoded.message !== undefined) {
+    decoded.message.text = textOf(parts);
+    decoded.message.extensionsJson = extensionsOf(message, messageShape);
+  }
+  decoded.finishReason = decodeFinishReason(
+    native,
+    parts.some((part) => part.part.case === "toolCall"),
+  );
+  decoded.nativeFinishReason = native;
+  decoded.logprobs = decodeLogprobs(isJsonObject(value["logprobs"]) ? value["logprobs"]["content"] : undefined);
+  decoded.extensionsJson = extensionsOf(value, choiceShape);
+  return decoded;
+}
+
+/** What a host's "I failed" at the end of an answer means. */
+export function finishFailure(native: string): ChatError {
+  const failure = native === "insufficient_system_resource" ? "OVERLOADED" : "UPSTREAM_UNAVAILABLE";
+  return new ChatError(failure, `the upstream ended its answer with ${native}`);
+}
+
+function decodeMessageParts(message: JsonObject, source: string, choiceIndex: number): ContentPart[] {
+  const parts = reasoningOf(message);
+  const citations = decodeCitations(message["annotations"]);
+  const { reasoning, content } = textsOf(message["content"]);
+  if (reasoning !== "") parts.push(reasoningPart(reasoning, []));
+  if (content !== "" || citations.length > 0) parts.push(cited(content, citations));
+  if (typeof message["refusal"] === "string" && message["refusal"] !== "") parts.push(refusalPart(message["refusal"]));
+  if (isJsonObject(message["audio"])) parts.push(contentPart({ case: "audio", value: audioPart(message["audio"]) }));
+  const calls: readonly unknown[] = Array.isArray(message["tool_calls"]) ? message["tool_calls"] : [];
+  const entries = calls.flatMap((call) => callEntry(call) ?? []);
+  const legacy = entries.length === 0 ? legacyEntry(message["function_call"]) : undefined;
+  for (const [i, entry] of (legacy === undefined ? entries : [legacy]).entries()) {
+    const { name, argumentsJson, custom } = entry;
+    if (name === "") throw new ChatError("UPSTREAM_PROTOCOL", "the upstream called a tool without a name");
+    const part = callPart({ id: entry.id ?? inventedId(source, choiceIndex, i), name, argumentsJson, custom }, entry.opaque);
+    part.extensionsJson = entry.extensions;
+    parts.push(part);
+  }
+  return parts;
+}
+
+function reasoningOf(message: JsonObject): ContentPart[] {
+  const blocks: readonly unknown[] = Array.isArray(message["thinking_blocks"]) ? message["thinking_blocks"] : [];
+  const parts = blocks.flatMap((block) => (isJsonObject(block) ? (reasoningFromBlock(block) ?? []) : []));
+  if (parts.length > 0) return parts;
+  const plain = text(message["reasoning_content"]) || text(message["reasoning"]);
+  return plain === "" ? [] : [reasoningPart(plain, [])];
+}
+
+function cited(content: string, citations: Citation[]): ContentPart {
+  const part = textPart(content);
+  if (part.part.case === "text") part.part.value.citations = citations;
+  return part;
+}

@@ -1,0 +1,63 @@
+import type { ChatRequest } from "../../core/chat.ts";
+import { note, ReasoningEffort, ReasoningSummary, TranslationAction } from "../../core/chat.ts";
+import { drop, type EncodeContext } from "./encode-context.ts";
+import { wordByEffort } from "./words.ts";
+
+/** Puts the sampling fields into the body; models that think sample as they like, and refuse them. */
+export function encodeSampling(request: Readonly<ChatRequest>, body: Record<string, unknown>, context: EncodeContext): void {
+  const { sampling } = request;
+  if (sampling === undefined) return;
+  const fields: readonly (readonly [key: string, value: unknown, neutral?: unknown])[] = [
+    ["temperature", sampling.temperature, 1],
+    ["top_p", sampling.topP, 1],
+    ["top_k", sampling.topK],
+    ["min_p", sampling.minP, 0],
+    ["frequency_penalty", sampling.frequencyPenalty, 0],
+    ["presence_penalty", sampling.presencePenalty, 0],
+    ["repetition_penalty", sampling.repetitionPenalty, 1],
+    ["logit_bias", Object.keys(sampling.logitBias).length > 0 ? sampling.logitBias : undefined],
+    ["logprobs", sampling.logprobs, false],
+    ["top_logprobs", sampling.topLogprobs],
+  ];
+  const fixed = context.target.capabilities.samplingParameters === false && request.reasoning?.effort !== ReasoningEffort.NONE;
+  for (const [key, value, neutral] of fields) {
+    if (value === undefined) continue;
+    if (!fixed) body[key] = value;
+    else if (value !== neutral) drop(context, `sampling.${key}`, "the model takes no sampling parameters");
+  }
+  // Raw, because a seed may have more digits than a double holds.
+  if (sampling.seed !== undefined) body[context.quirks.seedField ?? "seed"] = JSON.rawJSON(sampling.seed.toString());
+  if (sampling.stop.length > 0) body["stop"] = sampling.stop;
+}
+
+/** Puts the thinking wishes into the body. */
+export function encodeReasoning(request: Readonly<ChatRequest>, body: Record<string, unknown>, context: EncodeContext): void {
+  const { reasoning } = request;
+  if (reasoning === undefined) return;
+  const { effort, budgetTokens, summary } = reasoning;
+  const word = wordByEffort.get(effort);
+  if (context.target.capabilities.reasoning === false) {
+    if ((word !== undefined && word !== "none") || (budgetTokens ?? 0) > 0) drop(context, "reasoning", "the model does not think");
+    return;
+  }
+  if (context.quirks.reasoningObject === true) {
+    const wishes: Record<string, unknown> = {};
+    // The host takes one of the two.
+    if (budgetTokens !== undefined) wishes["max_tokens"] = budgetTokens;
+    else if (word !== undefined) wishes["effort"] = word;
+    if (summary === ReasoningSummary.OMITTED) wishes["exclude"] = true;
+    if (Object.keys(wishes).length > 0) body["reasoning"] = wishes;
+    return;
+  }
+  if (word !== undefined) body["reasoning_effort"] = word;
+  else if (budgetTokens !== undefined) {
+    body["reasoning_effort"] = effortFromBudget(budgetTokens);
+    context.notes.push(note("reasoning.budget_tokens", TranslationAction.APPROXIMATED, "sent as an effort word"));
+  }
+}
+
+function effortFromBudget(tokens: number): string {
+  if (tokens === 0) return "none";
+  if (tokens < 5000) return "low";
+  return tokens < 10_000 ? "medium" : "high";
+}

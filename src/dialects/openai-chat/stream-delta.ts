@@ -1,0 +1,116 @@
+import type { ContentPart, Opaque, PartDelta } from "../../core/chat.ts";
+import { encodeAudio, encodeCitation, encodeImage, encodeToolCall } from "./answer-encode.ts";
+import { extraFields, merged, withExtensions } from "./extensions.ts";
+import type { JsonObject } from "./json-fields.ts";
+import { encodeBase64 } from "./media.ts";
+import { extraContent } from "./opaque.ts";
+
+/** What a stream's writer remembers of one choice. */
+export interface ChoiceView {
+  readonly index: number;
+  /** A text chunk up to its text. */
+  readonly textHead: string;
+  /** The chunk with the role has left. */
+  opened: boolean;
+  /** It has a refusal part. */
+  refused: boolean;
+  /** Tool calls by part; their own indices are dense from 0. */
+  readonly calls: Map<number, CallView>;
+  /** Reasoning by part, collected for the blocks that carry its seal. */
+  readonly reasoning: Map<number, { text: string; readonly opaque: Opaque[] }>;
+  /** The choice of its last chunk, kept until the stream is complete. */
+  finish: JsonObject | undefined;
+}
+
+interface CallView {
+  readonly index: number;
+  readonly custom: boolean;
+}
+
+/** A choice that nothing was said of; `head` is a chunk up to its choices. */
+export function createChoiceView(index: number, head: string): ChoiceView {
+  const textHead = `${head}[{"index":${index},"delta":{"content":`;
+  return { index, textHead, opened: false, refused: false, calls: new Map(), reasoning: new Map(), finish: undefined };
+}
+
+/** The delta that begins a part; undefined where nothing needs saying yet, or this dialect has no form for it. */
+export function startOf(part: ContentPart, partIndex: number, view: ChoiceView, legacyFunctions: boolean): JsonObject | undefined {
+  const { part: inner } = part;
+  switch (inner.case) {
+    case "text":
+      return inner.value.text === "" ? undefined : { content: inner.value.text };
+    case "refusal":
+      view.refused = true;
+      return inner.value.text === "" ? undefined : { refusal: inner.value.text };
+    case "reasoning":
+      view.reasoning.set(partIndex, { text: inner.value.text, opaque: [...inner.value.opaque] });
+      return inner.value.text === "" ? undefined : { reasoning_content: inner.value.text };
+    case "audio": {
+      const audio = encodeAudio(inner.value);
+      return Object.keys(audio).length === 0 ? undefined : { audio };
+    }
+    case "image": {
+      const image = encodeImage(inner.value.media);
+      return image === undefined ? undefined : { images: [image] };
+    }
+    case "toolCall": {
+      const index = view.calls.size;
+      view.calls.set(partIndex, { index, custom: inner.value.custom });
+      const call = withExtensions(part.extensionsJson, encodeToolCall(inner.value, extraContent(part.opaque)));
+      if (!legacyFunctions) return { tool_calls: [{ index, ...call }] };
+      return index === 0 ? { function_call: call["function"] } : undefined;
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** The delta that goes on with a part; undefined where this dialect has no form for it. */
+export function deltaOf(event: PartDelta, view: ChoiceView, legacyFunctions: boolean): JsonObject | undefined {
+  const call = view.calls.get(event.partIndex);
+  const extra = extraFields(event.extensionsJson);
+  if (call !== undefined) return callDelta(event, call, extra, legacyFunctions);
+  const known = plainDelta(event, view);
+  return extra === undefined ? known : merged(extra, known ?? {});
+}
+
+function plainDelta(event: PartDelta, view: ChoiceView): JsonObject | undefined {
+  const { delta } = event;
+  switch (delta.case) {
+    case "text":
+      return { content: delta.value };
+    case "refusal":
+      return { refusal: delta.value };
+    case "reasoning": {
+      const reasoning = view.reasoning.get(event.partIndex);
+      if (reasoning !== undefined) reasoning.text += delta.value;
+      return { reasoning_content: delta.value };
+    }
+    case "audio":
+      return { audio: { data: encodeBase64(delta.value) } };
+    case "audioTranscript":
+      return { audio: { transcript: delta.value } };
+    case "citation": {
+      const annotation = encodeCitation(delta.value, 0);
+      return annotation === undefined ? undefined : { annotations: [annotation] };
+    }
+    case "opaque":
+      view.reasoning.get(event.partIndex)?.opaque.push(delta.value);
+      return undefined;
+    default:
+      return undefined;
+  }
+}
+
+/** The extra fields of a call's delta are those of its entry in `tool_calls`. */
+function callDelta(event: PartDelta, call: CallView, extra: JsonObject | undefined, legacyFunctions: boolean): JsonObject | undefined {
+  const { delta } = event;
+  const text = delta.case === "argumentsJson" ? delta.value : undefined;
+  if (legacyFunctions) return text === undefined || call.index > 0 ? undefined : { function_call: { arguments: text } };
+  const signature = delta.case === "opaque" ? extraContent([delta.value]) : undefined;
+  if (text === undefined && signature === undefined && extra === undefined) return undefined;
+  const known: Record<string, unknown> = { index: call.index };
+  if (text !== undefined) known[call.custom ? "custom" : "function"] = call.custom ? { input: text } : { arguments: text };
+  if (signature !== undefined) known["extra_content"] = signature;
+  return { tool_calls: [extra === undefined ? known : merged(extra, known)] };
+}

@@ -1,0 +1,154 @@
+import type { ChoiceEnded, PartDelta, PartStarted, StreamCompleted, StreamEvent, StreamStarted, Usage } from "../../core/chat.ts";
+import { FinishReason } from "../../core/chat.ts";
+import { completionId, logprobsObject } from "./answer-encode.ts";
+import { extensionIssuer, extraFields, merged, withExtensions } from "./extensions.ts";
+import { encodeFinishReason } from "./finish-reason.ts";
+import type { JsonObject } from "./json-fields.ts";
+import { blockFromReasoning } from "./opaque.ts";
+import { type ChoiceView, createChoiceView, deltaOf, startOf } from "./stream-delta.ts";
+import { encodeUsage } from "./usage.ts";
+
+/** How the caller asked. */
+export interface StreamOptions {
+  /** One more chunk with the usage, and `usage: null` in all others. */
+  readonly includeUsage: boolean;
+  /** Answer with the deprecated `function_call` instead of `tool_calls`. */
+  readonly legacyFunctions: boolean;
+}
+
+/** Writes one stream. */
+export interface StreamEncoder {
+  /** Server-sent events, each `data: {json}` and a blank line; several, or none. */
+  push(event: StreamEvent): string;
+}
+
+/** A fresh encoder. `[DONE]` follows `completed` only; a stream that breaks ends with `streamErrorText`. */
+export function createStreamEncoder(options: StreamOptions): StreamEncoder {
+  return new ChunkWriter(options);
+}
+
+class ChunkWriter implements StreamEncoder {
+  readonly #options: StreamOptions;
+  readonly #choices = new Map<number, ChoiceView>();
+  /** What all chunks share. */
+  #shared: JsonObject = {};
+  /** The same, rendered once: a chunk up to its choices. */
+  #head = "";
+  /** What follows the text of a text chunk. */
+  readonly #textTail: string;
+  readonly #usageKey: string;
+  #usage: Usage | undefined;
+
+  constructor(options: StreamOptions) {
+    this.#options = options;
+    this.#usageKey = options.includeUsage ? ',"usage":null' : "";
+    this.#textTail = `},"logprobs":null,"finish_reason":null}]${this.#usageKey}}\n\n`;
+  }
+
+  push(event: StreamEvent): string {
+    switch (event.case) {
+      case "partDelta":
+        return this.#more(event.value);
+      case "started":
+        return this.#start(event.value);
+      case "partStarted":
+        return this.#begin(event.value);
+      case "partEnded":
+        return this.#seal(event.value.choiceIndex, event.value.partIndex);
+      case "choiceEnded":
+        return this.#endChoice(event.value);
+      case "usage":
+        this.#usage = event.value;
+        return "";
+      case "completed":
+        return this.#complete(event.value);
+      case "heartbeat":
+        return ": keep-alive\n\n";
+      default:
+        return event satisfies never;
+    }
+  }
+
+  #start(event: StreamStarted): string {
+    const created = Number(event.createTime?.seconds ?? 0n);
+    this.#shared = { id: completionId(event.id), object: "chat.completion.chunk", created, model: event.model };
+    this.#head = `data: ${JSON.stringify(this.#shared).slice(0, -1)},"choices":`;
+    return "";
+  }
+
+  #begin(event: PartStarted): string {
+    if (event.part === undefined) return "";
+    const view = this.#viewAt(event.choiceIndex);
+    const role = this.#open(view, event.part.part.case === "toolCall");
+    const delta = startOf(event.part, event.partIndex, view, this.#options.legacyFunctions);
+    return delta === undefined ? role : role + this.#chunk(view, delta, null);
+  }
+
+  #more(event: PartDelta): string {
+    const view = this.#viewAt(event.choiceIndex);
+    // The path of nearly every chunk: the text between two constants.
+    if (event.delta.case === "text" && view.opened && event.logprobs.length === 0 && event.extensionsJson[extensionIssuer] === undefined)
+      return view.textHead + JSON.stringify(event.delta.value) + this.#textTail;
+    const role = this.#open(view, event.delta.case === "argumentsJson");
+    const delta = deltaOf(event, view, this.#options.legacyFunctions);
+    const logprobs = logprobsObject(event.logprobs, event.delta.case === "refusal");
+    return delta === undefined && logprobs === null ? role : role + this.#chunk(view, delta ?? {}, logprobs);
+  }
+
+  /** Sealed reasoning leaves as whole blocks, so that a client only has to collect them. */
+  #seal(choiceIndex: number, partIndex: number): string {
+    const view = this.#viewAt(choiceIndex);
+    const reasoning = view.reasoning.get(partIndex);
+    const block = reasoning && blockFromReasoning(reasoning.text, reasoning.opaque);
+    return block === undefined ? "" : this.#chunk(view, { thinking_blocks: [block] }, null);
+  }
+
+  /** Kept until `completed`: nothing looks finished that is not, and what is known last rides on the last finish. */
+  #endChoice(event: ChoiceEnded): string {
+    const view = this.#viewAt(event.choiceIndex);
+    const role = this.#open(view, event.finishReason === FinishReason.TOOL_CALLS);
+    const { legacyFunctions } = this.#options;
+    const finish_reason = encodeFinishReason(event.finishReason, { hasRefusal: view.refused, legacyFunctions });
+    view.finish = withExtensions(event.extensionsJson, { index: view.index, delta: {}, logprobs: null, finish_reason });
+    return role;
+  }
+
+  #complete(event: StreamCompleted): string {
+    const shared: JsonObject = {
+      ...this.#shared,
+      ...(event.serviceTier !== "" && { service_tier: event.serviceTier }),
+      ...(event.systemFingerprint !== "" && { system_fingerprint: event.systemFingerprint }),
+    };
+    const extra = extraFields(event.extensionsJson) ?? {};
+    const ended = [...this.#choices.values()].filter((view) => view.finish !== undefined);
+    let text = "";
+    for (const [i, view] of ended.entries()) {
+      const known = { ...shared, choices: [view.finish], ...(this.#options.includeUsage && { usage: null }) };
+      text += `data: ${JSON.stringify(i === ended.length - 1 ? merged(extra, known) : known)}\n\n`;
+    }
+    const usage = event.usage ?? this.#usage;
+    if (this.#options.includeUsage && usage !== undefined)
+      text += `data: ${JSON.stringify({ ...shared, choices: [], usage: encodeUsage(usage) })}\n\n`;
+    return `${text}data: [DONE]\n\n`;
+  }
+
+  /** The role comes once, in the choice's first delta; a pure call has null for content. */
+  #open(view: ChoiceView, isCall: boolean): string {
+    if (view.opened) return "";
+    view.opened = true;
+    return this.#chunk(view, { role: "assistant", content: isCall ? null : "", refusal: null }, null);
+  }
+
+  #chunk(view: ChoiceView, delta: JsonObject, logprobs: JsonObject | null): string {
+    return `${this.#head}[${JSON.stringify({ index: view.index, delta, logprobs, finish_reason: null })}]${this.#usageKey}}\n\n`;
+  }
+
+  #viewAt(index: number): ChoiceView {
+    let view = this.#choices.get(index);
+    if (view === undefined) {
+      view = createChoiceView(index, this.#head);
+      this.#choices.set(index, view);
+    }
+    return view;
+  }
+}

@@ -1,0 +1,99 @@
+import type { ChatRequest, Tool, ToolChoice } from "../../core/chat.ts";
+import { ToolChoice_Mode } from "../../core/chat.ts";
+import { encodeCacheControl } from "./cache-control.ts";
+import { drop, type EncodeContext, extended } from "./encode-context.ts";
+import { extensionIssuer } from "./extensions.ts";
+import type { JsonObject } from "./json-fields.ts";
+import { jsonOf } from "./parts-encode.ts";
+
+/** Puts `tools`, `tool_choice` and `parallel_tool_calls` into the body. */
+export function encodeTools(request: Readonly<ChatRequest>, body: Record<string, unknown>, context: EncodeContext): void {
+  const { toolChoice } = request;
+  // Only OpenAI knows `allowed_tools`; to others the rest of the tools is not shown, which allows the same.
+  const names = toolChoice?.allowedNames ?? [];
+  const filtered = names.length > 1 || (names.length === 1 && toolChoice?.mode !== ToolChoice_Mode.REQUIRED);
+  const isFiltered = filtered && context.target.issuer !== "openai";
+  const shown = isFiltered ? request.tools.filter((tool) => names.includes(nameOf(tool))) : request.tools;
+  const tools = shown.flatMap((tool, i) => encodeTool(tool, i, context));
+  // Hosts refuse an empty list, and a choice without a list.
+  if (tools.length === 0) return;
+  body["tools"] = tools;
+  if (toolChoice === undefined) return;
+  const choice = encodeChoice(toolChoice, isFiltered ? [] : names, request.tools, context);
+  if (choice !== undefined) body["tool_choice"] = choice;
+  // A model that makes one call at a time already does what false asks for.
+  if (toolChoice.parallel !== undefined && context.target.capabilities.parallelTools !== false)
+    body["parallel_tool_calls"] = toolChoice.parallel;
+}
+
+function nameOf(tool: Tool): string {
+  return tool.kind.case === "function" || tool.kind.case === "custom" ? tool.kind.value.name : "";
+}
+
+function encodeTool(tool: Tool, index: number, context: EncodeContext): JsonObject[] {
+  const known = bareTool(tool, index, context);
+  if (known === undefined) return [];
+  const whole = extended(context, tool.extensionsJson, known, "tools.extensions_json");
+  if (tool.cacheControl === undefined) return [whole];
+  if (context.quirks.cacheControl === true) return [{ ...whole, cache_control: encodeCacheControl(tool.cacheControl) }];
+  drop(context, "tools.cache_control", "this dialect caches prompts by itself");
+  return [whole];
+}
+
+function bareTool({ kind }: Tool, index: number, context: EncodeContext): JsonObject | undefined {
+  switch (kind.case) {
+    case "function": {
+      const { name, description, parametersJsonSchema, strict } = kind.value;
+      const known: Record<string, unknown> = { name };
+      if (description !== "") known["description"] = description;
+      if (parametersJsonSchema !== "")
+        known["parameters"] = jsonOf(parametersJsonSchema, `tools[${index}].function.parameters_json_schema`);
+      if (strict !== undefined) known["strict"] = strict;
+      return { type: "function", function: known };
+    }
+    case "custom": {
+      const { name, description, grammar, grammarSyntax } = kind.value;
+      const known: Record<string, unknown> = { name };
+      if (description !== "") known["description"] = description;
+      if (grammarSyntax !== "") known["format"] = { type: "grammar", grammar: { definition: grammar, syntax: grammarSyntax } };
+      return { type: "custom", custom: known };
+    }
+    case "native":
+      if (kind.value.issuer === extensionIssuer) return jsonOf(kind.value.json, `tools[${index}].native.json`);
+      drop(context, `tools[${index}].native`, `a tool of ${kind.value.issuer} does not run here`);
+      return undefined;
+    case undefined:
+      return undefined;
+    default:
+      return kind satisfies never;
+  }
+}
+
+function encodeChoice(choice: ToolChoice, names: readonly string[], tools: readonly Tool[], context: EncodeContext): unknown {
+  const reference = (name: string): JsonObject =>
+    tools.some((tool) => tool.kind.case === "custom" && tool.kind.value.name === name)
+      ? { type: "custom", custom: { name } }
+      : { type: "function", function: { name } };
+  const [only] = names;
+  if (choice.mode === ToolChoice_Mode.NONE) return "none";
+  if (only === undefined) {
+    if (choice.mode === ToolChoice_Mode.REQUIRED) return context.quirks.toolChoiceRequired ?? "required";
+    return choice.mode === ToolChoice_Mode.AUTO ? "auto" : undefined;
+  }
+  if (choice.mode === ToolChoice_Mode.REQUIRED && names.length === 1) return reference(only);
+  const mode = choice.mode === ToolChoice_Mode.REQUIRED ? "required" : "auto";
+  return { type: "allowed_tools", allowed_tools: { mode, tools: names.map(reference) } };
+}
+
+/** `response_format`; undefined for plain text. */
+export function encodeOutputFormat(request: Readonly<ChatRequest>): JsonObject | undefined {
+  const format = request.outputFormat?.format;
+  if (format?.case === "jsonObject") return { type: "json_object" };
+  if (format?.case !== "jsonSchema") return undefined;
+  const { name, description, jsonSchema, strict } = format.value;
+  const known: Record<string, unknown> = { name: name === "" ? "response" : name };
+  if (description !== "") known["description"] = description;
+  known["schema"] = jsonOf(jsonSchema, "output_format.json_schema.json_schema");
+  if (strict !== undefined) known["strict"] = strict;
+  return { type: "json_schema", json_schema: known };
+}

@@ -1,0 +1,30 @@
+import { ImageDetail, ReasoningEffort } from "../../core/chat.ts";
+
+/** Each word of the wire and what it means here. */
+export const effortByWord: ReadonlyMap<string, ReasoningEffort> = new Map([
+  ["none", ReasoningEffort.NONE],
+  ["minimal", ReasoningEffort.MINIMAL],
+  ["low", ReasoningEffort.LOW],
+  ["medium", ReasoningEffort.MEDIUM],
+  ["high", ReasoningEffort.HIGH],
+  ["xhigh", ReasoningEffort.XHIGH],
+  ["max", ReasoningEffort.MAX],
+]);
+
+/** The way back. */
+export const wordByEffort = reversed(effortByWord);
+
+/** Image resolutions by word. */
+export const detailByWord: ReadonlyMap<string, ImageDetail> = new Map([
+  ["auto", ImageDetail.AUTO],
+  ["low", ImageDetail.LOW],
+  ["high", ImageDetail.HIGH],
+  ["original", ImageDetail.ORIGINAL],
+]);
+
+/** The way back. */
+export const wordByDetail = reversed(detailByWord);
+
+function reversed<K, V>(map: ReadonlyMap<K, V>): ReadonlyMap<V, K> {
+  return new Map([...map].map(([key, value]) => [value, key]));
+}

@@ -1,0 +1,138 @@
+import { createConnectRouter } from "@connectrpc/connect";
+import { Health } from "../gen/grpc/health/v1/health_pb.ts";
+import { AdminService } from "../gen/semaroute/v1/admin_pb.ts";
+import { RouterService } from "../gen/semaroute/v1/router_pb.ts";
+import type { Settings } from "./config/schema.ts";
+import type { KeyId } from "./core/call.ts";
+import { Priority } from "./core/chat.ts";
+import type { Clock } from "./core/clock.ts";
+import type { Operations } from "./core/operations.ts";
+import type { Router } from "./core/router.ts";
+import type { Secret } from "./core/secret.ts";
+import { createAdminGate, createKeyRing, type KeyRing } from "./server/auth.ts";
+import { type BrowserRule, createBrowserRule } from "./server/browsers.ts";
+import { type CallDesk, createCallDesk } from "./server/call-desk.ts";
+import type { RequestHandler } from "./server/listen.ts";
+import { createAdminDoor } from "./server/rest/admin.ts";
+import { createRequestHandler, type DoorSet } from "./server/routes.ts";
+import { adminOptions, adminService } from "./server/rpc/admin.ts";
+import { errorDetails, gateWithDetails } from "./server/rpc/error-details.ts";
+import { rpcGate } from "./server/rpc/gate.ts";
+import { healthService } from "./server/rpc/health.ts";
+import { serveReflection } from "./server/rpc/reflection.ts";
+import { routerService } from "./server/rpc/router.ts";
+import { createWarmValidator, validation } from "./server/rpc/validation.ts";
+import { createThrottle } from "./server/throttle.ts";
+
+/** What the doors stand on. */
+export interface DoorsOptions {
+  readonly settings: Settings;
+  readonly router: Router;
+  readonly operations: Operations;
+  readonly clock: Clock;
+  /** UUIDv7. */
+  readonly newId: () => string;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly adminToken: { readonly token: Secret; readonly configured: boolean };
+  /** Undefined: metrics are off. */
+  readonly metrics: (() => Promise<{ readonly contentType: string; readonly body: string }>) | undefined;
+  readonly onBug: (error: unknown) => void;
+}
+
+/** The whole server side, without a socket. */
+export interface Doors {
+  handler(doors: DoorSet): RequestHandler;
+  /** Keys, browsers and heartbeat of another configuration. */
+  apply(settings: Settings): void;
+  /** Health says no from now on, and watchers are sent home. */
+  drain(): void;
+  /** Ends every open call with DRAINING. */
+  cut(): void;
+}
+
+/** Largest message we write: a whole answer as one. */
+const writeBytesMax = 128 * 1024 * 1024;
+
+/** One set of handlers for every protocol: gRPC, gRPC-Web, Connect and JSON from one router, REST beside it on the same core. */
+export function createDoors(options: DoorsOptions): Doors {
+  const { router, operations, clock, settings: initial } = options;
+  const throttle = createThrottle({ clock });
+  const gone = new AbortController();
+  const admin = createAdminGate({ ...options.adminToken, throttle });
+  let keysEver = false;
+  let live = liveFrom(initial);
+  const desk: CallDesk = createCallDesk({ router, clock, newId: options.newId, random: options.random });
+
+  function liveFrom({ auth, server }: Settings): Live {
+    // Once there were keys, taking the last one away must not open the door.
+    keysEver ||= auth.keys.length > 0;
+    const required = auth.required === "auto" ? keysEver : auth.required;
+    const keys = auth.keys.map(({ name, key, models }) => ({
+      id: `cfg_${name}` as KeyId,
+      name,
+      secret: key,
+      models: models.length === 0 ? undefined : new Set(models),
+      priority: Priority.NORMAL,
+    }));
+    return {
+      keys: createKeyRing({ keys, required, throttle }),
+      browsers: createBrowserRule(server.cors.allowed_origins),
+      bodyMax: initial.server.max_body,
+      heartbeatMs: server.heartbeat,
+    };
+  }
+
+  const validator = createWarmValidator([RouterService, AdminService]);
+  const connect = {
+    requestGate: gateWithDetails(rpcGate(() => ({ keys: live.keys, admin }))),
+    interceptors: [errorDetails, validation(validator)],
+    readMaxBytes: initial.server.max_body,
+    writeMaxBytes: writeBytesMax,
+    shutdownSignal: gone.signal,
+  };
+  const adminMethods = adminService(operations);
+  // A call in flight finishes within the grace, so the data plane's streams must not hear of the shutdown.
+  const { shutdownSignal: _unheard, ...data } = connect;
+  const rpc = createConnectRouter(data);
+  rpc.service(RouterService, routerService({ router, desk, clock, heartbeatMs: () => live.heartbeatMs }));
+  rpc.service(AdminService, adminMethods, adminOptions(adminMethods, connect));
+  rpc.service(Health, healthService({ providers: operations.providers, draining: gone.signal, clock }), connect);
+  serveReflection(rpc, [RouterService, AdminService, Health]);
+
+  const parts = {
+    router,
+    desk,
+    clock,
+    rpc,
+    admin: createAdminDoor(adminMethods, connect),
+    settings: () => live,
+    browsers: () => live.browsers,
+    health: () => ({
+      providers: operations.providers,
+      draining: gone.signal.aborted,
+      version: operations.version,
+      startWall: operations.startWall,
+      nowWall: clock.wall(),
+    }),
+    metrics: options.metrics,
+    deadlineMaxMs: () => router.snapshot().options.totalMs,
+    onBug: options.onBug,
+  };
+  return {
+    handler: (doors) => createRequestHandler(parts, doors),
+    apply(settings) {
+      live = liveFrom(settings);
+    },
+    drain: () => gone.abort(),
+    cut: () => desk.cut(),
+  };
+}
+
+/** What a reload replaces. */
+interface Live {
+  readonly keys: KeyRing;
+  readonly browsers: BrowserRule;
+  readonly bodyMax: number;
+  readonly heartbeatMs: number;
+}

@@ -1,0 +1,151 @@
+import { breakerOptionsFrom, callOptionsFrom } from "./assembly/options.ts";
+import { listModels } from "./assembly/models.ts";
+import { startProber } from "./assembly/probes.ts";
+import { createRoster, type Roster } from "./assembly/roster.ts";
+import { policyFromSettings } from "./config/policy.ts";
+import type { Settings } from "./config/schema.ts";
+import type { Attempt, Call, Snapshot } from "./core/call.ts";
+import type { Clock } from "./core/clock.ts";
+import { type AttemptStream, compose } from "./core/handler.ts";
+import type { PolicyDesk } from "./core/operations.ts";
+import type { PolicyFacts } from "./policies/examine.ts";
+import { examinePolicy } from "./policies/examine.ts";
+import { createPolicy, withDefaults } from "./policies/index.ts";
+import type { Router } from "./core/router.ts";
+import type { CallObserver } from "./core/telemetry.ts";
+import { admit } from "./stages/admit.ts";
+import { callProvider } from "./stages/call-provider.ts";
+import { dispatch } from "./stages/dispatch.ts";
+import { explainCall } from "./stages/explain.ts";
+import { guard } from "./stages/guard.ts";
+import { meter } from "./stages/meter.ts";
+import { recall } from "./stages/recall.ts";
+import { createCallLimiter } from "./stores/call-limiter.ts";
+import { createLruCache } from "./stores/lru-cache.ts";
+import { createPolicyDesk } from "./stores/policy-desk.ts";
+import { createSlots } from "./stores/slots.ts";
+import { createWindowHealth } from "./stores/window-health.ts";
+
+/** What a gateway is made from. */
+export interface GatewayOptions {
+  /** Loaded and checked. */
+  readonly settings: Settings;
+  readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random: () => number;
+  /** Told of every call: the log, the metrics, the tracer. */
+  readonly observers: readonly CallObserver[];
+}
+
+/** The running router, without a protocol. */
+export interface Gateway {
+  readonly router: Router;
+  readonly providers: Roster;
+  readonly policies: PolicyDesk;
+  /** Takes over another configuration, all of it at once; calls in flight finish as they began. */
+  apply(settings: Settings): void;
+  /** Refuses new calls with DRAINING. */
+  drain(): void;
+  /** Calls that run. */
+  running(): number;
+  /** Resolves as soon as no call runs. */
+  idle(): Promise<void>;
+  /** Stops probes and closes idle connections. */
+  close(): Promise<void>;
+}
+
+/** The map of the house: from a configuration to rooms, and from rooms to one handler. */
+export function createGateway({ settings: initial, clock, random, observers }: GatewayOptions): Gateway {
+  let settings = initial;
+  const health = createWindowHealth({ clock, random, breaker: breakerOptionsFrom(initial) });
+  const slots = createSlots(clock);
+  const limiter = createCallLimiter();
+  const cache = createLruCache({ maxBytes: initial.cache.max_bytes, ttlMs: initial.cache.ttl, clock, random });
+  const roster = createRoster({ clock, health, slots });
+  roster.apply(initial);
+
+  let snapshot: Snapshot | undefined;
+  let madeWall = clock.wall();
+  const current = (): Snapshot => {
+    if (snapshot === undefined) throw new Error("the policy desk activates a policy when it is made");
+    return snapshot;
+  };
+  const refresh = (policy: Snapshot["policy"]): void => {
+    madeWall = clock.wall();
+    snapshot = Object.freeze({ catalog: roster.catalog(), providers: roster.providers(), policy, options: callOptionsFrom(settings) });
+  };
+  const policies = createPolicyDesk({
+    clock,
+    initial: policyFromSettings(initial.routing_policy),
+    author: "configuration",
+    examine: (policy) => examinePolicy(policy, policyFacts(roster)),
+    withDefaults,
+    createPolicy,
+    onActive: refresh,
+  });
+
+  const sources = { health, clock, stateOf: roster.stateOf };
+  const mode = (): Settings["cache"]["mode"] | "off" => (settings.cache.enabled ? settings.cache.mode : "off");
+  const attempt = compose<Attempt, AttemptStream>([guard(health, slots, clock)], callProvider(clock));
+  const chat = compose<Call, Awaited<ReturnType<Router["chat"]>>>(
+    [meter(observers, clock), admit(limiter), recall({ cache, mode, clock })],
+    dispatch(sources, attempt),
+  );
+
+  const prober =
+    initial.health.probe === "none"
+      ? undefined
+      : startProber({
+          clock,
+          intervalMs: initial.health.interval,
+          timeoutMs: initial.health.timeout,
+          providers: () => [...roster.providers().values()],
+          onResult(provider, error, models) {
+            health.probed(provider, error);
+            if (models !== undefined && roster.listed(provider, models)) refresh(current().policy);
+          },
+        });
+
+  return {
+    router: {
+      chat,
+      snapshot: current,
+      explain(call, policy) {
+        const rank = policy === undefined ? undefined : createPolicy(withDefaults(policy));
+        return explainCall(call, sources, (provider) => health.report(provider), rank);
+      },
+      models: (key) => listModels(current().catalog, key, madeWall),
+    },
+    providers: roster,
+    policies,
+    apply(next) {
+      const policy = policyFromSettings(next.routing_policy);
+      settings = next;
+      roster.apply(next);
+      refresh(current().policy);
+      policies.install(policy, "configuration", "the configuration file changed");
+    },
+    drain: () => limiter.drain(),
+    running: () => limiter.running(),
+    idle: () => limiter.idle(),
+    async close() {
+      prober?.stop();
+      await roster.close();
+    },
+  };
+}
+
+/** What a policy is examined against. */
+function policyFacts(roster: Roster): PolicyFacts {
+  const catalog = roster.catalog();
+  const together = (primary: string, backup: string): boolean => {
+    const groups = [...Map.groupBy(catalog.targets, ({ model }) => model).values(), ...[...catalog.aliases.values()].map(({ targets }) => targets)];
+    return groups.some((targets) => [primary, backup].every((name) => targets.some(({ provider }) => provider === name)));
+  };
+  return {
+    providers: [...roster.providers().keys()],
+    unpricedTargets: catalog.targets.filter(({ price, kind }) => price === undefined && kind === "chat").map(({ id }) => id),
+    servesTogether: together,
+  };
+}
+

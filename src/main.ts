@@ -1,0 +1,65 @@
+import { parseArguments } from "./cli/arguments.ts";
+import { check } from "./cli/check.ts";
+import { policyKinds } from "./policies/index.ts";
+import { providerTypes } from "./providers/hosts.ts";
+import { knownModels } from "./providers/known-models.ts";
+import { serve } from "./serve.ts";
+import { version } from "./version.ts";
+
+/** A second signal this soon is the same key press, or the shell and npm both passing one on. */
+const secondSignalMs = 1000;
+
+const print = (line: string): void => {
+  process.stdout.write(`${line}\n`);
+};
+const complain = (line: string): void => {
+  process.stderr.write(`${line}\n`);
+};
+
+const command = parseArguments(process.argv.slice(2));
+const input = {
+  environment: process.env,
+  cwd: process.cwd(),
+  providerTypes,
+  policyKinds,
+  modelsOf: (type: string) => knownModels(type).map(({ id }) => id),
+};
+switch (command.kind) {
+  case "version":
+    print(`semaroute ${version}`);
+    break;
+  case "help":
+    print(command.text);
+    break;
+  case "usage":
+    complain(command.message);
+    process.exitCode = 64;
+    break;
+  case "check":
+    process.exitCode = check({ ...input, explicitPath: command.config, strict: command.strict, write: print });
+    break;
+  case "serve":
+    await run(command.config);
+    break;
+  default:
+    command satisfies never;
+}
+
+async function run(config: string | undefined): Promise<void> {
+  const running = await serve({ ...input, explicitPath: config, tell: complain });
+  if (typeof running === "number") {
+    process.exit(running);
+  }
+  let stoppingSince: number | undefined;
+  const onStop = (): void => {
+    if (stoppingSince !== undefined) {
+      if (performance.now() - stoppingSince >= secondSignalMs) process.exit(1);
+      return;
+    }
+    stoppingSince = performance.now();
+    void running.stop().then(() => process.exit(0), () => process.exit(1));
+  };
+  process.on("SIGTERM", onStop);
+  process.on("SIGINT", onStop);
+  process.on("SIGHUP", () => void running.reload());
+}

@@ -1,0 +1,142 @@
+import type { Quirks } from "../core/dialect.ts";
+
+/** The wire languages that hosts speak. */
+export type HostDialect = "openai-chat" | "anthropic-messages";
+
+/** A vendor, or a kind of server, as data. */
+export interface Host {
+  readonly dialect: HostDialect;
+  /** Family for Opaque.issuer and extensions: who can read its own tokens and fields back. */
+  readonly issuer: string;
+  /** What the vendor's own SDK calls base URL; no slash at the end. Undefined: the configuration must name one. */
+  readonly baseUrl: string | undefined;
+  /** A tail of the base URL that users may write or leave out; the paths below have it. */
+  readonly optionalBasePath?: string;
+  /** Appended to the base URL. */
+  readonly chatPath: string;
+  /** The unbilled list call; undefined: there is none. */
+  readonly modelsPath: string | undefined;
+  /** Header that carries the key. */
+  readonly auth: "bearer" | "x-api-key";
+  /** True: without a key the host answers nothing. */
+  readonly needsKey: boolean;
+  /** True: what the host lists is what it offers, for we cannot know it. */
+  readonly listsModels: boolean;
+  readonly quirks: Quirks;
+}
+
+const openaiPaths = { dialect: "openai-chat", chatPath: "/chat/completions", modelsPath: "/models", auth: "bearer" } as const;
+const vendor = { ...openaiPaths, needsKey: true, listsModels: false } as const;
+const ownServer = { ...openaiPaths, needsKey: false, listsModels: true } as const;
+
+/** What servers that imitate OpenAI's API have in common: the older limit field, and templates that know no `developer`. */
+const imitation = { maxTokensField: "max_tokens", developerRole: false } as const satisfies Quirks;
+
+/**
+ * Who can be called, by the configuration's `type`. `quirks.refuses` holds field names of the OpenAI wire format. A new host of a
+ * known dialect is one entry here.
+ */
+export const hosts = {
+  openai: { ...vendor, issuer: "openai", baseUrl: "https://api.openai.com/v1", quirks: {} },
+  anthropic: {
+    dialect: "anthropic-messages",
+    issuer: "anthropic",
+    baseUrl: "https://api.anthropic.com",
+    optionalBasePath: "/v1",
+    chatPath: "/v1/messages",
+    modelsPath: "/v1/models",
+    auth: "x-api-key",
+    needsKey: true,
+    listsModels: false,
+    quirks: {},
+  },
+  openai_compatible: { ...ownServer, listsModels: false, issuer: "openai_compatible", baseUrl: undefined, quirks: imitation },
+  mistral: {
+    ...vendor,
+    issuer: "mistral",
+    baseUrl: "https://api.mistral.ai/v1",
+    // Any field outside its schema is a 422, and so is a reasoning effort other than the two words it knows.
+    quirks: {
+      ...imitation,
+      streamOptions: false,
+      toolChoiceRequired: "any",
+      toolCallId: "alphanumeric9",
+      seedField: "random_seed",
+      strictFields: true,
+      refuses: new Set([
+        "audio",
+        "logit_bias",
+        "logprobs",
+        "modalities",
+        "reasoning_effort",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "top_logprobs",
+        "user",
+        "verbosity",
+        "web_search_options",
+      ]),
+    },
+  },
+  groq: {
+    ...vendor,
+    issuer: "groq",
+    baseUrl: "https://api.groq.com/openai/v1",
+    // Sent, each of these is a 400.
+    quirks: { developerRole: false, refuses: new Set(["logit_bias", "logprobs", "n", "top_logprobs"]) },
+  },
+  deepseek: {
+    ...vendor,
+    issuer: "deepseek",
+    baseUrl: "https://api.deepseek.com",
+    // In thinking mode a turn with tool calls must come back with its reasoning.
+    quirks: { ...imitation, replayReasoning: "reasoning_content", refuses: new Set(["logit_bias", "n"]) },
+  },
+  together: { ...vendor, issuer: "together", baseUrl: "https://api.together.xyz/v1", quirks: imitation },
+  openrouter: {
+    ...vendor,
+    issuer: "openrouter",
+    baseUrl: "https://openrouter.ai/api/v1",
+    quirks: { maxTokensField: "max_tokens", replayReasoning: "reasoning" },
+  },
+  xai: {
+    ...vendor,
+    issuer: "xai",
+    baseUrl: "https://api.x.ai/v1",
+    quirks: { developerRole: false, reasoningOutside: true },
+  },
+  ollama: {
+    ...ownServer,
+    issuer: "ollama",
+    baseUrl: "http://127.0.0.1:11434/v1",
+    quirks: { ...imitation, refuses: new Set(["logit_bias", "n"]) },
+  },
+  vllm: { ...ownServer, issuer: "vllm", baseUrl: "http://127.0.0.1:8000/v1", quirks: imitation },
+} as const satisfies Record<string, Host>;
+
+/** The `type` of a provider that is called over HTTP. */
+export type HostType = keyof typeof hosts;
+
+/** Every `type` the configuration may use. */
+export type ProviderType = HostType | "simulated";
+
+/** Whether the type is one of a provider called over HTTP. */
+export function isHostType(type: string): type is HostType {
+  return Object.hasOwn(hosts, type);
+}
+
+/** Names for `type`, in the order in which they are offered to people. */
+export const providerTypes: readonly ProviderType[] = [...Object.keys(hosts).filter(isHostType), "simulated"];
+
+/**
+ * The base URL to which the host's paths are appended: the configured one, else the vendor's; without slashes at the end, and
+ * without a tail that the paths bring along. Undefined where neither is known.
+ */
+export function baseUrlOf(host: Host, configured: string | undefined): string | undefined {
+  let url = configured ?? host.baseUrl;
+  if (url === undefined) return undefined;
+  while (url.endsWith("/")) url = url.slice(0, -1);
+  const tail = host.optionalBasePath;
+  return tail !== undefined && url.endsWith(tail) ? url.slice(0, -tail.length) : url;
+}

@@ -1,0 +1,74 @@
+import { lookup as lookupAddress, type LookupAddress } from "node:dns";
+import { BlockList, isIP, type LookupFunction } from "node:net";
+import { ChatError } from "../../core/error.ts";
+
+/** Never an upstream, whatever its name says: link-local and the clouds' metadata services. */
+const forbidden = blockList([
+  ["169.254.0.0", 16],
+  ["fe80::", 10],
+  ["fd00:ec2::254", 128],
+  ["100.100.100.200", 32],
+  ["0.0.0.0", 8],
+  ["224.0.0.0", 4],
+  ["ff00::", 8],
+]);
+
+/** Networks that only a name of such a network may lead to. */
+const internal = blockList([
+  ["10.0.0.0", 8],
+  ["172.16.0.0", 12],
+  ["192.168.0.0", 16],
+  ["127.0.0.0", 8],
+  ["100.64.0.0", 10],
+  ["192.0.0.0", 24],
+  ["198.18.0.0", 15],
+  ["::1", 128],
+  ["::", 128],
+  ["fc00::", 7],
+  ["64:ff9b::", 96],
+]);
+
+function blockList(nets: readonly (readonly [string, number])[]): BlockList {
+  const list = new BlockList();
+  for (const [net, prefix] of nets) list.addSubnet(net, prefix, net.includes(":") ? "ipv6" : "ipv4");
+  return list;
+}
+
+/**
+ * Whether a host name names an inside network: `localhost`, a single label (a container's or a cluster's service), or a
+ * suffix reserved for such (RFC 6761, RFC 8375, ICANN's `.internal`).
+ */
+export function namesInside(host: string): boolean {
+  if (!host.includes(".")) return true;
+  return /\.(localhost|local|internal|lan|home\.arpa|svc|cluster\.local)\.?$/i.test(host);
+}
+
+/** Whether an address may be called for this host name. */
+export function mayCall(host: string, address: string): boolean {
+  const family = isIP(address) === 6 ? "ipv6" : "ipv4";
+  if (forbidden.check(address, family)) return false;
+  return !internal.check(address, family) || namesInside(host);
+}
+
+/**
+ * A look-up that refuses addresses the configured base URL does not name, and hands on the very address it checked, so
+ * that a second answer of the name server cannot slip in between. Literal addresses in a base URL are not looked up.
+ */
+export function guardedLookup(resolve: typeof lookupAddress = lookupAddress): LookupFunction {
+  return (hostname, options, callback) => {
+    resolve(hostname, { ...options, all: true }, (error: NodeJS.ErrnoException | null, found: LookupAddress[]) => {
+      if (error !== null) {
+        callback(error, "", 0);
+        return;
+      }
+      const allowed = found.filter((each) => mayCall(hostname, each.address));
+      const [first] = allowed;
+      if (first === undefined) {
+        callback(new ChatError("UPSTREAM_UNAVAILABLE", "the upstream's name leads to an address that is not allowed"), "", 0);
+        return;
+      }
+      if (options.all === true) callback(null, allowed);
+      else callback(null, first.address, first.family);
+    });
+  };
+}

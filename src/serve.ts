@@ -1,0 +1,234 @@
+import { randomUUIDv7 } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { adminToken, dataFolder } from "./config/data-folder.ts";
+import { formatWarning } from "./cli/check.ts";
+import { type Loaded, loadConfiguration, type LoadInput } from "./config/load.ts";
+import { formatProblem, type Problem } from "./config/problem.ts";
+import type { Settings } from "./config/schema.ts";
+import { watchFile } from "./config/watch.ts";
+import { restartNeeded } from "./assembly/options.ts";
+import type { Clock } from "./core/clock.ts";
+import { sleep } from "./core/clock.ts";
+import type { Operations, ReloadOutcome } from "./core/operations.ts";
+import { createDoors, type Doors } from "./doors.ts";
+import { createGateway, type Gateway } from "./gateway.ts";
+import { statusOf } from "./server/errors.ts";
+import { listen, type Listener, type TlsFiles } from "./server/listen.ts";
+import type { DoorSet } from "./server/routes.ts";
+import { createStats } from "./stores/stats.ts";
+import { systemClock } from "./stores/system-clock.ts";
+import type { ProviderGauges } from "./telemetry/gauges.ts";
+import { callLog } from "./telemetry/call-log.ts";
+import { createLog, type Log } from "./telemetry/log.ts";
+import { auditLine, type ListenerFacts, startupLine } from "./telemetry/lines.ts";
+import { createMetrics } from "./telemetry/metrics.ts";
+import { createTracing } from "./telemetry/tracing.ts";
+import { version } from "./version.ts";
+
+/** Exit codes (contract, 1). */
+export type ExitCode = 0 | 1 | 78;
+
+/** A server that runs. */
+export interface Running {
+  readonly urls: readonly string[];
+  reload(): Promise<ReloadOutcome>;
+  /** Drains and resolves when nothing is left. */
+  stop(): Promise<void>;
+}
+
+/** What a start needs. */
+export interface ServeInput extends LoadInput {
+  /** Bad configuration: one line a problem. */
+  readonly tell: (line: string) => void;
+}
+
+/** Starts everything a configuration asks for; an exit code where it cannot. */
+export async function serve({ tell, ...input }: ServeInput): Promise<Running | ExitCode> {
+  const loaded = loadConfiguration(input);
+  if (loaded.kind === "refused") return refuse(loaded.problems, tell);
+  const { settings, path } = loaded;
+  const token = adminToken(settings.admin.token, dataFolder(path, input.environment));
+  if (token.kind === "refused") return refuse([token.problem], tell);
+  const clock = systemClock;
+  const log = createLog({ ...settings.observability.logging, clock });
+  for (const warning of loaded.warnings) log.warn({ path: warning.path }, formatWarning(warning));
+
+  const stats = createStats();
+  const { tracing: traces, metrics: metering } = settings.observability;
+  const tracing = await createTracing({
+    enabled: traces.enabled,
+    endpoint: traces.endpoint,
+    sampleRatio: traces.sample_ratio,
+    version,
+    clock,
+    onLost: (spans) => log.warn({ spans }, "the trace collector did not take spans"),
+  });
+  // The gauges read the gateway, and the gateway reports to the counters: the one that is asked later is bound later.
+  let gateway: Gateway | undefined = undefined;
+  const metrics = createMetrics({
+    version,
+    isKnown: (id) => gateway?.router.snapshot().catalog.targets.some((target) => target.id === id) ?? false,
+    providers: () => (gateway === undefined ? [] : providerGauges(gateway)),
+    logLinesDropped: () => log.dropped(),
+  });
+  const observers = [callLog(log, (failure) => statusOf(failure).http), stats];
+  if (metering.enabled) observers.push(metrics.observer);
+  if (tracing.observer !== undefined) observers.push(tracing.observer);
+  const made = createGateway({ settings, clock, random: Math.random, observers });
+  gateway = made;
+
+  let running = loaded;
+  const reload = async (): Promise<ReloadOutcome> => {
+    const outcome = reloaded(running, loadConfiguration(input), (next) => {
+      made.apply(next.settings);
+      doors.apply(next.settings);
+      running = next;
+    });
+    metrics.reloaded(outcome.kind === "refused" ? "refused" : outcome.changed ? "applied" : "unchanged");
+    if (outcome.kind === "refused") for (const { path: at, description } of outcome.problems) log.error({ path: at, problem: description }, "configuration refused, the old one stays");
+    else log.info({ revision: outcome.revision, changed: outcome.changed, restart_needed: outcome.restartNeeded }, "configuration reloaded");
+    return outcome;
+  };
+  const operations: Operations = {
+    providers: made.providers,
+    policies: made.policies,
+    version,
+    startWall: clock.wall(),
+    stats: () => stats.targets(),
+    reload,
+    audit: auditLine(log),
+  };
+  const doors = createDoors({
+    settings,
+    router: made.router,
+    operations,
+    clock,
+    newId: randomUUIDv7,
+    random: Math.random,
+    adminToken: { token: token.token, configured: token.kind === "configured" },
+    metrics: metering.enabled ? () => metrics.render() : undefined,
+    onBug: (error) => log.error({ error: bugText(error) }, "bug"),
+  });
+  const listeners = await openListeners(settings, doors, log, {
+    simulated: loaded.simulated,
+    adminTokenFile: token.kind === "minted" ? token.path : undefined,
+  });
+  if (listeners === undefined) {
+    await made.close();
+    log.flush();
+    return 1;
+  }
+  const unwatch = path === undefined ? undefined : await watchFile({ path, revision: loaded.revision, clock, onError: () => log.warn({ path }, "watching the configuration file failed") }, () => void reload());
+  const stop = async (): Promise<void> => {
+    await unwatch?.();
+    await drain({ settings: running.settings, doors, gateway: made, listeners, clock, log });
+    await tracing.shutdown();
+    await made.close();
+    log.info({}, "stopped");
+    await log.settled();
+    log.flush();
+  };
+  return { urls: listeners.map(({ url }) => url), reload, stop };
+}
+
+function refuse(problems: readonly Problem[], tell: (line: string) => void): 78 {
+  for (const problem of problems) tell(formatProblem(problem));
+  return 78;
+}
+
+/** Applies a freshly read configuration, or says why not; a bad one changes nothing. */
+function reloaded(before: Loaded, read: ReturnType<typeof loadConfiguration>, apply: (next: Loaded) => void): ReloadOutcome {
+  if (read.kind === "refused") return { kind: "refused", problems: read.problems.map((problem) => ({ path: problem.path, description: formatProblem(problem) })) };
+  const changed = read.revision !== before.revision || JSON.stringify(read.settings) !== JSON.stringify(before.settings);
+  const restart = restartNeeded(before.settings, read.settings);
+  apply(read);
+  return { kind: "applied", revision: read.revision, changed, restartNeeded: restart };
+}
+
+interface ListenerPlan {
+  readonly host: string;
+  readonly port: number;
+  readonly doors: DoorSet;
+}
+
+/** The main port, and those that admin and metrics were given of their own. */
+function listenerPlans({ server, admin, observability: { metrics } }: Settings): ListenerPlan[] {
+  const adminApart = admin.host !== undefined || admin.port !== undefined;
+  const metricsApart = metrics.enabled && metrics.port !== undefined;
+  const plans: ListenerPlan[] = [{ host: server.host, port: server.port, doors: { data: true, admin: !adminApart, metrics: !metricsApart } }];
+  if (adminApart) plans.push({ host: admin.host ?? server.host, port: admin.port ?? 0, doors: { data: false, admin: true, metrics: false } });
+  if (metricsApart) plans.push({ host: server.host, port: metrics.port ?? 0, doors: { data: false, admin: false, metrics: true } });
+  return plans;
+}
+
+async function openListeners(settings: Settings, doors: Doors, log: Log, facts: Pick<ListenerFacts, "simulated" | "adminTokenFile">): Promise<Listener[] | undefined> {
+  const open: Listener[] = [];
+  for (const { host, port, doors: set } of listenerPlans(settings)) {
+    try {
+      const listener = await listen({ host, port, tls: tlsFrom(settings), handler: doors.handler(set) });
+      open.push(listener);
+      const names = Object.entries(set).flatMap(([name, has]) => (has ? [name] : []));
+      startupLine(log, { ...facts, url: listener.url, doors: names, version });
+    } catch (error) {
+      const code = error instanceof Error && "code" in error ? String(error.code) : "";
+      const why = code === "EADDRINUSE" ? "the port is in use" : code === "EACCES" ? "not allowed to use this port" : `cannot listen (${code})`;
+      log.error({ host, port, code }, `cannot listen on ${host}:${port}: ${why}`);
+      await Promise.all(open.map((listener) => listener.close()));
+      return undefined;
+    }
+  }
+  return open;
+}
+
+function tlsFrom({ server: { tls } }: Settings): TlsFiles | undefined {
+  if (tls.cert_file === undefined || tls.key_file === undefined) return undefined;
+  const clientCa = tls.client_ca_file === undefined ? undefined : readFileSync(tls.client_ca_file, "utf8");
+  return { cert: readFileSync(tls.cert_file, "utf8"), key: readFileSync(tls.key_file, "utf8"), clientCa };
+}
+
+interface Draining {
+  readonly settings: Settings;
+  readonly doors: Doors;
+  readonly gateway: Gateway;
+  readonly listeners: readonly Listener[];
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Longest wait for answers that were cut to reach their callers. */
+const lastWordsMs = 2000;
+
+/** Not ready, then closed, then finished or cut: each with a clock of its own. */
+async function drain({ settings, doors, gateway, listeners, clock, log }: Draining): Promise<void> {
+  const { drain_delay: delayMs, drain_timeout: graceMs } = settings.server;
+  const never = new AbortController().signal;
+  log.info({ running: gateway.running(), drain_delay_ms: delayMs, drain_timeout_ms: graceMs }, "draining");
+  doors.drain();
+  if (delayMs > 0) await sleep(clock, delayMs, never);
+  for (const listener of listeners) listener.drain();
+  const idle = gateway.idle();
+  const late = await Promise.race([idle.then(() => false), sleep(clock, graceMs, never).then(() => true)]);
+  gateway.drain();
+  if (late) {
+    log.warn({ running: gateway.running() }, "drain timeout passed, ending the calls that still run");
+    doors.cut();
+    await Promise.race([gateway.idle(), sleep(clock, lastWordsMs, never)]);
+  }
+  // A call is over before its last bytes have left the socket.
+  await Promise.race([Promise.all(listeners.map((listener) => listener.ended())), sleep(clock, lastWordsMs, never)]);
+  await Promise.all(listeners.map((listener) => listener.close()));
+}
+
+function providerGauges({ providers }: Gateway): ProviderGauges[] {
+  return providers.list().map(({ id }) => {
+    const { status, inFlight, targets } = providers.health(id);
+    return { provider: id, health: status, inFlight, targets: targets.map(({ model, breaker }) => ({ model, breaker })) };
+  });
+}
+
+/** Names and places, never texts: what a bug quotes may be a prompt. */
+function bugText(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error;
+  const frames = error.stack?.split("\n").filter((line) => line.trimStart().startsWith("at ")) ?? [];
+  return [error.name, ...frames.slice(0, 8).map((line) => line.trim())].join(" ");
+}

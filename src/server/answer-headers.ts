@@ -1,0 +1,68 @@
+import type { Call, Source } from "../core/call.ts";
+import { CacheStatus, TranslationAction, type TranslationNote, type Usage } from "../core/chat.ts";
+import { usdFromPico } from "../core/price.ts";
+
+/** Names and values. */
+export type HeaderList = [name: string, value: string][];
+
+const cacheWords = {
+  [CacheStatus.UNSPECIFIED]: "bypass",
+  [CacheStatus.HIT]: "hit",
+  [CacheStatus.MISS]: "miss",
+  [CacheStatus.BYPASS]: "bypass",
+} as const;
+const actionWords = {
+  [TranslationAction.UNSPECIFIED]: "changed",
+  [TranslationAction.DROPPED]: "dropped",
+  [TranslationAction.CLAMPED]: "clamped",
+  [TranslationAction.EMULATED]: "emulated",
+  [TranslationAction.APPROXIMATED]: "approximated",
+} as const;
+/** Notes beyond it are counted, not listed. */
+const notesMax = 20;
+
+/** What every call's answer says of itself, whether or not a target is known. The request id is on every answer anyway. */
+export function callHeaders(call: Call): HeaderList {
+  return [
+    ["x-semaroute-decision", call.id],
+    ["x-semaroute-policy", call.snapshot.policy.revision],
+  ];
+}
+
+/** What it says of where the answer comes from. */
+export function sourceHeaders(source: Source): HeaderList {
+  const headers: HeaderList = [
+    ["x-semaroute-provider", headerText(source.target.provider)],
+    ["x-semaroute-model", headerText(source.target.upstreamModel)],
+    ["x-semaroute-attempts", String(source.attempts.length)],
+    ["x-semaroute-cache", cacheWords[source.cache as keyof typeof cacheWords] ?? "bypass"],
+  ];
+  if (source.notes.length > 0) headers.push(["x-semaroute-notes", notesText(source.notes)]);
+  return headers;
+}
+
+/** The price of a whole answer; nothing where it is not known. */
+export function costHeaders(usage: Usage | undefined): HeaderList {
+  return usage?.costPicoUsd === undefined ? [] : [["x-semaroute-cost-usd", usdFromPico(usage.costPicoUsd)]];
+}
+
+/** Milliseconds until the head left, less the upstream's: what the router itself cost (W3C Server Timing). */
+export function timingHeader(call: Call, source: Source | undefined, nowMs: number): [string, string] {
+  let upstreamMs = 0;
+  for (const attempt of source?.attempts ?? [])
+    upstreamMs += Math.max(0, (attempt.endMs ?? attempt.firstContentMs ?? nowMs) - attempt.startMs);
+  return ["server-timing", `semaroute;dur=${Math.max(0, nowMs - call.receivedMs - upstreamMs).toFixed(3)}`];
+}
+
+function notesText(notes: readonly TranslationNote[]): string {
+  const listed = notes
+    .slice(0, notesMax)
+    .map(({ field, action }) => `${actionWords[action as keyof typeof actionWords] ?? "changed"}:${field}`);
+  if (notes.length > notesMax) listed.push(`and ${notes.length - notesMax} more`);
+  return headerText(listed.join(", "));
+}
+
+/** Names from callers may hold what a header must not: anything but visible ASCII and spaces becomes `?`. */
+function headerText(text: string): string {
+  return /^[\x20-\x7e]*$/.test(text) ? text : text.replace(/[^\x20-\x7e]/g, "?");
+}

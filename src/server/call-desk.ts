@@ -1,0 +1,99 @@
+import type { Call, Door, Key } from "../core/call.ts";
+import type { ChatRequest } from "../core/chat.ts";
+import type { Clock } from "../core/clock.ts";
+import { ChatError } from "../core/error.ts";
+import type { Router } from "../core/router.ts";
+import type { Wishes } from "./wishes.ts";
+
+/** What a door knows of a call. */
+export interface CallInit {
+  readonly door: Door;
+  readonly key: Key;
+  readonly request: ChatRequest;
+  readonly streamed: boolean;
+  readonly wishes: Wishes;
+  readonly receivedMs: number;
+  /** Fixed before the call was opened, so that an error before it names the same id. */
+  readonly id: string;
+}
+
+/** A call and the ways to end it from outside. */
+export interface OpenCall {
+  readonly call: Call;
+  /** The caller left, or its own deadline passed. */
+  abort(error: ChatError): void;
+  /** To be called once the answer has left: frees the timer. */
+  close(): void;
+}
+
+/** Where calls begin. */
+export interface CallDesk {
+  open(init: CallInit): OpenCall;
+  newId(): string;
+  now(): number;
+  /** Ends every open call with DRAINING. */
+  cut(): void;
+}
+
+/** What the desk needs. */
+export interface CallDeskParts {
+  readonly router: Router;
+  readonly clock: Clock;
+  /** Unique and ordered by time: UUIDv7. */
+  readonly newId: () => string;
+  /** In [0, 1). */
+  readonly random: () => number;
+}
+
+/** One desk a process: every protocol's calls are opened here and nowhere else. */
+export function createCallDesk({ router, clock, newId, random }: CallDeskParts): CallDesk {
+  const open = new Set<OpenCall>();
+  return {
+    newId,
+    now: () => clock.now(),
+    open({ door, key, request, streamed, wishes, receivedMs, id }) {
+      const snapshot = router.snapshot();
+      const { totalMs } = snapshot.options;
+      const byCaller = wishes.timeoutMs !== undefined && wishes.timeoutMs < totalMs;
+      const limitMs = byCaller && wishes.timeoutMs !== undefined ? wishes.timeoutMs : totalMs;
+      const controller = new AbortController();
+      const call: Call = {
+        id,
+        requestId: wishes.requestId ?? id,
+        door,
+        key,
+        request,
+        streamed,
+        receivedMs,
+        deadline: receivedMs + limitMs,
+        deadlineByCaller: byCaller,
+        signal: controller.signal,
+        snapshot,
+        seed: Math.floor(random() * Number.MAX_SAFE_INTEGER),
+        traceparent: wishes.traceparent,
+      };
+      const cancelTimer = clock.after(receivedMs + limitMs - clock.now(), () => {
+        controller.abort(
+          byCaller
+            ? new ChatError("DEADLINE_EXCEEDED", `the caller's deadline of ${limitMs} ms has passed`)
+            : new ChatError("TIMEOUT", `the call took longer than ${limitMs} ms`),
+        );
+      });
+      const opened: OpenCall = {
+        call,
+        abort(error) {
+          controller.abort(error);
+        },
+        close() {
+          cancelTimer();
+          open.delete(opened);
+        },
+      };
+      open.add(opened);
+      return opened;
+    },
+    cut() {
+      for (const each of open) each.abort(new ChatError("DRAINING", "this replica is going away"));
+    },
+  };
+}

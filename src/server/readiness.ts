@@ -1,0 +1,38 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+
+import { BreakerState, HealthStatus, type ProviderHealth, ProviderState } from "../core/chat.ts";
+import type { ProviderDesk, ProviderView } from "../core/operations.ts";
+
+/** How much of the house can serve: all, some, or none of the targets of enabled providers. */
+export type Readiness = "healthy" | "degraded" | "unhealthy";
+
+/** Judges by what health knows now; `nowWall` is in milliseconds since the epoch. What was never called counts as healthy. */
+export function readinessOf(desk: ProviderDesk, nowWall: number): Readiness {
+  let usable = false;
+  let impaired = false;
+  for (const provider of desk.list()) {
+    if (provider.state !== ProviderState.ENABLED) continue;
+    const health = desk.health(provider.id);
+    const targets = usableTargets(health, nowWall);
+    if (targets.usable > 0) usable = true;
+    if (targets.usable < targets.all || health.status === HealthStatus.DEGRADED) impaired = true;
+  }
+  if (!usable) return "unhealthy";
+  return impaired ? "degraded" : "healthy";
+}
+
+/** Whether new calls may go to the provider now. */
+export function canServe(provider: ProviderView, health: ProviderHealth, nowWall: number): boolean {
+  return provider.state === ProviderState.ENABLED && usableTargets(health, nowWall).usable > 0;
+}
+
+/** A provider that nobody knows the targets of yet is one itself. */
+function usableTargets(health: ProviderHealth, nowWall: number): { usable: number; all: number } {
+  const parts = health.targets.length > 0 ? health.targets : [health];
+  if (health.status === HealthStatus.UNHEALTHY) return { usable: 0, all: parts.length };
+  const usable = parts.filter((part) => {
+    const cooling = part.cooldownUntil !== undefined && timestampMs(part.cooldownUntil) > nowWall;
+    return part.breaker !== BreakerState.OPEN && !cooling;
+  }).length;
+  return { usable, all: parts.length };
+}

@@ -1,0 +1,41 @@
+import { encodeError } from "../../dialects/openai-chat/error-encode.ts";
+import type { ChatError } from "../../core/error.ts";
+import type { HeaderList } from "../answer-headers.ts";
+import { errorHeaders, statusOf } from "../errors.ts";
+import type { ServerResponse } from "../listen.ts";
+
+/** Sends a whole JSON answer, head and body in one segment. Nothing is sent to a caller who has left. */
+export function sendJson(response: ServerResponse, status: number, headers: readonly (readonly [string, string])[], body: string): void {
+  if (response.headersSent || response.destroyed) return;
+  const head = flat([
+    ...headers,
+    ["content-type", "application/json"],
+    ["content-length", String(Buffer.byteLength(body))],
+    ["x-content-type-options", "nosniff"],
+  ]);
+  writeHead(response, status, head);
+  response.end(body);
+}
+
+/** Sends an error in OpenAI's shape. */
+export function sendError(response: ServerResponse, error: ChatError, headers: readonly (readonly [string, string])[]): void {
+  const { http } = statusOf(error.failure);
+  const more: HeaderList = errorHeaders(error);
+  // The rest of an oversized body would be read as the next request.
+  if (error.failure === "REQUEST_TOO_LARGE" && response.req.httpVersionMajor === 1) more.push(["connection", "close"]);
+  sendJson(response, http, [...headers, ...more], JSON.stringify(encodeError(error)));
+}
+
+/** Writes a head for either version of HTTP. */
+export function writeHead(response: ServerResponse, status: number, head: string[]): void {
+  // The two classes agree on this call, but their overloads do not unite.
+  if ("stream" in response) response.writeHead(status, head as never);
+  else response.writeHead(status, head);
+}
+
+/** Names and values in one list. */
+export function flat(headers: readonly (readonly [string, string])[]): string[] {
+  const list: string[] = [];
+  for (const [name, value] of headers) list.push(name, value);
+  return list;
+}

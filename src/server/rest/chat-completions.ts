@@ -1,0 +1,93 @@
+import { chatErrorFrom, ChatError } from "../../core/error.ts";
+import type { ChatStream } from "../../core/handler.ts";
+import { parseCallerJson } from "../../core/json.ts";
+import { createFolder } from "../../core/stream.ts";
+import { decodeChatRequest, type DecodedChatRequest } from "../../dialects/openai-chat/request-decode.ts";
+import { encodeChatResponse } from "../../dialects/openai-chat/response-encode.ts";
+import { createStreamEncoder } from "../../dialects/openai-chat/stream-encode.ts";
+import { callHeaders, costHeaders, type HeaderList, sourceHeaders, timingHeader } from "../answer-headers.ts";
+import { readBody } from "../body.ts";
+import type { OpenCall } from "../call-desk.ts";
+import { applyWishes, wishesFrom } from "../wishes.ts";
+import { sendError, sendJson } from "./answer.ts";
+import { callerOf, oneHeader, type RestCall, type RestParts } from "./context.ts";
+import { SseResponse } from "./sse.ts";
+
+/** `POST /v1/chat/completions`: OpenAI's chat completions, whole or as server-sent events. */
+export async function chatCompletions(parts: RestParts, rest: RestCall): Promise<void> {
+  const { desk } = parts;
+  const settings = parts.settings();
+  const { request, response } = rest;
+  const wishes = wishesFrom((name) => oneHeader(request, name));
+  const key = callerOf(settings, request);
+  const body = await readBody(request, settings.bodyMax);
+  const receivedMs = desk.now();
+  const decoded = decodeChatRequest(parseCallerJson(body.toString("utf8")));
+  applyWishes(decoded.request, wishes);
+  const opened = desk.open({ door: "openai", key, request: decoded.request, streamed: decoded.streamed, wishes, receivedMs, id: rest.id });
+  // "close" also comes after a good end; only before it does it mean that the caller left.
+  response.on("close", () => {
+    if (!response.writableFinished) opened.abort(new ChatError("CANCELLED", "the caller left"));
+  });
+  try {
+    if (decoded.streamed) await sendStream(parts, rest, opened, decoded);
+    else await sendWhole(parts, rest, opened, decoded);
+  } finally {
+    opened.close();
+  }
+}
+
+async function sendWhole(
+  { router, desk }: RestParts,
+  rest: RestCall,
+  { call }: OpenCall,
+  { legacyFunctions }: DecodedChatRequest,
+): Promise<void> {
+  let headers: HeaderList = [...rest.headers, ...callHeaders(call)];
+  let stream: ChatStream | undefined;
+  try {
+    stream = await router.chat(call);
+    const folder = createFolder();
+    const { batches } = stream;
+    // Driven by hand: the room that counts looks only when it is asked for more, and by then the answer has left.
+    for (let result = await batches.next(); result.done !== true;) {
+      for (const event of result.value) folder.push(event);
+      const ended = result.value.some((event) => event.case === "whole" || event.case === "completed");
+      if (ended) {
+        const answer = folder.response();
+        headers = [
+          ...headers,
+          ...sourceHeaders(stream.source),
+          ...costHeaders(answer.usage),
+          timingHeader(call, stream.source, desk.now()),
+        ];
+        sendJson(rest.response, 200, headers, encodeChatResponse(answer, { legacyFunctions }));
+      }
+      result = await batches.next();
+    }
+  } catch (thrown) {
+    const error = chatErrorFrom(thrown);
+    if (stream === undefined) headers.push(timingHeader(call, undefined, desk.now()));
+    sendError(rest.response, error, headers);
+  }
+}
+
+async function sendStream(parts: RestParts, rest: RestCall, { call }: OpenCall, decoded: DecodedChatRequest): Promise<void> {
+  const { router, desk, clock } = parts;
+  const headers: HeaderList = [...rest.headers, ...callHeaders(call)];
+  const sse = new SseResponse({ response: rest.response, clock, heartbeatMs: parts.settings().heartbeatMs, headers });
+  let stream: ChatStream | undefined;
+  try {
+    stream = await router.chat(call);
+    const encoder = createStreamEncoder({ includeUsage: decoded.includeUsage, legacyFunctions: decoded.legacyFunctions });
+    sse.open([...sourceHeaders(stream.source), timingHeader(call, stream.source, desk.now())]);
+    for await (const batch of stream.batches) {
+      let text = "";
+      for (const event of batch) if (event.case !== "whole") text += encoder.push(event);
+      if (text !== "") await sse.write(text);
+    }
+    sse.end();
+  } catch (thrown) {
+    sse.fail(chatErrorFrom(thrown));
+  }
+}

@@ -1,0 +1,47 @@
+import type { Key } from "../../core/call.ts";
+import type { Router } from "../../core/router.ts";
+import type { KeyRing } from "../auth.ts";
+import type { CallDesk } from "../call-desk.ts";
+import type { ServerRequest, ServerResponse } from "../listen.ts";
+import type { Clock } from "../../core/clock.ts";
+
+/** What the configuration says about doors; read anew for each request, because a reload may change it. */
+export interface DoorSettings {
+  readonly keys: KeyRing;
+  /** Bytes. */
+  readonly bodyMax: number;
+  /** Silence on a stream after which a sign of life is sent. */
+  readonly heartbeatMs: number;
+}
+
+/** What REST doors stand on. */
+export interface RestParts {
+  readonly router: Router;
+  readonly desk: CallDesk;
+  readonly clock: Clock;
+  readonly settings: () => DoorSettings;
+}
+
+/** One request at a REST door. */
+export interface RestCall {
+  readonly request: ServerRequest;
+  readonly response: ServerResponse;
+  /** Decoded path parameters. */
+  readonly params: Readonly<Record<string, string | undefined>>;
+  /** Ours; becomes the call's id where there will be a call. */
+  readonly id: string;
+  /** Headers every answer carries: CORS, and the request's id. */
+  readonly headers: readonly [name: string, value: string][];
+}
+
+/** Who calls: throws what the key ring throws. */
+export function callerOf({ keys }: DoorSettings, request: ServerRequest): Key {
+  const { authorization } = request.headers;
+  return keys.authenticate({ authorization, xApiKey: oneHeader(request, "x-api-key") }, request.socket?.remoteAddress ?? "");
+}
+
+/** A header's value; several of one name are one list (RFC 9110, 5.3). */
+export function oneHeader(request: ServerRequest, name: string): string | undefined {
+  const value = request.headers[name];
+  return Array.isArray(value) ? value.join(", ") : value;
+}

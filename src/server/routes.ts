@@ -1,0 +1,222 @@
+import type { ConnectRouter } from "@connectrpc/connect";
+import { chatErrorFrom, ChatError } from "../core/error.ts";
+import { type BrowserRequest, type BrowserRule, isAdminPath } from "./browsers.ts";
+import type { RequestHandler, ServerRequest, ServerResponse } from "./listen.ts";
+import type { AdminDoor } from "./rest/admin.ts";
+import { sendError, sendJson, writeHead, flat } from "./rest/answer.ts";
+import { chatCompletions } from "./rest/chat-completions.ts";
+import { oneHeader, type RestCall, type RestParts } from "./rest/context.ts";
+import { healthAnswer, type HealthAnswer, type HealthFacts, liveAnswer, readyAnswer } from "./rest/health.ts";
+import { getModel, listModels } from "./rest/models.ts";
+import { Refusal, sendRefusal } from "./rest/refusal.ts";
+import { rpcHandlers, type Served, serveUniversal } from "./rpc/adapter.ts";
+
+/** Which doors a listener has. */
+export interface DoorSet {
+  readonly data: boolean;
+  readonly admin: boolean;
+  readonly metrics: boolean;
+}
+
+/** What all doors stand on. */
+export interface ServerParts extends RestParts {
+  readonly rpc: ConnectRouter;
+  readonly admin: AdminDoor;
+  readonly browsers: () => BrowserRule;
+  readonly health: () => HealthFacts;
+  /** Undefined: metrics are off. */
+  readonly metrics: (() => Promise<{ readonly contentType: string; readonly body: string }>) | undefined;
+  readonly deadlineMaxMs: () => number;
+  /** Tells of what nobody foresaw. */
+  readonly onBug: (error: unknown) => void;
+}
+
+type Door = (rest: RestCall) => Promise<void> | void;
+
+/** A path of the REST doors. */
+interface Route {
+  readonly verb: "GET" | "POST";
+  readonly path: string;
+  readonly open: Door;
+  /** Takes a JSON body. */
+  readonly json?: true;
+}
+
+const requestIdPattern = /^[A-Za-z0-9._:-]{1,128}$/;
+
+/** The front of the house: finds the door by path and content type. Every request comes through here, whatever its protocol. */
+export function createRequestHandler(parts: ServerParts, doors: DoorSet): RequestHandler {
+  const rpc = rpcHandlers(parts.rpc, parts);
+  const routes = routeTable(restRoutes(parts, doors));
+  return (request, response) => {
+    const receivedMs = parts.desk.now();
+    const path = pathOf(request);
+    const browser = browserOf(request, path);
+    const id = parts.desk.newId();
+    const given = oneHeader(request, "x-request-id");
+    const requestId = given !== undefined && requestIdPattern.test(given) ? given : id;
+    const rules = parts.browsers();
+    const headers: [string, string][] = [...rules.headers(browser), ["x-request-id", requestId]];
+    const rest: RestCall = { request, response, params: {}, id, headers };
+    try {
+      if (isAdminPath(path) && !doors.admin) throw notFound(path);
+      rules.admit(browser);
+      if (request.method === "OPTIONS" && request.headers["access-control-request-method"] !== undefined) {
+        writeHead(response, 204, flat(rules.preflight(browser, oneHeader(request, "access-control-request-headers"))));
+        response.end();
+        return;
+      }
+      const facts = { peer: { ...browser, remoteAddress: request.socket?.remoteAddress }, id, requestId, receivedMs };
+      const served = { request, response, facts };
+      const handler = doors.data || isAdminPath(path) ? rpc(path) : undefined;
+      if (handler !== undefined) {
+        for (const [name, value] of rules.headers(browser)) response.setHeader(name, value);
+        handler(request, response, facts);
+      } else if (path.startsWith("/admin/")) {
+        serveAdmin(parts, served, headers);
+      } else if (isGrpc(request)) refuseGrpc(response, path);
+      else serveRest(routes, rest, path, parts.onBug);
+    } catch (thrown) {
+      if (thrown instanceof Refusal) sendRefusal(response, thrown, headers);
+      else sendError(response, chatErrorFrom(thrown), headers);
+    }
+  };
+}
+
+function serveAdmin({ admin, onBug }: ServerParts, served: Served, headers: readonly (readonly [string, string])[]): void {
+  serveUniversal(admin, served, onBug, () => {
+    sendRefusal(served.response, notFound(served.facts.peer.path), headers);
+  });
+}
+
+function restRoutes(parts: ServerParts, doors: DoorSet): readonly Route[] {
+  const health =
+    (answer: () => HealthAnswer): Door =>
+    ({ response, headers }) => {
+      const { status, body } = answer();
+      sendJson(response, status, [...headers, ["cache-control", "no-store"]], JSON.stringify(body));
+    };
+  const { metrics } = parts;
+  const always: Route[] = [
+    { verb: "GET", path: "/health", open: health(() => healthAnswer(parts.health())) },
+    { verb: "GET", path: "/health/live", open: health(liveAnswer) },
+    { verb: "GET", path: "/health/ready", open: health(() => readyAnswer(parts.health())) },
+  ];
+  const data: Route[] = [
+    { verb: "POST", path: "/v1/chat/completions", open: (rest) => chatCompletions(parts, rest), json: true },
+    { verb: "GET", path: "/v1/models", open: (rest) => listModels(parts, rest) },
+    { verb: "GET", path: "/v1/models/*", open: (rest) => getModel(parts, rest) },
+  ];
+  const scrape: Door = async ({ response, headers }) => {
+    const page = await metrics?.();
+    if (page === undefined) return;
+    writeHead(response, 200, flat([...headers, ["content-type", page.contentType], ["cache-control", "no-store"]]));
+    response.end(page.body);
+  };
+  return [
+    ...always,
+    ...(doors.data ? data : []),
+    ...(doors.metrics && metrics !== undefined ? [{ verb: "GET", path: "/metrics", open: scrape } as const] : []),
+  ];
+}
+
+function serveRest(routes: RouteTable, rest: RestCall, path: string, onBug: (error: unknown) => void): void {
+  const { request, response, headers } = rest;
+  const fail = (thrown: unknown): void => {
+    if (thrown instanceof Refusal) {
+      sendRefusal(response, thrown, headers);
+      return;
+    }
+    const error = chatErrorFrom(thrown);
+    if (error.failure === "INTERNAL") onBug(error.cause ?? error);
+    sendError(response, error, headers);
+  };
+  try {
+    const { route, params } = routes.find(request.method ?? "", path);
+    if (route.json === true) refuseContent(request);
+    const done = route.open({ ...rest, params });
+    if (done !== undefined) done.catch(fail);
+  } catch (thrown) {
+    fail(thrown);
+  }
+}
+
+interface RouteTable {
+  find(verb: string, path: string): { readonly route: Route; readonly params: RestCall["params"] };
+}
+
+/** Paths are matched exactly; one that ends in a star takes the rest as it is, percent-decoded. */
+function routeTable(routes: readonly Route[]): RouteTable {
+  const exact = Map.groupBy(routes, ({ path }) => path);
+  const open = routes.filter(({ path }) => path.endsWith("*"));
+  return {
+    find(verb, path) {
+      const at = exact.get(path) ?? open.filter((route) => path.length >= route.path.length && path.startsWith(route.path.slice(0, -1)));
+      if (at.length === 0) throw notFound(path);
+      const route = at.find((each) => each.verb === verb || (verb === "HEAD" && each.verb === "GET"));
+      if (route === undefined) {
+        const allowed = at.map((each) => each.verb).join(", ");
+        throw new Refusal(405, "method_not_allowed", `${verb} is not allowed here; allowed: ${allowed}`, [["allow", allowed]]);
+      }
+      return { route, params: route.path.endsWith("*") ? { "*": decoded(path.slice(route.path.length - 1)) } : {} };
+    },
+  };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new ChatError("INVALID_REQUEST", "the path is not valid percent-encoding");
+  }
+}
+
+/** JSON with any charset parameter; none at all only from callers that are no browser. */
+function refuseContent(request: ServerRequest): void {
+  const type = request.headers["content-type"];
+  const media = type?.split(";", 1)[0]?.trim().toLowerCase();
+  if (media !== "application/json" && !(media === undefined && request.headers.origin === undefined)) {
+    throw new Refusal(
+      415,
+      "unsupported_media_type",
+      `content type must be application/json, and is ${media === undefined ? "not given" : JSON.stringify(media)}`,
+    );
+  }
+  const encoding = request.headers["content-encoding"];
+  if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
+    throw new Refusal(415, "unsupported_encoding", `content encoding ${JSON.stringify(encoding)} is not supported`);
+  }
+}
+
+function notFound(path: string): Refusal {
+  const tail = /\/(chat\/completions|models(?:\/.*)?)$/.exec(path)?.[1];
+  const hint = tail === undefined ? "" : `; did you mean /v1/${tail}?`;
+  return new Refusal(404, "not_found", `there is nothing at ${JSON.stringify(path)}${hint}`);
+}
+
+/** A gRPC client understands only its own protocol's no (gRPC over HTTP2, Responses: trailers only). */
+function refuseGrpc(response: ServerResponse, path: string): void {
+  const text = encodeURIComponent(`there is no method at ${path}`);
+  writeHead(response, 200, ["content-type", "application/grpc", "grpc-status", "12", "grpc-message", text]);
+  response.end();
+}
+
+function isGrpc(request: ServerRequest): boolean {
+  return request.headers["content-type"]?.startsWith("application/grpc") === true;
+}
+
+function pathOf({ url = "/" }: ServerRequest): string {
+  const query = url.indexOf("?");
+  return query < 0 ? url : url.slice(0, query);
+}
+
+function browserOf(request: ServerRequest, path: string): BrowserRequest {
+  const authority = request.headers[":authority"];
+  return {
+    origin: request.headers.origin,
+    fetchSite: oneHeader(request, "sec-fetch-site"),
+    host: request.headers.host ?? (typeof authority === "string" ? authority : undefined),
+    localAddress: request.socket?.localAddress,
+    path,
+  };
+}

@@ -1,0 +1,89 @@
+import { Code, ConnectError, type ConnectRouter, createContextValues } from "@connectrpc/connect";
+import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import type { UniversalServerRequest, UniversalServerResponse } from "@connectrpc/connect/protocol";
+import type { ServerRequest, ServerResponse } from "../listen.ts";
+import { callIdKey, peerKey, type PeerFacts, receivedKey } from "./context.ts";
+import { requestIdKey } from "./error-details.ts";
+
+/** Serves one RPC. */
+export type RpcHandler = (request: ServerRequest, response: ServerResponse, facts: RpcFacts) => void;
+
+/** What is known of a request before it is read. */
+export interface RpcFacts {
+  readonly peer: PeerFacts;
+  /** Ours. */
+  readonly id: string;
+  /** The caller's if sane, else ours. */
+  readonly requestId: string;
+  readonly receivedMs: number;
+}
+
+/** Connect's own idea of a handler; undefined: it has nothing for this request. */
+export type UniversalServerFn = (request: UniversalServerRequest) => Promise<UniversalServerResponse> | undefined;
+
+/** What the adapter needs from outside. */
+export interface AdapterOptions {
+  /** Longest deadline; a caller's longer one is clamped to it, where Connect would refuse it. Milliseconds. */
+  readonly deadlineMaxMs: () => number;
+  /** Tells of a handler that failed beyond what a protocol can say. */
+  readonly onBug: (error: unknown) => void;
+}
+
+/** Finds the handler of a path: `/package.Service/Method`. */
+export function rpcHandlers(router: ConnectRouter, options: AdapterOptions): (path: string) => RpcHandler | undefined {
+  const handlers = new Map<string, RpcHandler>();
+  for (const handler of router.handlers) {
+    handlers.set(handler.requestPath, (request, response, facts) => {
+      clampDeadline(request.headers, options.deadlineMaxMs());
+      serveUniversal(handler, { request, response, facts }, options.onBug);
+    });
+  }
+  return (path) => handlers.get(path);
+}
+
+/** A request on its socket. */
+export interface Served {
+  readonly request: ServerRequest;
+  readonly response: ServerResponse;
+  readonly facts: RpcFacts;
+}
+
+/** Serves one request by Connect's own idea of one; `otherwise` where the handler has nothing for it. */
+export function serveUniversal(handler: UniversalServerFn, served: Served, onBug: (error: unknown) => void, otherwise?: () => void): void {
+  const { request, response, facts } = served;
+  const values = createContextValues()
+    .set(peerKey, facts.peer)
+    .set(callIdKey, facts.id)
+    .set(requestIdKey, facts.requestId)
+    .set(receivedKey, facts.receivedMs);
+  const failed = (thrown: unknown): void => {
+    if (ConnectError.from(thrown).code !== Code.Aborted) onBug(thrown);
+    if (!response.writableEnded) response.destroy();
+  };
+  try {
+    const answering = handler(universalRequestFromNodeRequest(request, response, undefined, values));
+    if (answering === undefined) otherwise?.();
+    else answering.then((answer) => universalResponseToNodeResponse(answer, response)).catch(failed);
+  } catch (thrown) {
+    failed(thrown);
+  }
+}
+
+const grpcUnits: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };
+
+/** Ill-formed values stay as they are: Connect refuses them in the protocol's own shape. */
+function clampDeadline(headers: ServerRequest["headers"], maxMs: number): void {
+  const grpc = headers["grpc-timeout"];
+  if (typeof grpc === "string") {
+    const [, digits, unit] = /^(\d{1,8})([HMSmun])$/.exec(grpc) ?? [];
+    if (digits !== undefined && Number(digits) * (grpcUnits[unit ?? ""] ?? 1) > maxMs) headers["grpc-timeout"] = grpcTimeout(maxMs);
+  }
+  const connect = headers["connect-timeout-ms"];
+  if (typeof connect === "string" && /^\d{1,10}$/.test(connect) && Number(connect) > maxMs)
+    headers["connect-timeout-ms"] = String(Math.ceil(maxMs));
+}
+
+/** At most eight digits (gRPC over HTTP2, Timeout). */
+function grpcTimeout(ms: number): string {
+  return ms < 1e8 ? `${Math.ceil(ms)}m` : `${Math.ceil(ms / 1000)}S`;
+}

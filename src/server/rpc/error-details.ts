@@ -1,0 +1,106 @@
+import { Code, ConnectError, type ContextKey, createContextKey, type HandlerContext, type Interceptor } from "@connectrpc/connect";
+
+import { ErrorInfoSchema, RequestInfoSchema } from "../../../gen/google/rpc/error_details_pb.ts";
+import { ChatError, chatErrorFrom, type Failure } from "../../core/error.ts";
+import { connectErrorFrom, errorDomain } from "../errors.ts";
+
+/** The request id of an RPC: set it with `contextValues` of the adapter. Empty: not known. */
+export const requestIdKey: ContextKey<string> = createContextKey("", { description: "request id" });
+
+/** Runs when the headers are there and before the body is read. */
+export type RequestGate = (context: HandlerContext) => void | Promise<void>;
+
+/**
+ * The gate, told of ChatErrors, in front of every RPC. It also completes what Connect itself refuses (bad JSON, too many
+ * bytes, unknown methods): those errors pass no interceptor, but abort the context's signal before they are written.
+ */
+export function gateWithDetails(gate: RequestGate): RequestGate {
+  return async (context) => {
+    const requestId = context.values.get(requestIdKey);
+    if (requestId !== "") context.responseHeader.set("x-request-id", requestId);
+    context.signal.addEventListener("abort", () => completeInPlace(context.signal.reason, requestId), { once: true });
+    try {
+      await gate(context);
+    } catch (thrown) {
+      throw connectErrorOf(thrown, requestId);
+    }
+  };
+}
+
+/** A gate that refuses methods that are not there before their requests are read: a good one and a bad one get the same answer. */
+export function refuseUnimplemented(methods: object): RequestGate {
+  return ({ method, service }) => {
+    if (method.localName in methods) return;
+    throw new ConnectError(`${service.typeName}.${method.name} is not implemented`, Code.Unimplemented);
+  };
+}
+
+/**
+ * Turns what unary handlers and other interceptors throw into errors with details; the outermost interceptor. What a
+ * stream throws under way is left to its handler, so that no chunk pays for it.
+ */
+export const errorDetails: Interceptor = (next) => async (request) => {
+  try {
+    return await next(request);
+  } catch (thrown) {
+    throw connectErrorOf(thrown, request.contextValues.get(requestIdKey));
+  }
+};
+
+/** Why a stream ends whose context was aborted: the deadline, the drain, or a caller who no longer listens. */
+export function abortError(context: Pick<HandlerContext, "signal" | "values">): ConnectError {
+  const reason: unknown = context.signal.reason;
+  const error = reason instanceof ConnectError || reason instanceof ChatError ? reason : new ChatError("CANCELLED", "the caller left");
+  return connectErrorOf(error, context.values.get(requestIdKey));
+}
+
+function connectErrorOf(thrown: unknown, requestId: string): ConnectError {
+  if (!(thrown instanceof ConnectError)) return connectErrorFrom(chatErrorFrom(thrown), { requestId });
+  const missing = missingDetails(thrown, requestId);
+  if (missing.length === 0) return thrown;
+  // A copy: the reason of a shutdown is one error for all calls, and must not collect their ids.
+  const copy = new ConnectError(quotelessMessage(thrown.rawMessage), thrown.code, thrown.metadata, undefined, thrown.cause ?? thrown);
+  copy.details.push(...thrown.details, ...missing);
+  return copy;
+}
+
+/** Codes that come by a signal shared with other calls, never from Connect's reading of this one. */
+const foreignCodes: ReadonlySet<Code> = new Set([Code.Unavailable, Code.Canceled, Code.Aborted]);
+
+function completeInPlace(error: unknown, requestId: string): void {
+  if (!(error instanceof ConnectError) || error.isWireError || foreignCodes.has(error.code)) return;
+  const missing = missingDetails(error, requestId);
+  if (missing.length === 0) return;
+  error.details.push(...missing);
+  const rawMessage = quotelessMessage(error.rawMessage);
+  // The fields are readonly to us, but this is the one moment when an error of Connect's parser can still be changed.
+  if (rawMessage !== error.rawMessage) Object.assign(error, { rawMessage, message: rawMessage });
+}
+
+/** Reasons of errors that Connect raises by itself; UNIMPLEMENTED is its own word. */
+const reasons: ReadonlyMap<Code, Failure | "UNIMPLEMENTED"> = new Map<Code, Failure | "UNIMPLEMENTED">([
+  [Code.InvalidArgument, "INVALID_REQUEST"],
+  [Code.ResourceExhausted, "REQUEST_TOO_LARGE"],
+  [Code.DeadlineExceeded, "DEADLINE_EXCEEDED"],
+  [Code.Canceled, "CANCELLED"],
+  [Code.Aborted, "CANCELLED"],
+  [Code.Unavailable, "DRAINING"],
+  [Code.Unimplemented, "UNIMPLEMENTED"],
+]);
+
+function missingDetails(error: ConnectError, requestId: string): ConnectError["details"] {
+  const present = new Set(error.details.map((detail) => ("desc" in detail ? detail.desc.typeName : detail.type)));
+  const missing: ConnectError["details"] = [];
+  if (!present.has(ErrorInfoSchema.typeName))
+    missing.push({ desc: ErrorInfoSchema, value: { reason: reasons.get(error.code) ?? "INTERNAL", domain: errorDomain } });
+  if (requestId !== "" && !present.has(RequestInfoSchema.typeName)) missing.push({ desc: RequestInfoSchema, value: { requestId } });
+  return missing;
+}
+
+/** Protobuf's parser quotes the values it refuses, which may be prompts; names, types and expectations are kept. */
+const parseFault =
+  /^cannot decode (?:\w+ )?[\w.]+ from (?:JSON|binary)(?:: (?:key "[^"]{1,128}" is unknown|expected [\w -]+|duplicate object key "[^"]{1,128}"|set multiple times|invalid RFC 3339 string))?/;
+
+function quotelessMessage(text: string): string {
+  return text.startsWith("cannot decode ") ? (parseFault.exec(text)?.[0] ?? "cannot decode the message") : text;
+}

@@ -1,0 +1,35 @@
+import { AdminService } from "../../../gen/semaroute/v1/admin_pb.ts";
+import { RouterService } from "../../../gen/semaroute/v1/router_pb.ts";
+import type { AdminGate, KeyRing } from "../auth.ts";
+import { wishesFrom } from "../wishes.ts";
+import { callerKey, peerKey, wishesKey } from "./context.ts";
+import type { RequestGate } from "./error-details.ts";
+
+/** Who may come in; read anew for each request, because a reload may change it. */
+export interface GateSettings {
+  readonly keys: KeyRing;
+  readonly admin: AdminGate;
+}
+
+/** Before a byte of the body is read: who calls, and what its metadata wishes for. Health and reflection are open. */
+export function rpcGate(settings: () => GateSettings): RequestGate {
+  return ({ service, method, requestHeader, values }) => {
+    const header = (name: string): string | undefined => requestHeader.get(name) ?? undefined;
+    const { remoteAddress, host } = values.get(peerKey);
+    if (service.typeName === AdminService.typeName) {
+      settings().admin.admit(method.name, {
+        authorization: header("authorization"),
+        remoteAddress,
+        host,
+        headerNames: [...requestHeader.keys()],
+      });
+    } else if (service.typeName === RouterService.typeName) {
+      const caller = settings().keys.authenticate(
+        { authorization: header("authorization"), xApiKey: header("x-api-key") },
+        remoteAddress ?? "",
+      );
+      values.set(callerKey, caller);
+      values.set(wishesKey, wishesFrom(header));
+    }
+  };
+}

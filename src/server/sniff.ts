@@ -1,0 +1,41 @@
+import type { Server as Http1Server } from "node:http";
+import type { Http2Server } from "node:http2";
+import type { Socket } from "node:net";
+
+/** RFC 9113, 3.4: what every HTTP/2 client says first. */
+const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+/** A connection that says nothing for so long is closed. */
+const firstBytesMs = 10_000;
+
+/**
+ * Puts HTTP/2 without TLS onto the port of an HTTP/1.1 server: looks at a connection's first bytes and hands the socket to
+ * the one or the other. It stands inside the HTTP/1.1 server's own listener, so that this server keeps its header and
+ * request timeouts, which a `net.Server` in front would never start.
+ */
+export function sniff(http1: Http1Server, http2: Http2Server, onConnection: (socket: Socket) => void): void {
+  const accept = http1.listeners("connection");
+  http1.removeAllListeners("connection");
+  http1.on("connection", (socket: Socket) => {
+    onConnection(socket);
+    let seen: Buffer = Buffer.alloc(0);
+    const decide = (): void => {
+      const chunk: unknown = socket.read();
+      if (!Buffer.isBuffer(chunk)) return;
+      seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
+      const compared = Math.min(seen.length, preface.length);
+      const same = preface.compare(seen, 0, compared, 0, compared) === 0;
+      if (same && compared < preface.length) return;
+      socket.removeListener("readable", decide);
+      socket.setTimeout(0);
+      socket.removeListener("timeout", giveUp);
+      socket.unshift(seen);
+      if (same) http2.emit("connection", socket);
+      else for (const listener of accept) Reflect.apply(listener, http1, [socket]);
+    };
+    const giveUp = (): void => {
+      socket.destroy();
+    };
+    socket.setTimeout(firstBytesMs, giveUp);
+    socket.on("readable", decide);
+  });
+}

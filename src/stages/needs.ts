@@ -1,0 +1,65 @@
+import type { Call } from "../core/call.ts";
+import type { Target } from "../core/catalog.ts";
+import type { ContentPart, ModelCapabilities } from "../core/chat.ts";
+
+/** Output assumed where the request sets no limit; tokens. */
+const outputTokensAssumed = 512;
+
+/** What a call asks of a target. */
+export interface Needs {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly choices: number;
+  /** Capabilities that must not be known to be missing, with the path that asks for each. */
+  readonly capabilities: readonly (readonly [keyof ModelCapabilities, string])[];
+}
+
+/** Reads a request once, for all its candidates. */
+export function needsOf({ request, streamed }: Call, inputTokens: number): Needs {
+  const capabilities: [keyof ModelCapabilities, string][] = [];
+  if (streamed) capabilities.push(["streaming", "stream"]);
+  if (request.tools.length > 0) capabilities.push(["tools", "tools"]);
+  const format = request.outputFormat?.format.case;
+  if (format === "jsonObject") capabilities.push(["jsonObject", "output_format"]);
+  if (format === "jsonSchema") capabilities.push(["jsonSchema", "output_format"]);
+  for (const message of request.messages) for (const part of message.content) addMedia(capabilities, part);
+  return { inputTokens, outputTokens: request.maxOutputTokens ?? outputTokensAssumed, choices: request.n ?? 1, capabilities };
+}
+
+const mediaNeeds = { image: "imageInput", audio: "audioInput", document: "documentInput", video: "videoInput" } as const;
+
+function addMedia(needs: [keyof ModelCapabilities, string][], { part }: ContentPart): void {
+  switch (part.case) {
+    case "image":
+    case "audio":
+    case "document":
+    case "video": {
+      const capability = mediaNeeds[part.case];
+      if (needs.every(([known]) => known !== capability)) needs.push([capability, part.case]);
+      break;
+    }
+    case "toolResult":
+      for (const inner of part.value.content) addMedia(needs, inner);
+      break;
+    default:
+  }
+}
+
+/** Why a target cannot serve the call at all; undefined: it can, as far as is known. */
+export function misfit({ capabilities }: Target, needs: Needs): { readonly reason: string; readonly kind: "feature" | "context" } | undefined {
+  for (const [capability, path] of needs.capabilities) {
+    if (capabilities[capability] === false) return { reason: `the model cannot do ${path}`, kind: "feature" };
+  }
+  const room = capabilities.contextTokens;
+  if (room !== undefined && needs.inputTokens > room) {
+    return { reason: `about ${needs.inputTokens} tokens do not fit its context of ${room}`, kind: "context" };
+  }
+  return undefined;
+}
+
+/** Expected cost of the call at a target in millionths of a US dollar; undefined: unpriced. */
+export function expectedCostMicroUsd({ price, capabilities }: Target, needs: Needs): number | undefined {
+  if (price === undefined) return undefined;
+  const output = Math.min(needs.outputTokens, capabilities.maxOutputTokens ?? needs.outputTokens) * needs.choices;
+  return (needs.inputTokens * price.input + output * price.output) / 1e6;
+}

@@ -1,0 +1,141 @@
+import type { Call } from "../core/call.ts";
+import type { Target } from "../core/catalog.ts";
+import { ProviderState, TranslationAction, type TranslationNote, UnsupportedFieldPolicy } from "../core/chat.ts";
+import type { Clock } from "../core/clock.ts";
+import { ChatError } from "../core/error.ts";
+import { estimateInputTokens } from "../core/estimate.ts";
+import type { HealthTracker, HealthView } from "../core/health.ts";
+import type { Candidate, CallFacts, Policy, Ranked } from "../core/policy.ts";
+import { misfit, needsOf, type Needs, expectedCostMicroUsd } from "./needs.ts";
+
+/** What planning looks at besides the call. */
+export interface PlanSources {
+  readonly health: HealthTracker;
+  readonly clock: Clock;
+  /** Administrative state of a provider. */
+  readonly stateOf: (provider: string) => ProviderState;
+}
+
+/** Why a target is not in the ranking. */
+export interface Exclusion {
+  readonly target: Target;
+  readonly health: HealthView;
+  readonly costMicroUsd: number | undefined;
+  readonly reason: string;
+  /** Whose fault: the request's wishes, its size, or the target's state of the moment. */
+  readonly kind: "feature" | "context" | "wish" | "state";
+  /** For `state`: milliseconds until it may be over; 0: not known. */
+  readonly waitMs: number;
+}
+
+/** Who is tried, in which order, and who is not, and why. */
+export interface Plan {
+  readonly ranked: readonly Ranked[];
+  readonly excluded: readonly Exclusion[];
+  readonly rule: string;
+  readonly inputTokens: number;
+}
+
+/**
+ * Names to targets, hard facts first, then the policy. The same function routes and explains. Throws where a name is not
+ * known or not allowed; an empty ranking is an answer.
+ */
+export function planCall(call: Call, sources: PlanSources, policy: Policy = call.snapshot.policy.rank): Plan {
+  const { request, snapshot, key } = call;
+  const inputTokens = estimateInputTokens(request);
+  const needs = needsOf(call, inputTokens);
+  const facts: CallFacts = { model: request.model, inputTokens, streamed: call.streamed, nowMs: sources.clock.now(), seed: call.seed };
+  const seen = new Set<string>();
+  const ranked: Ranked[] = [];
+  const excluded: Exclusion[] = [];
+  let rule = "";
+  const fallbacks = request.routing?.fallbackModels ?? [];
+  for (let i = -1; i < fallbacks.length; i++) {
+    const name = i < 0 ? request.model : (fallbacks[i] ?? "");
+    const targets = snapshot.catalog.resolve(name, "chat", key);
+    if (targets === undefined) throw new ChatError("MODEL_NOT_FOUND", `model ${JSON.stringify(name)} is not known here`, { field: "model" });
+    const candidates: Candidate[] = [];
+    for (const target of targets) {
+      if (seen.has(target.id)) continue;
+      seen.add(target.id);
+      const health = sources.health.view(target.id);
+      const costMicroUsd = expectedCostMicroUsd(target, needs);
+      const no = exclusionOf({ target, health, costMicroUsd }, { call, needs, sources, nowMs: facts.nowMs });
+      if (no === undefined) candidates.push({ target, health, costMicroUsd });
+      else excluded.push({ target, health, costMicroUsd, ...no });
+    }
+    const ranking = policy(facts, candidates);
+    if (i < 0) rule = ranking.rule;
+    ranked.push(...ranking.order);
+  }
+  return { ranked, excluded, rule, inputTokens };
+}
+
+/** What a call is refused with when no target is left. */
+export function noTarget(plan: Plan, model: string): ChatError {
+  const { excluded } = plan;
+  const why = excluded.slice(0, 8).map((each) => `${each.target.id}: ${each.reason}`);
+  const text = `no target can serve ${JSON.stringify(model)}: ${why.length === 0 ? "none is allowed" : why.join("; ")}`;
+  const states = excluded.filter((each) => each.kind === "state");
+  if (states.length > 0 || excluded.length === 0) {
+    const waits = states.map((each) => each.waitMs).filter((ms) => ms > 0);
+    return new ChatError("NO_TARGET", text, { retryAfterMs: waits.length === 0 ? 1000 : Math.min(...waits) });
+  }
+  if (excluded.some((each) => each.kind === "context")) return new ChatError("CONTEXT_LENGTH_EXCEEDED", text, { field: "messages" });
+  if (excluded.some((each) => each.kind === "feature")) return new ChatError("UNSUPPORTED_FEATURE", text);
+  return new ChatError("NO_TARGET", text, { retryAfterMs: 1000 });
+}
+
+type Refusal = Pick<Exclusion, "reason" | "kind" | "waitMs">;
+
+interface ExclusionContext {
+  readonly call: Call;
+  readonly needs: Needs;
+  readonly sources: PlanSources;
+  readonly nowMs: number;
+}
+
+function exclusionOf({ target, health, costMicroUsd }: Candidate, { call, needs, sources, nowMs }: ExclusionContext): Refusal | undefined {
+  const { routing } = call.request;
+  if (routing !== undefined) {
+    if (routing.allowProviders.length > 0 && !routing.allowProviders.includes(target.provider)) return wish("not in allow_providers");
+    if (routing.denyProviders.includes(target.provider)) return wish("in deny_providers");
+    const ceiling = routing.maxCostMicroUsd;
+    if (ceiling !== undefined && costMicroUsd === undefined) return wish("unpriced, and the call has a ceiling on its cost");
+    if (ceiling !== undefined && costMicroUsd !== undefined && costMicroUsd > Number(ceiling)) return wish("expected to cost more than max_cost_micro_usd");
+  }
+  const state = sources.stateOf(target.provider);
+  if (state === ProviderState.DISABLED) return { reason: "provider disabled", kind: "state", waitMs: 0 };
+  if (state === ProviderState.DRAINING) return { reason: "provider draining", kind: "state", waitMs: 0 };
+  const unfit = misfit(target, needs);
+  if (unfit !== undefined) return { ...unfit, waitMs: 0 };
+  const lost = unsupported(call, target);
+  if (lost !== undefined) return { reason: lost, kind: "feature", waitMs: 0 };
+  if (health.barred === undefined) return undefined;
+  return { reason: health.barred === "open" ? "breaker open" : "cooling down", kind: "state", waitMs: Math.max(1, health.barredUntilMs - nowMs) };
+}
+
+function wish(reason: string): Refusal {
+  return { reason, kind: "wish", waitMs: 0 };
+}
+
+/** Under `require`: what the translation to this target would drop. */
+function unsupported(call: Call, target: Target): string | undefined {
+  const wished = call.request.routing?.unsupportedFields ?? UnsupportedFieldPolicy.UNSPECIFIED;
+  const required = wished === UnsupportedFieldPolicy.UNSPECIFIED ? call.snapshot.options.unsupportedFields === "require" : wished === UnsupportedFieldPolicy.REQUIRE;
+  if (!required) return undefined;
+  const lost = notesFor(call, target).find((note) => note.action === TranslationAction.DROPPED);
+  return lost === undefined ? undefined : `cannot honour ${lost.field}`;
+}
+
+/** What the translation of this call to this target would change; pure, calls nobody. */
+export function notesFor(call: Call, target: Target): readonly TranslationNote[] {
+  const translator = call.snapshot.providers.get(target.provider)?.translator;
+  if (translator === undefined) return [];
+  try {
+    return translator.notes(call.request, target, call.streamed);
+  } catch (thrown) {
+    if (!(thrown instanceof ChatError)) throw thrown;
+    return [{ $typeName: "semaroute.v1.TranslationNote", field: thrown.field ?? "", action: TranslationAction.DROPPED, message: thrown.message }];
+  }
+}

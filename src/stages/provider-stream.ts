@@ -1,0 +1,176 @@
+import type { Attempt } from "../core/call.ts";
+import type { Batch, ChatEvent } from "../core/chat.ts";
+import type { Clock } from "../core/clock.ts";
+import { ChatError, chatErrorFrom } from "../core/error.ts";
+import type { AttemptStream, Ending, UpstreamHead } from "../core/handler.ts";
+import { priced } from "../core/price.ts";
+import type { ProviderEvent } from "../core/provider.ts";
+import { isContent } from "../core/stream.ts";
+import { createUsageTally } from "../core/usage-tally.ts";
+
+/** Events held back before the first content. A vendor that sends more starts than this is broken. */
+const heldEventsMax = 1000;
+
+/** What belongs to one attempt's stream. */
+export interface ProviderStreamParts {
+  readonly attempt: Attempt;
+  /** Closes the upstream socket. */
+  readonly stop: AbortController;
+  /** Unlinks `stop` from the call's signal. */
+  readonly unlink: () => void;
+  readonly clock: Clock;
+}
+
+/**
+ * An attempt's answer: held back until its first content, watched to its end. It is the only reader of the provider's
+ * iterator, and the one place that decides whether a stream was complete.
+ */
+export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batch> {
+  head: UpstreamHead = { status: 0, requestId: "", notes: [] };
+  firstContentMs = 0;
+  readonly #parts: ProviderStreamParts;
+  readonly #events: AsyncIterator<readonly ProviderEvent[]>;
+  readonly #tally;
+  readonly #listeners: ((ending: Ending) => void)[] = [];
+  #held: ChatEvent[] | undefined = [];
+  #complete = false;
+  #ending: Ending | undefined;
+
+  constructor(parts: ProviderStreamParts, events: AsyncIterator<readonly ProviderEvent[]>) {
+    this.#parts = parts;
+    this.#events = events;
+    this.#tally = createUsageTally(parts.attempt.request);
+  }
+
+  get batches(): this {
+    return this;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  onEnd(listener: (ending: Ending) => void): void {
+    if (this.#ending === undefined) this.#listeners.push(listener);
+    else listener(this.#ending);
+  }
+
+  /** Reads up to the first content. Rejects with why the attempt failed, and has then ended. */
+  async prime(): Promise<void> {
+    const held = this.#held ?? [];
+    try {
+      for (let content = false; !content; ) {
+        const { done, value } = await this.#events.next();
+        if (done === true) throw this.#cut();
+        for (const event of value) {
+          if (event.case === "head") this.head = event.value;
+          else {
+            held.push(event);
+            content = isContent(event) || content;
+          }
+        }
+        if (held.length > heldEventsMax && !content) throw new ChatError("UPSTREAM_PROTOCOL", "the upstream sent only empty events");
+      }
+      this.firstContentMs = this.#parts.clock.now();
+      this.#look(held);
+    } catch (thrown) {
+      throw this.#fail(thrown, false);
+    }
+  }
+
+  next(): Promise<IteratorResult<Batch>> {
+    const held = this.#held;
+    if (held !== undefined) {
+      this.#held = undefined;
+      return Promise.resolve({ done: false, value: held });
+    }
+    if (this.#ending !== undefined) return this.#over(this.#ending);
+    return this.#events.next().then(this.#seen, this.#broken);
+  }
+
+  /** The reader leaves: the upstream is closed at once, whatever the provider is waiting for. */
+  return(): Promise<IteratorResult<Batch>> {
+    if (this.#ending === undefined) this.#fail(new ChatError("CANCELLED", "the caller left"), true);
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  readonly #seen = (result: IteratorResult<readonly ProviderEvent[]>): IteratorResult<Batch> => {
+    if (result.done === true) {
+      if (this.#ending === undefined) throw this.#fail(this.#cut(), true);
+      return { done: true, value: undefined };
+    }
+    const batch = withoutHead(result.value);
+    this.#look(batch);
+    return { done: false, value: batch };
+  };
+
+  readonly #broken = (thrown: unknown): never => {
+    throw this.#fail(thrown, true);
+  };
+
+  #over(ending: Ending): Promise<IteratorResult<Batch>> {
+    return ending.error === undefined ? Promise.resolve({ done: true, value: undefined }) : Promise.reject(ending.error);
+  }
+
+  /** Counts, and ends the attempt when its last event is there. */
+  #look(batch: readonly ChatEvent[]): void {
+    for (const event of batch) {
+      this.#tally.add(event);
+      if (event.case !== "completed" && event.case !== "whole") continue;
+      const usage = priced(this.#tally.usage(), this.#parts.attempt.target.price);
+      event.value.usage = usage;
+      this.#complete = true;
+      this.#end({ error: undefined, usage });
+    }
+  }
+
+  #cut(): ChatError {
+    return new ChatError("UPSTREAM_UNAVAILABLE", `the stream of target ${this.#parts.attempt.target.id} ended before its time`);
+  }
+
+  #fail(thrown: unknown, begun: boolean): ChatError {
+    if (this.#complete && this.#ending?.error !== undefined) return this.#ending.error;
+    const { stop, attempt } = this.#parts;
+    // Whatever the provider made of an abort, the reason for it is what happened.
+    const cause = stop.signal.aborted ? stop.signal.reason : thrown;
+    const error = begun ? interrupted(chatErrorFrom(cause), attempt) : chatErrorFrom(cause);
+    // What was told before a failure was used, and what was sent was paid for, told or not.
+    const used = begun ? this.#tally.usage() : this.#tally.told();
+    const usage = used === undefined ? undefined : priced(used, attempt.target.price);
+    if (usage !== undefined && error.usage === undefined) error.usage = usage;
+    this.#end({ error, usage });
+    stop.abort(error);
+    // The iterator is left for good; what it throws on its way out has nobody to go to.
+    void Promise.resolve(this.#events.return?.()).catch(() => undefined);
+    return error;
+  }
+
+  #end(ending: Ending): void {
+    if (this.#ending !== undefined) return;
+    this.#ending = ending;
+    this.#parts.unlink();
+    for (const listener of this.#listeners) listener(ending);
+  }
+}
+
+function withoutHead(batch: readonly ProviderEvent[]): ChatEvent[] {
+  const events: ChatEvent[] = [];
+  for (const event of batch) if (event.case !== "head") events.push(event);
+  return events;
+}
+
+/** After the first content only the caller's own reasons keep their name; all else is a broken stream. */
+function interrupted(error: ChatError, attempt: Attempt): ChatError {
+  switch (error.failure) {
+    case "CANCELLED":
+    case "DEADLINE_EXCEEDED":
+    case "DRAINING":
+    case "INTERNAL":
+    case "BUDGET_EXHAUSTED":
+      return error;
+    default: {
+      const text = `the answer of target ${attempt.target.id} broke off: ${error.message}`;
+      return new ChatError("STREAM_INTERRUPTED", text, { cause: error, ...(error.upstream !== undefined && { upstream: error.upstream }) });
+    }
+  }
+}

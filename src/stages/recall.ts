@@ -1,0 +1,107 @@
+import { hash } from "node:crypto";
+import { toBinary } from "@bufbuild/protobuf";
+import type { CacheKey, CachedReply, ReplyCache } from "../core/cache.ts";
+import type { Call, Source } from "../core/call.ts";
+import { type Batch, CacheMode, CacheStatus, ChatRequestSchema } from "../core/chat.ts";
+import type { Clock } from "../core/clock.ts";
+import type { ChatStream, Handler, Stage } from "../core/handler.ts";
+import { Flight, type FlightReader } from "./flight.ts";
+import { Keeper } from "./keeper.ts";
+
+/** When the cache is used where a call does not say (contract, 2: cache.mode). */
+export type RecallMode = "off" | "deterministic" | "all" | "on_request";
+
+/** What the room works with. */
+export interface RecallParts {
+  readonly cache: ReplyCache;
+  readonly mode: () => RecallMode;
+  readonly clock: Clock;
+}
+
+/**
+ * Room 4: a known answer is replayed in the batches it came in and goes no further; an unknown one is kept when it came
+ * to a clean end. Equal calls at the same time share one flight, which no single caller's leaving can end.
+ */
+export function recall({ cache, mode, clock }: RecallParts): Stage<Call> {
+  const flights = new Map<string, Flight>();
+  return (next) => async (call) => {
+    const use = usesOf(call, mode());
+    if (!use.write) return next(call);
+    const key = keyOf(call);
+    if (use.read) {
+      const hit = await cache.find(key, call.signal);
+      if (hit !== undefined) return replay(hit);
+    }
+    const status = use.read ? CacheStatus.MISS : CacheStatus.BYPASS;
+    if (!use.read) return kept(await next(call), { cache, key, status });
+    // Streams and whole answers fly apart: a caller who wants events as they come must not wait for a whole.
+    const name = `${call.streamed ? "s" : "u"}${key}`;
+    const running = flights.get(name);
+    const reader = running?.join(call.signal);
+    if (reader !== undefined) return board(reader, CacheStatus.HIT);
+    const flight = new Flight(withKeeping(next, { cache, key, status }), call, clock, () => {
+      if (flights.get(name) === flight) flights.delete(name);
+    });
+    flights.set(name, flight);
+    return board(flight.lead(), status);
+  };
+}
+
+interface Uses {
+  readonly read: boolean;
+  readonly write: boolean;
+}
+
+function usesOf({ request }: Call, mode: RecallMode): Uses {
+  if (mode === "off") return { read: false, write: false };
+  switch (request.routing?.cache ?? CacheMode.UNSPECIFIED) {
+    case CacheMode.BYPASS:
+      return { read: false, write: false };
+    case CacheMode.REFRESH:
+      return { read: false, write: true };
+    case CacheMode.USE:
+      return { read: true, write: true };
+    default: {
+      const cacheable = mode === "all" || (mode === "deterministic" && request.sampling?.temperature === 0);
+      return { read: cacheable, write: cacheable };
+    }
+  }
+}
+
+/** Over the whole request, routing wishes and unknown fields included; metadata and tags not. Always within one tenant. */
+function keyOf({ request, key }: Call): CacheKey {
+  const { routing } = request;
+  const bare = { ...request, metadata: {}, ...(routing !== undefined && { routing: { ...routing, tags: {}, cache: CacheMode.UNSPECIFIED } }) };
+  const bytes = toBinary(ChatRequestSchema, bare);
+  return `${key.id}:${hash("sha256", bytes, "base64url")}` as CacheKey;
+}
+
+function replay({ target, batches }: CachedReply): ChatStream {
+  const source: Source = { target, cache: CacheStatus.HIT, attempts: [], notes: [], rule: "" };
+  return { source, batches: replayed(batches) };
+}
+
+async function* replayed(batches: readonly Batch[]): AsyncGenerator<Batch, undefined> {
+  yield* batches;
+}
+
+interface Keeping {
+  readonly cache: ReplyCache;
+  readonly key: CacheKey;
+  readonly status: CacheStatus;
+}
+
+function withKeeping(next: Handler<Call>, keeping: Keeping): Handler<Call> {
+  return async (call) => kept(await next(call), keeping);
+}
+
+function kept(stream: ChatStream, { cache, key, status }: Keeping): ChatStream {
+  const source = { ...stream.source, cache: status };
+  return { source, batches: new Keeper(stream.batches, (batches, bytes) => cache.keep(key, { target: source.target, batches, bytes })) };
+}
+
+/** Settles with the flight's first content, as every handler does. */
+async function board(reader: FlightReader, status: CacheStatus): Promise<ChatStream> {
+  const source = await reader.source();
+  return { source: status === CacheStatus.HIT ? { ...source, cache: status, attempts: [] } : source, batches: reader };
+}

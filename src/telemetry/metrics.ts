@@ -1,0 +1,100 @@
+import { collectDefaultMetrics, Registry } from "prom-client";
+import { failedOverFrom, upstreamMs, wasMade } from "../core/attempts.ts";
+import type { AttemptRecord, Door } from "../core/call.ts";
+import type { Target, TargetId } from "../core/catalog.ts";
+import type { CallObserver, CallRecord } from "../core/telemetry.ts";
+import { createFamilies } from "./families.ts";
+import { createGauges, type GaugeSources } from "./gauges.ts";
+import { createPendingCounters } from "./pending-counters.ts";
+import { createTargetSeries, once, type TargetSeries } from "./target-series.ts";
+import { cacheWords, doors, outcomeWord } from "./words.ts";
+
+/** The metrics of one process. */
+export interface Metrics {
+  readonly observer: CallObserver;
+  /** The configuration was read again. */
+  reloaded(result: ReloadResult): void;
+  /** What `GET /metrics` answers. */
+  render(): Promise<{ readonly contentType: string; readonly body: string }>;
+}
+
+/** What came of reading the configuration again. */
+export type ReloadResult = "applied" | "unchanged" | "refused";
+
+/** What metrics are made of beside calls. */
+export interface MetricsOptions extends Omit<GaugeSources, "callsInFlight"> {
+  /** Whether a target is in the configuration now; callers choose other names, which must not become labels. */
+  readonly isKnown: (target: TargetId) => boolean;
+}
+
+/** On a registry of its own, so that two can live in one process. */
+export function createMetrics(options: MetricsOptions): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const counters = createPendingCounters(registry);
+  const families = createFamilies(counters, registry);
+  const callsInFlight = new Map<Door, number>(doors.map((door) => [door, 0]));
+  const readGauges = createGauges({ ...options, callsInFlight }, registry);
+
+  const none = createTargetSeries(families, "none", "none");
+  const other = createTargetSeries(families, "other", "other");
+  const known = new Map<TargetId, TargetSeries>();
+  const seriesOf = (target: Target): TargetSeries => {
+    const series = known.get(target.id);
+    if (series !== undefined) return series;
+    if (!options.isKnown(target.id)) return other;
+    const made = createTargetSeries(families, target.provider, target.model);
+    known.set(target.id, made);
+    return made;
+  };
+
+  const overhead = once((door: Door) => families.overhead.labels(door));
+  const cache = { hit: families.cache("hit"), miss: families.cache("miss"), bypass: families.cache("bypass") };
+  const reloads = {
+    applied: families.reloads("applied"),
+    unchanged: families.reloads("unchanged"),
+    refused: families.reloads("refused"),
+  };
+  const move = (door: Door, by: number): void => void callsInFlight.set(door, (callsInFlight.get(door) ?? 0) + by);
+
+  const observer: CallObserver = {
+    began: (call) => move(call.door, 1),
+    ended(record) {
+      const { call, attempts, endMs, firstContentMs, source, error } = record;
+      const { door, receivedMs } = call;
+      move(door, -1);
+      const target = targetOf(record);
+      const series = target === undefined ? none : seriesOf(target);
+      series.calls(door, outcomeWord(error)).pending++;
+      series.duration(door).observe((endMs - receivedMs) / 1000);
+      if (firstContentMs !== undefined) series.firstContent().observe((firstContentMs - receivedMs) / 1000);
+      overhead(door).observe((endMs - receivedMs - upstreamMs(record)) / 1000);
+      const word = source === undefined ? undefined : cacheWords[source.cache];
+      if (word !== undefined) cache[word].pending++;
+      for (let i = 0; i < attempts.length; i++) countAttempt(attempts, i, endMs);
+    },
+  };
+
+  const countAttempt = (attempts: readonly AttemptRecord[], index: number, endMs: number): void => {
+    const attempt = attempts[index];
+    if (attempt === undefined) return;
+    if (wasMade(attempt)) seriesOf(attempt.target).attempted(attempt, endMs);
+    const from = failedOverFrom(attempts, index);
+    if (from !== undefined) seriesOf(from.target).failedOver();
+  };
+
+  return {
+    observer,
+    reloaded: (result) => void reloads[result].pending++,
+    async render() {
+      counters.settle();
+      readGauges();
+      return { contentType: registry.contentType, body: await registry.metrics() };
+    },
+  };
+}
+
+/** Who a call is counted for: the target that answered, else the one tried last. */
+function targetOf({ source, attempts }: CallRecord): Target | undefined {
+  return source?.target ?? attempts[attempts.length - 1]?.target;
+}

@@ -1,0 +1,59 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { onTestFinished } from "vitest";
+
+import { type Loaded, type LoadInput, loadConfiguration } from "../../src/config/load.ts";
+import { formatProblem } from "../../src/config/problem.ts";
+import type { Settings } from "../../src/config/schema.ts";
+
+/** A folder with these files, gone when the test ends. */
+export function folderWith(files: Readonly<Record<string, string>>): string {
+  const folder = mkdtempSync(join(tmpdir(), "semaroute-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), text);
+  }
+  return folder;
+}
+
+/** A build with a few types and kinds. */
+export const build: Pick<LoadInput, "providerTypes" | "policyKinds" | "modelsOf"> = {
+  providerTypes: ["openai", "anthropic", "openai_compatible", "mistral", "ollama", "vllm", "simulated"],
+  policyKinds: ["cost_based", "failover"],
+  modelsOf: (type) => ({ openai: ["gpt-4o-mini"], anthropic: ["claude-haiku-4-5"], simulated: ["sim-chat", "sim-embed"] })[type],
+};
+
+/** Loads `config.yaml` with this text, or no file, from a folder of its own. */
+export function load(
+  text: string | undefined,
+  environment: Readonly<Record<string, string>> = {},
+  files: Readonly<Record<string, string>> = {},
+) {
+  const cwd = folderWith(text === undefined ? files : { ...files, "config.yaml": text });
+  return loadConfiguration({ ...build, explicitPath: undefined, environment, cwd });
+}
+
+/** As `load`, of what must be good. */
+export function loaded(...input: Parameters<typeof load>): Loaded {
+  const result = load(...input);
+  if (result.kind === "refused") throw new Error(result.problems.map(formatProblem).join("\n"));
+  return result;
+}
+
+/** As `load`: the settings of what must be good. */
+export function settingsOf(...input: Parameters<typeof load>): Settings {
+  return loaded(...input).settings;
+}
+
+/** As `load`: the lines that refuse it; none where it is good. */
+export function problemsOf(...input: Parameters<typeof load>): readonly string[] {
+  const result = load(...input);
+  return result.kind === "refused" ? result.problems.map(formatProblem) : [];
+}
+
+/** As `load`: the warnings of what must be good. */
+export function warningsOf(...input: Parameters<typeof load>): readonly string[] {
+  return loaded(...input).warnings.map(formatProblem);
+}

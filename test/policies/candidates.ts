@@ -1,0 +1,59 @@
+import type { Target, TargetId } from "../../src/core/catalog.ts";
+import { BreakerState, type CostBasedPolicy, type FailoverPolicy, HealthStatus } from "../../src/core/chat.ts";
+import type { HealthView } from "../../src/core/health.ts";
+import type { CallFacts, Candidate, Ranking } from "../../src/core/policy.ts";
+
+/** What a test says of a candidate; the rest is a healthy target without samples. */
+export interface CandidateFacts extends Partial<HealthView> {
+  /** Undefined: unpriced. */
+  readonly cost?: number | undefined;
+}
+
+/** A candidate by its id, `provider/model`. */
+export function candidate(id: string, { cost, ...health }: CandidateFacts = {}): Candidate {
+  const [provider = "", model = ""] = id.split("/");
+  return {
+    target: { ...bareTarget, id: id as TargetId, provider, model, upstreamModel: model, issuer: provider },
+    health: { ...healthy, ...health },
+    costMicroUsd: cost,
+  };
+}
+
+/** A streamed call at 100 s. */
+export function facts(init: Partial<CallFacts> = {}): CallFacts {
+  return { model: "auto", inputTokens: 10, streamed: true, nowMs: 100_000, seed: 1, ...init };
+}
+
+/** The ids in the order of a ranking. */
+export function idsOf(ranking: Ranking): string[] {
+  return ranking.order.map((ranked) => ranked.candidate.target.id);
+}
+
+/** A cost_based policy's message. */
+export function costBased(init: Partial<CostBasedPolicy> = {}): CostBasedPolicy {
+  return { $typeName: "semaroute.v1.CostBasedPolicy", ...init };
+}
+
+/** A failover policy's message. */
+export function failover(primaryProvider: string, backupProviders: string[], init: Partial<FailoverPolicy> = {}): FailoverPolicy {
+  return { $typeName: "semaroute.v1.FailoverPolicy", primaryProvider, backupProviders, ...init };
+}
+
+const bareTarget = {
+  kind: "chat",
+  capabilities: { $typeName: "semaroute.v1.ModelCapabilities" } as Target["capabilities"],
+  price: undefined,
+  timeoutMs: undefined,
+} as const satisfies Partial<Target>;
+
+const healthy: HealthView = {
+  status: HealthStatus.HEALTHY,
+  breaker: BreakerState.CLOSED,
+  barred: undefined,
+  barredUntilMs: 0,
+  firstTokenMs: undefined,
+  unaryMs: undefined,
+  firstTokenP95Ms: undefined,
+  successRatio: 1,
+  failedAtMs: undefined,
+};

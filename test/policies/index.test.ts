@@ -1,0 +1,71 @@
+import { create } from "@bufbuild/protobuf";
+import { describe, expect, test } from "vitest";
+
+import { RoutingPolicySchema } from "../../src/core/chat.ts";
+import { durationFromMs } from "../../src/core/clock.ts";
+import { createPolicy, kindName, kindNames, policyKinds, withDefaults } from "../../src/policies/index.ts";
+import { candidate, costBased, facts, failover, idsOf } from "./candidates.ts";
+
+const unsupported = (["weighted", "latency", "leastBusy", "experiment", "rules"] as const).map((name) =>
+  create(RoutingPolicySchema, { kind: { case: name, value: {} } }),
+);
+
+describe("a policy is compiled", () => {
+  const candidates = [candidate("a/m", { cost: 2 }), candidate("b/m", { cost: 1 })];
+
+  test("from cost_based", () => {
+    const policy = create(RoutingPolicySchema, { kind: { case: "costBased", value: costBased() } });
+    expect(idsOf(createPolicy(policy)(facts(), candidates))).toEqual(["b/m", "a/m"]);
+  });
+
+  test("from failover", () => {
+    const policy = create(RoutingPolicySchema, { kind: { case: "failover", value: failover("b", ["a"]) } });
+    expect(idsOf(createPolicy(policy)(facts(), candidates))).toEqual(["b/m", "a/m"]);
+  });
+});
+
+describe("refused is", () => {
+  for (const policy of unsupported) {
+    test(`${kindName(policy.kind)}, which this build has not`, () => {
+      const name = kindName(policy.kind);
+      expect(() => createPolicy(policy)).toThrow(
+        expect.objectContaining({ failure: "INVALID_REQUEST", field: name, message: `policy kind ${name} is not part of this build yet` }),
+      );
+    });
+  }
+
+  test("a policy without a kind", () => {
+    expect(() => createPolicy(create(RoutingPolicySchema))).toThrow(expect.objectContaining({ failure: "INVALID_REQUEST" }));
+  });
+
+  test("a shadow, which would be silently ignored", () => {
+    const policy = create(RoutingPolicySchema, { kind: { case: "costBased", value: {} }, shadow: { target: "a/m", share: 0.1 } });
+    expect(() => createPolicy(policy)).toThrow(expect.objectContaining({ failure: "INVALID_REQUEST", field: "shadow" }));
+  });
+});
+
+test("the kinds of this build are exactly those that compile", () => {
+  const names = Object.values(kindNames).filter((name) => !unsupported.some((policy) => kindName(policy.kind) === name));
+  expect(names).toEqual([...policyKinds]);
+});
+
+describe("defaults", () => {
+  test("of cost_based are written out, and the name is the kind's", () => {
+    const given = create(RoutingPolicySchema, { kind: { case: "costBased", value: { latencyWeight: 2 } } });
+    expect(withDefaults(given)).toMatchObject({
+      name: "cost_based",
+      kind: { value: { costWeight: 0.6, latencyWeight: 2, healthWeight: 0.1 } },
+    });
+    expect(given.name).toBe("");
+  });
+
+  test("of failover are written out, and a name that is given stays", () => {
+    const given = create(RoutingPolicySchema, { name: "mine", kind: { case: "failover", value: { primaryProvider: "a" } } });
+    expect(withDefaults(given)).toMatchObject({ name: "mine", kind: { value: { failoverDelay: durationFromMs(30_000) } } });
+  });
+
+  test("are added once", () => {
+    const given = create(RoutingPolicySchema, { kind: { case: "failover", value: { primaryProvider: "a", backupProviders: ["b"] } } });
+    expect(withDefaults(withDefaults(given))).toEqual(withDefaults(given));
+  });
+});

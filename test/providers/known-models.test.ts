@@ -1,0 +1,91 @@
+import { expect, test } from "vitest";
+
+import type { ModelCapabilities } from "../../src/core/chat.ts";
+import { hosts } from "../../src/providers/hosts.ts";
+import { describeModel, knownModels } from "../../src/providers/known-models.ts";
+
+const at = new Date("2026-11-23T12:00:00Z");
+const modern = { tools: true, jsonSchema: true, imageInput: true, embeddings: false } as const;
+
+const cases: readonly { type: string; id: string; has: Partial<ModelCapabilities> }[] = [
+  { type: "openai", id: "gpt-4o-mini", has: { ...modern, samplingParameters: true, contextTokens: 128_000, maxOutputTokens: 16_384 } },
+  { type: "openai", id: "gpt-4o-2024-11-20", has: { ...modern, samplingParameters: true, maxOutputTokens: 16_384 } },
+  { type: "openai", id: "gpt-5-mini", has: { ...modern, reasoning: true, samplingParameters: false, maxOutputTokens: 128_000 } },
+  { type: "openai", id: "gpt-5.1-2025-11-13", has: { ...modern, reasoning: true, samplingParameters: false, contextTokens: 400_000 } },
+  { type: "openai", id: "gpt-6.1-sol", has: { ...modern, reasoning: true, samplingParameters: false, contextTokens: 1_050_000 } },
+  { type: "openai", id: "o3", has: { ...modern, reasoning: true, samplingParameters: false, maxOutputTokens: 100_000 } },
+  { type: "openai", id: "o4-mini-2025-04-16", has: { reasoning: true, samplingParameters: false } },
+  { type: "openai", id: "gpt-4", has: { imageInput: false, jsonSchema: false, contextTokens: 8192, maxOutputTokens: 4096 } },
+  { type: "openrouter", id: "openai/gpt-6-luna", has: { ...modern, samplingParameters: false } },
+  { type: "anthropic", id: "claude-haiku-4-5-20251001", has: { ...modern, samplingParameters: true, maxOutputTokens: 64_000 } },
+  { type: "anthropic", id: "claude-opus-4-1-20250805", has: { samplingParameters: true, maxOutputTokens: 32_000 } },
+  { type: "anthropic", id: "claude-sonnet-4-20250514", has: { samplingParameters: true, maxOutputTokens: 64_000 } },
+  { type: "anthropic", id: "claude-opus-4-6", has: { ...modern, samplingParameters: true, maxOutputTokens: 128_000 } },
+  { type: "anthropic", id: "claude-opus-4-7", has: { ...modern, samplingParameters: false, contextTokens: 1_000_000 } },
+  { type: "anthropic", id: "claude-haiku-5-5", has: { ...modern, samplingParameters: false, maxOutputTokens: 128_000 } },
+  { type: "openrouter", id: "anthropic/claude-haiku-4.5", has: { ...modern, samplingParameters: true } },
+  { type: "groq", id: "openai/gpt-oss-120b", has: { tools: true, reasoning: true, imageInput: false } },
+  { type: "together", id: "someone/finetunes/GPT-OSS-20b", has: { tools: true, reasoning: true } },
+  { type: "deepseek", id: "deepseek-chat", has: { tools: true, jsonObject: true, jsonSchema: false } },
+];
+for (const { type, id, has } of cases) {
+  test(`${id} at ${type} can do what its family can`, () => {
+    const known = describeModel(type, id, at);
+    expect(known.kind).toBe("chat");
+    expect(known.capabilities).toMatchObject(has);
+  });
+}
+
+test("an embedding model is told by its name, wherever it runs", () => {
+  for (const [type, id] of [
+    ["openai", "text-embedding-3-small"],
+    ["mistral", "mistral-embed"],
+    ["ollama", "nomic-embed-text"],
+    ["vllm", "BAAI/bge-m3"],
+    ["together", "intfloat/multilingual-e5-large-instruct"],
+  ] as const)
+    expect(describeModel(type, id, at).kind, id).toBe("embedding");
+});
+
+test("of hosts that anyone can run nothing but the kind is told", () => {
+  for (const type of ["openai_compatible", "ollama", "vllm", "simulated"]) {
+    const { capabilities, price, kind } = describeModel(type, "gpt-5", at);
+    expect({ capabilities, price, kind }).toEqual({
+      capabilities: { $typeName: "semaroute.v1.ModelCapabilities" },
+      price: undefined,
+      kind: "chat",
+    });
+    expect(knownModels(type, at)).toEqual([]);
+  }
+});
+
+test("a vendor's model of no known family has no capabilities set", () => {
+  expect(describeModel("openai", "something-new", at)).toEqual({
+    kind: "chat",
+    capabilities: { $typeName: "semaroute.v1.ModelCapabilities" },
+    price: undefined,
+  });
+});
+
+test("what is told of a model is the asker's own to change", () => {
+  describeModel("openai", "gpt-4o", at).capabilities.tools = false;
+  expect(describeModel("openai", "gpt-4o", at).capabilities.tools).toBe(true);
+});
+
+for (const [type, host] of Object.entries(hosts)) {
+  if (!host.needsKey) continue;
+  test(`${type} offers models, each once and each of a known family`, () => {
+    const models = knownModels(type, at);
+    expect(models.length).toBeGreaterThan(3);
+    expect(new Set(models.map(({ id }) => id)).size).toBe(models.length);
+    for (const { id, capabilities, kind, price } of models) {
+      expect(Object.keys(capabilities).length, id).toBeGreaterThan(3);
+      if (kind === "chat" && price !== undefined) expect(price.output, id).toBeGreaterThanOrEqual(price.input);
+    }
+    expect(models.some(({ price }) => price !== undefined)).toBe(true);
+  });
+}
+
+test("no model of Anthropic is listed without the output limit that its API demands", () => {
+  for (const { id, capabilities } of knownModels("anthropic", at)) expect(capabilities.maxOutputTokens, id).toBeGreaterThan(0);
+});

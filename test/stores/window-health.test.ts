@@ -1,0 +1,488 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { toBinary } from "@bufbuild/protobuf";
+
+import type { TargetId } from "../../src/core/catalog.ts";
+import { BreakerState, ErrorReason, HealthStatus, ProviderHealthSchema } from "../../src/core/chat.ts";
+import { msFromDuration } from "../../src/core/clock.ts";
+import { ChatError, type ChatErrorOptions, type Failure, remedies } from "../../src/core/error.ts";
+import type { Outcome } from "../../src/core/health.ts";
+import { createWindowHealth, type WatchedTrial, type WindowHealth } from "../../src/stores/window-health.ts";
+import { createFakeClock } from "../support/fake-clock.ts";
+
+const breaker = { consecutiveFailures: 5, failureRatio: 0.5, callsMin: 20, windowMs: 30_000, openMs: 5_000, openMsMax: 300_000 };
+
+function target(id: string): TargetId {
+  return id as TargetId;
+}
+
+const small = target("openai/small");
+const large = target("openai/large");
+const other = target("groq/small");
+
+function setUp() {
+  const clock = createFakeClock();
+  const health = createWindowHealth({ clock, random: () => 0.5, breaker });
+  health.declare([
+    { name: "openai", targets: [small, large], concurrencyMax: 256 },
+    { name: "groq", targets: [other], concurrencyMax: 8 },
+  ]);
+  return { clock, health };
+}
+
+function begin(health: WindowHealth, id: TargetId): WatchedTrial {
+  const trial = health.begin(id);
+  if ("barred" in trial) throw new Error(`${id} is ${trial.barred}`);
+  return trial;
+}
+
+function failed(failure: Failure, options: ChatErrorOptions = {}): Outcome {
+  return { kind: "failed", error: new ChatError(failure, `${failure} happened`, options) };
+}
+
+const good: Outcome = { kind: "succeeded", streamed: true, firstContentMs: 100 };
+
+function end(health: WindowHealth, id: TargetId, outcome: Outcome, times = 1): void {
+  for (let each = 0; each < times; each += 1) begin(health, id).end(outcome);
+}
+
+/** The breaker of `small` waits for a trial. */
+function halfOpen() {
+  const { clock, health } = setUp();
+  end(health, small, failed("UPSTREAM_UNAVAILABLE"), 5);
+  clock.advance(5_000);
+  return { clock, health };
+}
+
+/** What watchers are told; `take` answers what was heard since it was last asked. */
+function watched() {
+  const { clock, health } = setUp();
+  const heard: string[] = [];
+  const leave = health.watch((provider) => heard.push(provider));
+  return { clock, health, take: () => heard.splice(0), leave };
+}
+
+function statusOf(health: WindowHealth): HealthStatus {
+  return health.report("openai").status;
+}
+
+describe("a target that was never called", () => {
+  test("is unknown, may be called, and has no samples", () => {
+    const { health } = setUp();
+    expect(health.view(small)).toEqual({
+      status: HealthStatus.UNKNOWN,
+      breaker: BreakerState.CLOSED,
+      barred: undefined,
+      barredUntilMs: 0,
+      firstTokenMs: undefined,
+      unaryMs: undefined,
+      firstTokenP95Ms: undefined,
+      successRatio: 1,
+      failedAtMs: undefined,
+    });
+  });
+
+  test("is healthy after its provider's good probe, unhealthy but not barred after a bad one", () => {
+    const { health } = setUp();
+    health.probed("openai", undefined);
+    expect(health.view(small).status).toBe(HealthStatus.HEALTHY);
+    health.probed("openai", new ChatError("UPSTREAM_AUTH", "the key is refused"));
+    expect(health.view(small)).toMatchObject({ status: HealthStatus.UNHEALTHY, barred: undefined });
+    expect(health.view(target("openai/never-seen")).status).toBe(HealthStatus.UNHEALTHY);
+  });
+});
+
+describe("which failures count", () => {
+  const againstBreaker = new Set<string>(Object.entries(remedies).flatMap(([failure, remedy]) => (remedy.blame ? [failure] : [])));
+  const againstTarget = new Set<string>([...againstBreaker, "RATE_LIMITED", "QUOTA_EXHAUSTED", "UPSTREAM_AUTH"]);
+  for (const failure of Object.keys(remedies).filter((name): name is Failure => name in remedies)) {
+    test(`${failure} ${againstBreaker.has(failure) ? "trips the breaker" : "leaves the breaker alone"} and ${againstTarget.has(failure) ? "lowers" : "does not touch"} the ratio`, () => {
+      const { health } = setUp();
+      const trials = Array.from({ length: 5 }, () => begin(health, small));
+      for (const trial of trials) trial.end(failed(failure));
+      const view = health.view(small);
+      expect(view.breaker).toBe(againstBreaker.has(failure) ? BreakerState.OPEN : BreakerState.CLOSED);
+      expect(view.successRatio).toBe(againstTarget.has(failure) ? 0 : 1);
+      expect(view.failedAtMs).toBe(againstTarget.has(failure) ? 0 : undefined);
+    });
+  }
+
+  test("a target that was not called at all is not to blame", () => {
+    const { health } = setUp();
+    end(health, small, failed("OVERLOADED", { skipped: "busy" }), 5);
+    expect(health.view(small)).toMatchObject({ breaker: BreakerState.CLOSED, successRatio: 1 });
+  });
+});
+
+describe("cool-down", () => {
+  for (const { failure, retryAfterMs, ms } of [
+    { failure: "RATE_LIMITED", retryAfterMs: 20_000, ms: 20_000 },
+    { failure: "RATE_LIMITED", retryAfterMs: undefined, ms: 1_000 },
+    { failure: "RATE_LIMITED", retryAfterMs: 86_400_000, ms: 3_600_000 },
+    { failure: "OVERLOADED", retryAfterMs: 7_000, ms: 7_000 },
+    { failure: "OVERLOADED", retryAfterMs: undefined, ms: 0 },
+    { failure: "UPSTREAM_AUTH", retryAfterMs: undefined, ms: 60_000 },
+    { failure: "QUOTA_EXHAUSTED", retryAfterMs: 5, ms: 60_000 },
+    { failure: "UPSTREAM_UNAVAILABLE", retryAfterMs: 9_000, ms: 0 },
+  ] as const) {
+    test(`after ${failure} with a wait of ${retryAfterMs ?? "nothing"} it is left alone for ${ms} ms`, () => {
+      const { clock, health } = setUp();
+      end(health, small, failed(failure, retryAfterMs === undefined ? {} : { retryAfterMs }));
+      if (ms > 0) {
+        expect(health.view(small)).toMatchObject({ barred: "cooling", barredUntilMs: ms, status: HealthStatus.UNHEALTHY });
+        clock.advance(ms - 1);
+        expect(health.begin(small)).toEqual({ barred: "cooling", retryAfterMs: 1 });
+        clock.advance(1);
+      }
+      expect(health.view(small).barred).toBeUndefined();
+      expect(health.begin(small)).not.toHaveProperty("barred");
+      expect(health.view(large).barred).toBeUndefined();
+    });
+  }
+
+  test("a shorter wait does not shorten a longer one", () => {
+    const { health } = setUp();
+    const [first, second] = [begin(health, small), begin(health, small)];
+    first.end(failed("RATE_LIMITED", { retryAfterMs: 20_000 }));
+    second.end(failed("RATE_LIMITED", { retryAfterMs: 1_000 }));
+    expect(health.view(small).barredUntilMs).toBe(20_000);
+  });
+
+  test("where the breaker is open too, the later end counts", () => {
+    const { clock, health } = setUp();
+    const trials = Array.from({ length: 5 }, () => begin(health, small));
+    for (const trial of trials) trial.end(failed("OVERLOADED", { retryAfterMs: 9_000 }));
+    expect(health.view(small)).toMatchObject({ barred: "open", barredUntilMs: 9_000 });
+    expect(health.begin(small)).toEqual({ barred: "open", retryAfterMs: 9_000 });
+    clock.advance(5_000);
+    expect(health.view(small)).toMatchObject({ breaker: BreakerState.HALF_OPEN, barred: "cooling", barredUntilMs: 9_000 });
+  });
+});
+
+describe("half-open", () => {
+  test("admits one trial, shows the bar to everybody else, and closes on success", () => {
+    const { health } = halfOpen();
+    expect(health.view(small)).toMatchObject({ breaker: BreakerState.HALF_OPEN, barred: undefined, status: HealthStatus.DEGRADED });
+    const trial = begin(health, small);
+    expect(health.begin(small)).toMatchObject({ barred: "open" });
+    expect(health.view(small)).toMatchObject({ barred: "open", status: HealthStatus.DEGRADED });
+    trial.end(good);
+    expect(health.view(small)).toMatchObject({ breaker: BreakerState.CLOSED, barred: undefined });
+  });
+
+  test("a caller who leaves gives the trial's place back", () => {
+    const { health } = halfOpen();
+    begin(health, small).end({ kind: "neutral" });
+    expect(health.begin(small)).not.toHaveProperty("barred");
+  });
+
+  test("the first content of a long answer closes it before the answer is over", () => {
+    const { health } = halfOpen();
+    const trial = begin(health, small);
+    trial.answered();
+    expect(health.view(small)).toMatchObject({ breaker: BreakerState.CLOSED, barred: undefined });
+    expect(health.begin(small)).not.toHaveProperty("barred");
+    trial.end(good);
+    expect(health.report("openai").inFlight).toBe(1);
+  });
+});
+
+describe("when it began to fail", () => {
+  test("is the first failure, not moved by attempts that ran beside it", () => {
+    const { clock, health } = setUp();
+    const [first, beside] = [begin(health, small), begin(health, small)];
+    clock.advance(1_000);
+    first.end(failed("TIMEOUT"));
+    clock.advance(1_000);
+    beside.end(failed("TIMEOUT"));
+    expect(health.view(small).failedAtMs).toBe(1_000);
+  });
+
+  test("is moved on by a later attempt that failed too, and gone after a success", () => {
+    const { clock, health } = setUp();
+    end(health, small, failed("TIMEOUT"));
+    clock.advance(30_000);
+    end(health, small, failed("TIMEOUT"));
+    expect(health.view(small).failedAtMs).toBe(30_000);
+    end(health, small, good);
+    expect(health.view(small).failedAtMs).toBeUndefined();
+  });
+});
+
+describe("the view", () => {
+  test("is the same object while nothing changes, and another after an outcome or the passing of time", () => {
+    const { clock, health } = setUp();
+    end(health, small, failed("RATE_LIMITED", { retryAfterMs: 1_000 }));
+    const first = health.view(small);
+    clock.advance(500);
+    expect(health.view(small)).toBe(first);
+    clock.advance(500);
+    const second = health.view(small);
+    expect(second.barred).toBeUndefined();
+    end(health, small, good);
+    expect(health.view(small)).not.toBe(second);
+  });
+
+  test("forgets outcomes that have left the window", () => {
+    const { clock, health } = setUp();
+    end(health, small, failed("RATE_LIMITED"));
+    clock.advance(1_000);
+    end(health, small, good);
+    expect(health.view(small).successRatio).toBe(0.5);
+    clock.advance(31_000);
+    expect(health.view(small).successRatio).toBe(1);
+  });
+
+  test("keeps times of streams and of unary calls apart, and none of failures", () => {
+    const { health } = setUp();
+    end(health, small, { kind: "succeeded", streamed: true, firstContentMs: 200 });
+    end(health, small, { kind: "succeeded", streamed: false, firstContentMs: 3_000 });
+    end(health, small, failed("TIMEOUT"));
+    expect(health.view(small)).toMatchObject({ firstTokenMs: 200, unaryMs: 3_000, firstTokenP95Ms: 200 });
+  });
+});
+
+test("a trial that is ended twice counts once", () => {
+  const { health } = setUp();
+  const trial = begin(health, small);
+  trial.end(failed("TIMEOUT"));
+  trial.end(good);
+  expect(health.view(small).successRatio).toBe(0);
+  expect(health.report("openai").inFlight).toBe(0);
+});
+
+describe("a provider's status", () => {
+  const cooling = failed("RATE_LIMITED", { retryAfterMs: 60_000 });
+
+  test("is unknown until it is called or probed", () => {
+    const { health } = setUp();
+    expect(statusOf(health)).toBe(HealthStatus.UNKNOWN);
+    end(health, small, { kind: "neutral" });
+    expect(statusOf(health)).toBe(HealthStatus.UNKNOWN);
+    end(health, small, good);
+    expect(statusOf(health)).toBe(HealthStatus.HEALTHY);
+  });
+
+  test("is degraded while one target is barred, unhealthy while all are", () => {
+    const { clock, health } = setUp();
+    end(health, small, cooling);
+    expect(statusOf(health)).toBe(HealthStatus.DEGRADED);
+    end(health, large, cooling);
+    expect(statusOf(health)).toBe(HealthStatus.UNHEALTHY);
+    clock.advance(60_000);
+    expect(statusOf(health)).toBe(HealthStatus.HEALTHY);
+  });
+
+  for (const { bads, goods, expected } of [
+    { bads: 3, goods: 2, expected: "DEGRADED" },
+    { bads: 3, goods: 1, expected: "HEALTHY" },
+    { bads: 3, goods: 3, expected: "HEALTHY" },
+  ] as const) {
+    test(`after ${bads} bad and ${goods} good calls is ${expected}`, () => {
+      const { health } = setUp();
+      end(health, small, failed("UPSTREAM_UNAVAILABLE"), bads);
+      end(health, small, good, goods);
+      expect(statusOf(health)).toBe(HealthStatus[expected]);
+    });
+  }
+
+  test("is unhealthy after a bad probe until a call succeeds", () => {
+    const { health } = setUp();
+    health.probed("openai", new ChatError("UPSTREAM_UNAVAILABLE", "openai refused the connection"));
+    expect(statusOf(health)).toBe(HealthStatus.UNHEALTHY);
+    expect(health.begin(small)).not.toHaveProperty("barred");
+    end(health, large, good);
+    expect(statusOf(health)).toBe(HealthStatus.HEALTHY);
+    expect(health.view(small).status).toBe(HealthStatus.HEALTHY);
+  });
+
+  test("is not moved by names that callers made up", () => {
+    const { health } = setUp();
+    end(health, small, good);
+    end(health, target("openai/made-up"), cooling);
+    expect(statusOf(health)).toBe(HealthStatus.HEALTHY);
+    expect(health.report("openai").targets.map((each) => each.model)).toEqual(["small", "large", "made-up"]);
+  });
+
+  test("comes from made-up names where the catalogue lists none", () => {
+    const { health } = setUp();
+    health.declare([{ name: "ollama", targets: [], concurrencyMax: 1 }]);
+    end(health, target("ollama/llama"), cooling);
+    expect(health.report("ollama").status).toBe(HealthStatus.UNHEALTHY);
+  });
+});
+
+describe("the report", () => {
+  test("tells everything that is known, as a message that can be sent", () => {
+    const { clock, health } = setUp();
+    clock.advance(1_000);
+    for (const firstContentMs of [100, 200.5, 300]) end(health, small, { kind: "succeeded", streamed: true, firstContentMs });
+    end(health, large, { kind: "succeeded", streamed: false, firstContentMs: 2_000 });
+    end(health, large, failed("OVERLOADED", { retryAfterMs: 10_000 }));
+    begin(health, small);
+    end(health, small, failed("UPSTREAM_PROTOCOL"), 5);
+    health.probed("openai", undefined);
+    const report = health.report("openai");
+    expect(() => toBinary(ProviderHealthSchema, report)).not.toThrow();
+    const wallSeconds = BigInt(Date.UTC(2026, 0, 1) / 1000);
+    expect(report).toMatchObject({
+      provider: "openai",
+      status: HealthStatus.UNHEALTHY,
+      breaker: BreakerState.OPEN,
+      breakerRetryTime: { seconds: wallSeconds + 6n },
+      cooldownUntil: { seconds: wallSeconds + 11n },
+      inFlight: 1,
+      concurrencyLimit: 256,
+      successRatio: 0.4,
+      lastErrorReason: ErrorReason.UPSTREAM_PROTOCOL,
+      lastError: "UPSTREAM_PROTOCOL happened",
+      lastErrorTime: { seconds: wallSeconds + 1n },
+      lastProbeTime: { seconds: wallSeconds + 1n },
+      targets: [
+        { model: "small", breaker: BreakerState.OPEN, inFlight: 1, cooldownUntil: undefined },
+        { model: "large", breaker: BreakerState.CLOSED, successRatio: 0.5, breakerRetryTime: undefined },
+      ],
+    });
+    expect([report.firstTokenP50, report.latencyP50].map((each) => each && msFromDuration(each))).toEqual([200.5, 2_000]);
+  });
+
+  test("of a provider nobody declared is empty", () => {
+    const { health } = setUp();
+    expect(health.report("nobody")).toMatchObject({ provider: "nobody", status: HealthStatus.UNKNOWN, targets: [], successRatio: 1 });
+  });
+
+  test("does not repeat what an upstream said about a request", () => {
+    const { health } = setUp();
+    end(health, small, failed("UPSTREAM_PROTOCOL", { fromUpstream: true }));
+    expect(health.report("openai")).toMatchObject({ lastErrorReason: ErrorReason.UPSTREAM_PROTOCOL, lastError: "" });
+  });
+});
+
+describe("a new configuration", () => {
+  test("keeps the state of what stays and forgets the rest", () => {
+    const { health } = setUp();
+    end(health, small, good);
+    end(health, large, good);
+    end(health, other, good);
+    end(health, target("openai/made-up"), good);
+    health.declare([{ name: "openai", targets: [small, target("openai/made-up")], concurrencyMax: 4 }]);
+    expect(health.view(small).firstTokenMs).toBe(100);
+    expect(health.view(target("openai/made-up")).firstTokenMs).toBe(100);
+    expect(health.view(large).firstTokenMs).toBeUndefined();
+    expect(health.view(other).firstTokenMs).toBeUndefined();
+    expect(health.report("openai")).toMatchObject({ concurrencyLimit: 4, targets: [{ model: "small" }, { model: "made-up" }] });
+    expect(health.report("groq").targets).toEqual([]);
+  });
+
+  test("bears the end of a call to a provider that is gone", () => {
+    const { health } = setUp();
+    const trial = begin(health, other);
+    health.declare([]);
+    trial.end(failed("TIMEOUT"));
+    expect(health.view(other).successRatio).toBe(1);
+  });
+
+  test("leaves no timer of targets that are gone", () => {
+    const { clock, health } = setUp();
+    end(health, small, failed("QUOTA_EXHAUSTED"));
+    end(health, target("groq/made-up"), failed("QUOTA_EXHAUSTED"));
+    expect(clock.pending()).toBe(2);
+    health.declare([]);
+    expect(clock.pending()).toBe(0);
+  });
+});
+
+test("at most a thousand made-up names are remembered, with their timers", () => {
+  const { clock, health } = setUp();
+  for (let each = 0; each < 1_500; each += 1) end(health, target(`openai/name-${each}`), failed("QUOTA_EXHAUSTED"));
+  expect(health.report("openai").targets).toHaveLength(1_002);
+  expect(clock.pending()).toBe(1_000);
+});
+
+test("looking at names does not remember them", () => {
+  const { health } = setUp();
+  for (let each = 0; each < 10; each += 1) health.view(target(`openai/name-${each}`));
+  expect(health.report("openai").targets).toHaveLength(2);
+});
+
+test("a reset closes breakers, ends cool-downs and forgives, at that provider only", () => {
+  const { health } = setUp();
+  end(health, small, failed("TIMEOUT"), 5);
+  end(health, large, failed("QUOTA_EXHAUSTED"));
+  end(health, other, failed("QUOTA_EXHAUSTED"));
+  health.reset("openai");
+  expect(health.view(small)).toMatchObject({ breaker: BreakerState.CLOSED, barred: undefined, failedAtMs: undefined });
+  expect(health.view(large).barred).toBeUndefined();
+  expect(health.view(other).barred).toBe("cooling");
+  expect(() => health.reset("nobody")).not.toThrow();
+});
+
+describe("watchers", () => {
+  test("hear of the first outcome, and not of more of the same", () => {
+    const { health, take } = watched();
+    end(health, small, good);
+    expect(take()).toEqual(["openai"]);
+    end(health, small, good, 10);
+    expect(take()).toEqual([]);
+  });
+
+  test("hear of a breaker that opens, turns half-open by time, and closes", () => {
+    const { clock, health, take } = watched();
+    end(health, small, failed("TIMEOUT"), 5);
+    take();
+    clock.advance(4_999);
+    expect(take()).toEqual([]);
+    clock.advance(1);
+    expect(take()).toEqual(["openai"]);
+    end(health, small, good);
+    expect(take()).toEqual(["openai"]);
+  });
+
+  test("hear of a cool-down and of its end", () => {
+    const { clock, health, take } = watched();
+    end(health, other, failed("RATE_LIMITED", { retryAfterMs: 3_000 }));
+    expect(take()).toEqual(["groq"]);
+    clock.advance(3_000);
+    expect(take()).toEqual(["groq"]);
+    expect(clock.pending()).toBe(0);
+  });
+
+  test("hear of probes that change something", () => {
+    const { health, take } = watched();
+    health.probed("groq", undefined);
+    expect(new Set(take())).toEqual(new Set(["groq"]));
+    health.probed("groq", undefined);
+    expect(take()).toEqual([]);
+  });
+
+  test("hear nothing once they left", () => {
+    const { health, take, leave } = watched();
+    leave();
+    end(health, small, good);
+    expect(take()).toEqual([]);
+  });
+});
+
+test("whatever happens, nothing is in flight once all trials ended, and a bar in the view is a bar at begin", () => {
+  const outcome = fc.constantFrom<Outcome>(good, failed("TIMEOUT"), failed("RATE_LIMITED"), failed("INVALID_REQUEST"), { kind: "neutral" });
+  const step = fc.tuple(fc.constantFrom(small, large), fc.constantFrom("begin", "end", "wait"), fc.nat(), outcome);
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+      const { clock, health } = setUp();
+      const running: WatchedTrial[] = [];
+      for (const [id, kind, number, result] of steps) {
+        if (kind === "wait") clock.advance(number % 7_000);
+        if (kind === "end") running.splice(number % Math.max(1, running.length), 1)[0]?.end(result);
+        if (kind !== "begin") continue;
+        const { barred, barredUntilMs } = health.view(id);
+        const trial = health.begin(id);
+        expect("barred" in trial ? trial.barred : undefined).toBe(barred);
+        if ("barred" in trial) expect(trial.retryAfterMs).toBe(barredUntilMs - clock.now());
+        else running.push(trial);
+        expect(health.report("openai").inFlight).toBe(running.length);
+      }
+      for (const trial of running) trial.end(good);
+      expect(health.report("openai").inFlight).toBe(0);
+    }),
+  );
+});

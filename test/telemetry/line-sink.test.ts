@@ -1,0 +1,89 @@
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { createLineSink, type LineSink } from "../../src/telemetry/line-sink.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "line-sink-"));
+const open: number[] = [];
+afterAll(() => {
+  for (const fd of open) closeSync(fd);
+  rmSync(folder, { recursive: true });
+});
+
+function sinkTo(path: string): LineSink {
+  const fd = openSync(path, "a");
+  open.push(fd);
+  return createLineSink(fd);
+}
+
+test("lines arrive whole and in order, whatever their number", async () => {
+  const path = join(folder, "order");
+  const sink = sinkTo(path);
+  const lines = Array.from({ length: 5000 }, (_, i) => `{"i":${i},"text":"späť"}\n`);
+  for (const [i, line] of lines.entries()) {
+    sink.write(line);
+    if (i % 500 === 0) await sink.settled();
+  }
+  await sink.settled();
+  expect(readFileSync(path, "utf8")).toBe(lines.join(""));
+  expect(sink.dropped()).toBe(0);
+});
+
+test("flushSync writes before it returns", () => {
+  const path = join(folder, "sync");
+  const sink = sinkTo(path);
+  sink.write("one\n");
+  sink.write("two\n");
+  sink.flushSync();
+  expect(readFileSync(path, "utf8")).toBe("one\ntwo\n");
+});
+
+test("few lines wait, flush sends them", async () => {
+  const path = join(folder, "flush");
+  const sink = sinkTo(path);
+  sink.write("one\n");
+  expect(readFileSync(path, "utf8")).toBe("");
+  sink.flush();
+  await sink.settled();
+  expect(readFileSync(path, "utf8")).toBe("one\n");
+});
+
+test("lines beyond what is kept for a slow reader are dropped and counted, and the rest is whole", async () => {
+  const path = join(folder, "bound");
+  const sink = sinkTo(path);
+  const line = `${"x".repeat(99_999)}\n`;
+  for (let i = 0; i < 200; i++) sink.write(line);
+  const dropped = sink.dropped();
+  expect(dropped).toBeGreaterThan(100);
+  await sink.settled();
+  expect(readFileSync(path, "utf8")).toBe(line.repeat(200 - dropped));
+});
+
+for (const [name, write] of [
+  ["flush", async (sink: LineSink) => sink.settled()],
+  ["flushSync", async (sink: LineSink) => sink.flushSync()],
+] as const) {
+  test(`a full disk loses lines by ${name}, counts them, and throws nothing`, async () => {
+    const sink = sinkTo("/dev/full");
+    sink.write("one\n");
+    sink.write("two\n");
+    await write(sink);
+    expect(sink.dropped()).toBe(2);
+    sink.write("three\n");
+    await write(sink);
+    expect(sink.dropped()).toBe(3);
+  });
+}
+
+test("a descriptor that is closed loses lines and never throws", async () => {
+  const path = join(folder, "closed");
+  const fd = openSync(path, "a");
+  closeSync(fd);
+  const sink = createLineSink(fd);
+  sink.write("one\n");
+  sink.flushSync();
+  sink.write("two\n");
+  await sink.settled();
+  expect(sink.dropped()).toBe(2);
+});
