@@ -22,7 +22,7 @@ import { healthService } from "./server/rpc/health.ts";
 import { serveReflection } from "./server/rpc/reflection.ts";
 import { routerService } from "./server/rpc/router.ts";
 import { createWarmValidator, validation } from "./server/rpc/validation.ts";
-import { createThrottle } from "./server/throttle.ts";
+import { createThrottle, type Throttle } from "./server/throttle.ts";
 
 /** What the doors stand on. */
 export interface DoorsOptions {
@@ -60,29 +60,9 @@ export function createDoors(options: DoorsOptions): Doors {
   const throttle = createThrottle({ clock });
   const gone = new AbortController();
   const admin = createAdminGate({ ...options.adminToken, throttle });
-  let keysEver = false;
-  let live = liveFrom(initial);
+  const keysEver = { seen: false };
+  let live = liveFrom(initial, initial, { throttle, keysEver });
   const desk: CallDesk = createCallDesk({ router, clock, newId: options.newId, random: options.random });
-
-  function liveFrom({ auth, server }: Settings): Live {
-    // Once there were keys, taking the last one away must not open the door.
-    keysEver ||= auth.keys.length > 0;
-    const required = auth.required === "auto" ? keysEver : auth.required;
-    const keys = auth.keys.map(({ name, key, models }) => ({
-      id: `cfg_${name}` as KeyId,
-      name,
-      secret: key,
-      models: models.length === 0 ? undefined : new Set(models),
-      priority: Priority.NORMAL,
-    }));
-    return {
-      keys: createKeyRing({ keys, required, throttle }),
-      browsers: createBrowserRule(server.cors.allowed_origins),
-      bodyMax: initial.server.max_body,
-      heartbeatMs: server.heartbeat,
-    };
-  }
-
   const validator = createWarmValidator([RouterService, AdminService]);
   const connect = {
     requestGate: gateWithDetails(rpcGate(() => ({ keys: live.keys, admin }))),
@@ -122,7 +102,7 @@ export function createDoors(options: DoorsOptions): Doors {
   return {
     handler: (doors) => createRequestHandler(parts, doors),
     apply(settings) {
-      live = liveFrom(settings);
+      live = liveFrom(settings, initial, { throttle, keysEver });
     },
     drain: () => gone.abort(),
     cut: () => desk.cut(),
@@ -135,4 +115,28 @@ interface Live {
   readonly browsers: BrowserRule;
   readonly bodyMax: number;
   readonly heartbeatMs: number;
+}
+
+interface Lasting {
+  readonly throttle: Throttle;
+  /** Once there were keys, taking the last one away must not open the door. */
+  readonly keysEver: { seen: boolean };
+}
+
+function liveFrom({ auth, server }: Settings, initial: Settings, { throttle, keysEver }: Lasting): Live {
+  keysEver.seen ||= auth.keys.length > 0;
+  const required = auth.required === "auto" ? keysEver.seen : auth.required;
+  const keys = auth.keys.map(({ name, key, models }) => ({
+    id: `cfg_${name}` as KeyId,
+    name,
+    secret: key,
+    models: models.length === 0 ? undefined : new Set(models),
+    priority: Priority.NORMAL,
+  }));
+  return {
+    keys: createKeyRing({ keys, required, throttle }),
+    browsers: createBrowserRule(server.cors.allowed_origins),
+    bodyMax: initial.server.max_body,
+    heartbeatMs: server.heartbeat,
+  };
 }

@@ -1,6 +1,6 @@
 import { breakerOptionsFrom, callOptionsFrom } from "./assembly/options.ts";
 import { listModels } from "./assembly/models.ts";
-import { startProber } from "./assembly/probes.ts";
+import { type Prober, startProber } from "./assembly/probes.ts";
 import { createRoster, type Roster } from "./assembly/roster.ts";
 import { policyFromSettings } from "./config/policy.ts";
 import type { Settings } from "./config/schema.ts";
@@ -24,7 +24,7 @@ import { createCallLimiter } from "./stores/call-limiter.ts";
 import { createLruCache } from "./stores/lru-cache.ts";
 import { createPolicyDesk } from "./stores/policy-desk.ts";
 import { createSlots } from "./stores/slots.ts";
-import { createWindowHealth } from "./stores/window-health.ts";
+import { createWindowHealth, type WindowHealth } from "./stores/window-health.ts";
 
 /** What a gateway is made from. */
 export interface GatewayOptions {
@@ -84,7 +84,7 @@ export function createGateway({ settings: initial, clock, random, observers }: G
     onActive: refresh,
   });
 
-  const sources = { health, clock, stateOf: roster.stateOf };
+  const sources = { health, clock, stateOf: (provider: string) => roster.stateOf(provider) };
   const mode = (): Settings["cache"]["mode"] | "off" => (settings.cache.enabled ? settings.cache.mode : "off");
   const attempt = compose<Attempt, AttemptStream>([guard(health, slots, clock)], callProvider(clock));
   const chat = compose<Call, Awaited<ReturnType<Router["chat"]>>>(
@@ -92,19 +92,7 @@ export function createGateway({ settings: initial, clock, random, observers }: G
     dispatch(sources, attempt),
   );
 
-  const prober =
-    initial.health.probe === "none"
-      ? undefined
-      : startProber({
-          clock,
-          intervalMs: initial.health.interval,
-          timeoutMs: initial.health.timeout,
-          providers: () => [...roster.providers().values()],
-          onResult(provider, error, models) {
-            health.probed(provider, error);
-            if (models !== undefined && roster.listed(provider, models)) refresh(current().policy);
-          },
-        });
+  const prober = startProbes(initial, { clock, health, roster, onListed: () => refresh(current().policy) });
 
   return {
     router: {
@@ -130,16 +118,45 @@ export function createGateway({ settings: initial, clock, random, observers }: G
     idle: () => limiter.idle(),
     async close() {
       prober?.stop();
+      health.close();
       await roster.close();
     },
   };
+}
+
+interface ProbeParts {
+  readonly clock: Clock;
+  readonly health: WindowHealth;
+  readonly roster: Roster;
+  /** A host lists other models than before. */
+  readonly onListed: () => void;
+}
+
+function startProbes(
+  { health: { probe, interval, timeout } }: Settings,
+  { clock, health, roster, onListed }: ProbeParts,
+): Prober | undefined {
+  if (probe === "none") return undefined;
+  return startProber({
+    clock,
+    intervalMs: interval,
+    timeoutMs: timeout,
+    providers: () => [...roster.providers().values()],
+    onResult(provider, error, models) {
+      health.probed(provider, error);
+      if (models !== undefined && roster.listed(provider, models)) onListed();
+    },
+  });
 }
 
 /** What a policy is examined against. */
 function policyFacts(roster: Roster): PolicyFacts {
   const catalog = roster.catalog();
   const together = (primary: string, backup: string): boolean => {
-    const groups = [...Map.groupBy(catalog.targets, ({ model }) => model).values(), ...[...catalog.aliases.values()].map(({ targets }) => targets)];
+    const groups = [
+      ...Map.groupBy(catalog.targets, ({ model }) => model).values(),
+      ...[...catalog.aliases.values()].map(({ targets }) => targets),
+    ];
     return groups.some((targets) => [primary, backup].every((name) => targets.some(({ provider }) => provider === name)));
   };
   return {
@@ -148,4 +165,3 @@ function policyFacts(roster: Roster): PolicyFacts {
     servesTogether: together,
   };
 }
-

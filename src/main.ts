@@ -57,7 +57,10 @@ async function run(config: string | undefined): Promise<void> {
       return;
     }
     stoppingSince = performance.now();
-    void running.stop().then(() => process.exit(0), () => process.exit(1));
+    void running.stop().then(
+      () => process.exit(0),
+      () => process.exit(1),
+    );
   };
   process.on("SIGTERM", onStop);
   process.on("SIGINT", onStop);

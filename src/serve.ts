@@ -6,7 +6,7 @@ import { type Loaded, loadConfiguration, type LoadInput } from "./config/load.ts
 import { formatProblem, type Problem } from "./config/problem.ts";
 import type { Settings } from "./config/schema.ts";
 import { watchFile } from "./config/watch.ts";
-import { restartNeeded } from "./assembly/options.ts";
+import { createReloader } from "./assembly/reloader.ts";
 import type { Clock } from "./core/clock.ts";
 import { sleep } from "./core/clock.ts";
 import type { Operations, ReloadOutcome } from "./core/operations.ts";
@@ -15,14 +15,14 @@ import { createGateway, type Gateway } from "./gateway.ts";
 import { statusOf } from "./server/errors.ts";
 import { listen, type Listener, type TlsFiles } from "./server/listen.ts";
 import type { DoorSet } from "./server/routes.ts";
-import { createStats } from "./stores/stats.ts";
+import { createStats, type Stats } from "./stores/stats.ts";
 import { systemClock } from "./stores/system-clock.ts";
 import type { ProviderGauges } from "./telemetry/gauges.ts";
 import { callLog } from "./telemetry/call-log.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
 import { auditLine, type ListenerFacts, startupLine } from "./telemetry/lines.ts";
-import { createMetrics } from "./telemetry/metrics.ts";
-import { createTracing } from "./telemetry/tracing.ts";
+import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
+import { createTracing, type Tracing } from "./telemetry/tracing.ts";
 import { version } from "./version.ts";
 
 /** Exit codes (contract, 1). */
@@ -51,10 +51,68 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
   if (token.kind === "refused") return refuse([token.problem], tell);
   const clock = systemClock;
   const log = createLog({ ...settings.observability.logging, clock });
-  for (const warning of loaded.warnings) log.warn({ path: warning.path }, formatWarning(warning));
+  for (const warning of loaded.warnings) log.warn({ path: warning.path, problem: formatWarning(warning) }, "configuration warning");
 
-  const stats = createStats();
+  const { gateway, stats, metrics, tracing } = await startRooms(settings, clock, log);
+  const reloader = createReloader(loaded, () => loadConfiguration(input), {
+    log,
+    metrics,
+    apply(next) {
+      gateway.apply(next.settings);
+      doors.apply(next.settings);
+    },
+  });
+  const operations: Operations = {
+    providers: gateway.providers,
+    policies: gateway.policies,
+    version,
+    startWall: clock.wall(),
+    stats: () => stats.targets(),
+    reload: reloader.reload,
+    audit: auditLine(log),
+  };
+  const doors = createDoors({
+    settings,
+    router: gateway.router,
+    operations,
+    clock,
+    newId: randomUUIDv7,
+    random: Math.random,
+    adminToken: { token: token.token, configured: token.kind === "configured" },
+    metrics: settings.observability.metrics.enabled ? () => metrics.render() : undefined,
+    onBug: (error) => log.error({ error: bugText(error) }, "bug"),
+  });
+  const facts = { simulated: loaded.simulated, adminTokenFile: token.kind === "minted" ? token.path : undefined };
+  const listeners = await openListeners(settings, doors, log, facts);
+  if (listeners === undefined) {
+    await gateway.close();
+    log.flush();
+    return 1;
+  }
+  const unwatch = await watch(loaded, clock, log, reloader.reload);
+  const stop = async (): Promise<void> => {
+    await unwatch();
+    await drain({ settings: reloader.settings(), doors, gateway, listeners, clock, log });
+    await tracing.shutdown();
+    await gateway.close();
+    log.info({}, "stopped");
+    await log.settled();
+    log.flush();
+  };
+  return { urls: listeners.map(({ url }) => url), reload: reloader.reload, stop };
+}
+
+interface Rooms {
+  readonly gateway: Gateway;
+  readonly stats: Stats;
+  readonly metrics: Metrics;
+  readonly tracing: Tracing;
+}
+
+/** The gateway, and everybody who is told of its calls. */
+async function startRooms(settings: Settings, clock: Clock, log: Log): Promise<Rooms> {
   const { tracing: traces, metrics: metering } = settings.observability;
+  const stats = createStats();
   const tracing = await createTracing({
     enabled: traces.enabled,
     endpoint: traces.endpoint,
@@ -64,85 +122,35 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
     onLost: (spans) => log.warn({ spans }, "the trace collector did not take spans"),
   });
   // The gauges read the gateway, and the gateway reports to the counters: the one that is asked later is bound later.
-  let gateway: Gateway | undefined = undefined;
+  const late: { gateway?: Gateway } = {};
   const metrics = createMetrics({
     version,
-    isKnown: (id) => gateway?.router.snapshot().catalog.targets.some((target) => target.id === id) ?? false,
-    providers: () => (gateway === undefined ? [] : providerGauges(gateway)),
+    isKnown: (id) => late.gateway?.router.snapshot().catalog.targets.some((target) => target.id === id) ?? false,
+    providers: () => (late.gateway === undefined ? [] : providerGauges(late.gateway)),
     logLinesDropped: () => log.dropped(),
   });
   const observers = [callLog(log, (failure) => statusOf(failure).http), stats];
   if (metering.enabled) observers.push(metrics.observer);
   if (tracing.observer !== undefined) observers.push(tracing.observer);
-  const made = createGateway({ settings, clock, random: Math.random, observers });
-  gateway = made;
+  const gateway = createGateway({ settings, clock, random: Math.random, observers });
+  late.gateway = gateway;
+  return { gateway, stats, metrics, tracing };
+}
 
-  let running = loaded;
-  const reload = async (): Promise<ReloadOutcome> => {
-    const outcome = reloaded(running, loadConfiguration(input), (next) => {
-      made.apply(next.settings);
-      doors.apply(next.settings);
-      running = next;
-    });
-    metrics.reloaded(outcome.kind === "refused" ? "refused" : outcome.changed ? "applied" : "unchanged");
-    if (outcome.kind === "refused") for (const { path: at, description } of outcome.problems) log.error({ path: at, problem: description }, "configuration refused, the old one stays");
-    else log.info({ revision: outcome.revision, changed: outcome.changed, restart_needed: outcome.restartNeeded }, "configuration reloaded");
-    return outcome;
-  };
-  const operations: Operations = {
-    providers: made.providers,
-    policies: made.policies,
-    version,
-    startWall: clock.wall(),
-    stats: () => stats.targets(),
-    reload,
-    audit: auditLine(log),
-  };
-  const doors = createDoors({
-    settings,
-    router: made.router,
-    operations,
-    clock,
-    newId: randomUUIDv7,
-    random: Math.random,
-    adminToken: { token: token.token, configured: token.kind === "configured" },
-    metrics: metering.enabled ? () => metrics.render() : undefined,
-    onBug: (error) => log.error({ error: bugText(error) }, "bug"),
-  });
-  const listeners = await openListeners(settings, doors, log, {
-    simulated: loaded.simulated,
-    adminTokenFile: token.kind === "minted" ? token.path : undefined,
-  });
-  if (listeners === undefined) {
-    await made.close();
-    log.flush();
-    return 1;
-  }
-  const unwatch = path === undefined ? undefined : await watchFile({ path, revision: loaded.revision, clock, onError: () => log.warn({ path }, "watching the configuration file failed") }, () => void reload());
-  const stop = async (): Promise<void> => {
-    await unwatch?.();
-    await drain({ settings: running.settings, doors, gateway: made, listeners, clock, log });
-    await tracing.shutdown();
-    await made.close();
-    log.info({}, "stopped");
-    await log.settled();
-    log.flush();
-  };
-  return { urls: listeners.map(({ url }) => url), reload, stop };
+async function watch(
+  { path, revision }: Loaded,
+  clock: Clock,
+  log: Log,
+  reload: () => Promise<ReloadOutcome>,
+): Promise<() => Promise<void>> {
+  if (path === undefined) return () => Promise.resolve();
+  const onError = (): void => log.warn({ path }, "watching the configuration file failed");
+  return watchFile({ path, revision, clock, onError }, () => void reload());
 }
 
 function refuse(problems: readonly Problem[], tell: (line: string) => void): 78 {
   for (const problem of problems) tell(formatProblem(problem));
   return 78;
-}
-
-/** Applies a freshly read configuration, or says why not; a bad one changes nothing. */
-function reloaded(before: Loaded, read: ReturnType<typeof loadConfiguration>, apply: (next: Loaded) => void): ReloadOutcome {
-  if (read.kind === "refused") return { kind: "refused", problems: read.problems.map((problem) => ({ path: problem.path, description: formatProblem(problem) })) };
-  const changed = read.revision !== before.revision || JSON.stringify(read.settings) !== JSON.stringify(before.settings);
-  const restart = restartNeeded(before.settings, read.settings);
-  apply(read);
-  return { kind: "applied", revision: read.revision, changed, restartNeeded: restart };
 }
 
 interface ListenerPlan {
@@ -155,13 +163,21 @@ interface ListenerPlan {
 function listenerPlans({ server, admin, observability: { metrics } }: Settings): ListenerPlan[] {
   const adminApart = admin.host !== undefined || admin.port !== undefined;
   const metricsApart = metrics.enabled && metrics.port !== undefined;
-  const plans: ListenerPlan[] = [{ host: server.host, port: server.port, doors: { data: true, admin: !adminApart, metrics: !metricsApart } }];
-  if (adminApart) plans.push({ host: admin.host ?? server.host, port: admin.port ?? 0, doors: { data: false, admin: true, metrics: false } });
+  const plans: ListenerPlan[] = [
+    { host: server.host, port: server.port, doors: { data: true, admin: !adminApart, metrics: !metricsApart } },
+  ];
+  if (adminApart)
+    plans.push({ host: admin.host ?? server.host, port: admin.port ?? 0, doors: { data: false, admin: true, metrics: false } });
   if (metricsApart) plans.push({ host: server.host, port: metrics.port ?? 0, doors: { data: false, admin: false, metrics: true } });
   return plans;
 }
 
-async function openListeners(settings: Settings, doors: Doors, log: Log, facts: Pick<ListenerFacts, "simulated" | "adminTokenFile">): Promise<Listener[] | undefined> {
+async function openListeners(
+  settings: Settings,
+  doors: Doors,
+  log: Log,
+  facts: Pick<ListenerFacts, "simulated" | "adminTokenFile">,
+): Promise<Listener[] | undefined> {
   const open: Listener[] = [];
   for (const { host, port, doors: set } of listenerPlans(settings)) {
     try {
@@ -171,7 +187,8 @@ async function openListeners(settings: Settings, doors: Doors, log: Log, facts: 
       startupLine(log, { ...facts, url: listener.url, doors: names, version });
     } catch (error) {
       const code = error instanceof Error && "code" in error ? String(error.code) : "";
-      const why = code === "EADDRINUSE" ? "the port is in use" : code === "EACCES" ? "not allowed to use this port" : `cannot listen (${code})`;
+      const why =
+        code === "EADDRINUSE" ? "the port is in use" : code === "EACCES" ? "not allowed to use this port" : `cannot listen (${code})`;
       log.error({ host, port, code }, `cannot listen on ${host}:${port}: ${why}`);
       await Promise.all(open.map((listener) => listener.close()));
       return undefined;

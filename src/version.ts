@@ -8,7 +8,8 @@ function readVersion(): string {
     const url = new URL(path, import.meta.url);
     if (!existsSync(url)) continue;
     const manifest: unknown = JSON.parse(readFileSync(url, "utf8"));
-    if (typeof manifest === "object" && manifest !== null && "version" in manifest && typeof manifest.version === "string") return manifest.version;
+    if (typeof manifest === "object" && manifest !== null && "version" in manifest && typeof manifest.version === "string")
+      return manifest.version;
   }
   return "0.0.0";
 }

@@ -31,7 +31,12 @@ const dialects = {
 } as const;
 
 /** Makes a provider from its settings, which have been checked. */
-export function startProvider(name: string, settings: ProviderSettings, timeouts: Settings["resilience"]["timeouts"], clock: Clock): RunningProvider {
+export function startProvider(
+  name: string,
+  settings: ProviderSettings,
+  timeouts: Settings["resilience"]["timeouts"],
+  clock: Clock,
+): RunningProvider {
   const fingerprint = fingerprintOf(settings, timeouts);
   if (!isHostType(settings.type)) return startSimulated(name, settings, fingerprint, clock);
   const host = hosts[settings.type];
@@ -57,7 +62,14 @@ export function startProvider(name: string, settings: ProviderSettings, timeouts
     clock,
   });
   const facts = { dialect: shown, issuer: host.issuer, baseUrl: `${base.origin}${path}`, credentialSource: settings.api_key?.source ?? "" };
-  return { provider, facts, fingerprint, settings, listsModels: host.listsModels && settings.models === undefined, close: () => wire.close() };
+  return {
+    provider,
+    facts,
+    fingerprint,
+    settings,
+    listsModels: host.listsModels && settings.models === undefined,
+    close: () => wire.close(),
+  };
 }
 
 function startSimulated(name: string, settings: ProviderSettings, fingerprint: string, clock: Clock): RunningProvider {
@@ -82,7 +94,11 @@ export function fingerprintOf(settings: ProviderSettings, timeouts: Settings["re
 }
 
 /** The provider's part of the catalogue. `listed`: what its host said it offers. */
-export function catalogPart(name: string, { settings, facts, listsModels }: RunningProvider, listed: readonly string[] | undefined): CatalogProvider {
+export function catalogPart(
+  name: string,
+  { settings, facts, listsModels }: RunningProvider,
+  listed: readonly string[] | undefined,
+): CatalogProvider {
   const target = (model: ModelSettings): Target => {
     const { kind, capabilities, price } = describeModel(settings.type, model.upstream ?? model.id);
     return {
@@ -104,12 +120,14 @@ export function catalogPart(name: string, { settings, facts, listsModels }: Runn
 
 /** The configuration's prices win, each by itself; 0 there means free. Half a price is none. */
 function ownPrice({ input_price, output_price, cached_input_price }: ModelSettings, listed: Price | undefined): Price | undefined {
-  const own = (usd: number | undefined): number | undefined => (usd === undefined ? undefined : microUsdPerMillion(usd));
-  const input = own(input_price) ?? listed?.input;
-  const output = own(output_price) ?? listed?.output;
+  const input = ownUnits(input_price) ?? listed?.input;
+  const output = ownUnits(output_price) ?? listed?.output;
   if (input === undefined || output === undefined) return undefined;
   // A listed cache price belongs to the listed input price, and means nothing beside another.
   const cached = input_price === undefined ? listed : undefined;
-  return { input, output, cacheRead: own(cached_input_price) ?? cached?.cacheRead, cacheWrite: cached?.cacheWrite };
+  return { input, output, cacheRead: ownUnits(cached_input_price) ?? cached?.cacheRead, cacheWrite: cached?.cacheWrite };
 }
 
+function ownUnits(usd: number | undefined): number | undefined {
+  return usd === undefined ? undefined : microUsdPerMillion(usd);
+}

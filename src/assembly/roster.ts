@@ -38,7 +38,13 @@ export function createRoster({ clock, health, slots }: RosterParts): Roster {
   const rebuild = (): void => {
     const parts = [...running].map(([name, each]) => catalogPart(name, each, listings.get(name)));
     catalog = createCatalog({ providers: parts, aliases });
-    health.declare(parts.map(({ name, targets }) => ({ name, targets: targets.map(({ id }) => id), concurrencyMax: running.get(name)?.settings.max_concurrent ?? 0 })));
+    health.declare(
+      parts.map(({ name, targets }) => ({
+        name,
+        targets: targets.map(({ id }) => id),
+        concurrencyMax: running.get(name)?.settings.max_concurrent ?? 0,
+      })),
+    );
     for (const [name, { settings }] of running) slots.declare(name, settings.max_concurrent);
   };
   const stateOf = (provider: string): ProviderState => states.get(provider) ?? ProviderState.ENABLED;
@@ -51,21 +57,14 @@ export function createRoster({ clock, health, slots }: RosterParts): Roster {
 
   return {
     apply(settings) {
-      const { timeouts } = settings.resilience;
       const before = running;
-      running = new Map();
-      for (const [name, each] of Object.entries(settings.providers)) {
-        if (!each.enabled) continue;
-        const known = before.get(name);
-        const same = known?.fingerprint === fingerprintOf(each, timeouts) ? known : undefined;
-        if (same !== undefined) before.delete(name);
-        running.set(name, same ?? startProvider(name, each, timeouts, clock));
-      }
+      running = runningFrom(settings, before, clock);
       aliases = new Map(Object.entries(settings.models).map(([name, { targets }]) => [name, targets]));
       rebuild();
-      // Calls in flight finish as they began: closing waits for them, and nobody waits for the closing.
       for (const [name, gone] of before) {
+        if (running.get(name) === gone) continue;
         if (!running.has(name)) listings.delete(name);
+        // Calls in flight finish as they began: closing waits for them, and nobody waits for the closing.
         void gone.close().catch(() => undefined);
       }
     },
@@ -96,4 +95,17 @@ export function createRoster({ clock, health, slots }: RosterParts): Roster {
       await Promise.allSettled([...running.values()].map((each) => each.close()));
     },
   };
+}
+
+/** Keeps what is the same, with its connections; starts what is new or other. */
+function runningFrom(settings: Settings, before: ReadonlyMap<string, RunningProvider>, clock: Clock): Map<string, RunningProvider> {
+  const { timeouts } = settings.resilience;
+  const running = new Map<string, RunningProvider>();
+  for (const [name, each] of Object.entries(settings.providers)) {
+    if (!each.enabled) continue;
+    const known = before.get(name);
+    const same = known?.fingerprint === fingerprintOf(each, timeouts) ? known : undefined;
+    running.set(name, same ?? startProvider(name, each, timeouts, clock));
+  }
+  return running;
 }

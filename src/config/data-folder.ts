@@ -51,9 +51,13 @@ function keep(path: string, folder: string): string {
   const token = randomBytes(32).toString("base64url");
   const draft = `${path}.${process.pid}`;
   rmSync(draft, { force: true });
-  // A rename, so that nobody ever reads half a token.
-  writeFileSync(draft, `${token}\n`, { mode: 0o600, flag: "wx" });
-  chmodSync(draft, 0o600);
-  renameSync(draft, path);
+  try {
+    // A rename, so that nobody ever reads half a token.
+    writeFileSync(draft, `${token}\n`, { mode: 0o600, flag: "wx" });
+    chmodSync(draft, 0o600);
+    renameSync(draft, path);
+  } finally {
+    rmSync(draft, { force: true });
+  }
   return token;
 }

@@ -27,7 +27,7 @@ export function applyOverrides(tree: MapNode, environment: Environment, mentione
     const [setting, other] = settings.get(name) ?? [];
     if (setting === undefined) {
       if (mentioned.has(name)) continue;
-      report.warnOfVariable(name, "ignored: no such setting", nearest(name, [...settings.keys(), ...otherVariables]));
+      report.warnOfVariable(name, "ignored: no such setting", suggestionFor(name, [...settings.keys(), ...otherVariables]));
     } else if (other !== undefined) {
       report.error(setting.path, `${name} could also mean ${pathText(other.path)}`);
     } else {
@@ -38,10 +38,10 @@ export function applyOverrides(tree: MapNode, environment: Environment, mentione
 }
 
 /**
- * Adds providers that only variables speak of: those whose name is a type, or that have a `…_TYPE`. Simulated ones are not
- * added beside real ones: only a file may mix them.
+ * Adds providers that only variables speak of: those whose name is a type, or that have a `…_TYPE`. Where no provider comes from the
+ * file, a simulated one is not added beside real ones: only a file may mix them.
  */
-export function addProvidersOfVariables(tree: MapNode, environment: Environment): void {
+export function addProvidersOfVariables(tree: MapNode, environment: Environment, ofFile: boolean): void {
   const present = nodeAt(tree, ["providers"]);
   const known = new Set(present?.kind === "map" ? [...present.entries.keys()].map(variablePart) : []);
   const suffixes = providerFieldNames().map((name) => `_${variablePart(name)}`);
@@ -58,7 +58,7 @@ export function addProvidersOfVariables(tree: MapNode, environment: Environment)
     if (factsOf(name) !== undefined) found.set(name, type === "" ? name : type);
     else if (type !== "") found.set(name.replaceAll("_", "-"), type);
   }
-  const mixed = known.size === 0 && [...found.values()].some((type) => type !== "simulated");
+  const mixed = !ofFile && (known.size > 0 || [...found.values()].some((type) => type !== "simulated"));
   for (const [name, type] of found) {
     if (type === "simulated" && mixed) continue;
     addMap(tree, ["providers", name], `${prefix}PROVIDERS_${variablePart(name)}`);
@@ -99,6 +99,15 @@ function overridable(tree: MapNode): Map<string, Setting[]> {
     if (secret) add(file, path);
   }
   return settings;
+}
+
+/** Without what all names begin with, which would make every one of them look alike. */
+function suggestionFor(name: string, known: readonly string[]): string | undefined {
+  const rest = nearest(
+    name.slice(prefix.length),
+    known.map((each) => each.slice(prefix.length)),
+  );
+  return rest && prefix + rest;
 }
 
 function variablePart(name: string): string {

@@ -3,11 +3,11 @@ import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 
 import { checkSettings } from "./checks.ts";
-import { addProvidersOfVariables, applyOverrides, type Environment } from "./environment.ts";
+import { applyOverrides, type Environment } from "./environment.ts";
 import { interpolate, variablesOf } from "./interpolate.ts";
 import { parseSettings } from "./parse.ts";
 import type { Problem } from "./problem.ts";
-import { addDefaultProviders, completeProviders, dropUnset } from "./providers.ts";
+import { addProviders, completeProviders, dropUnset } from "./providers.ts";
 import { createReport, type Report } from "./report.ts";
 import type { Settings } from "./schema.ts";
 import { readSecretFiles, reasonOf } from "./secret-files.ts";
@@ -114,8 +114,7 @@ function completeTree(
 ): boolean {
   dropUnset(tree, report);
   const mentioned = variablesOf(tree);
-  addProvidersOfVariables(tree, environment);
-  const byEnvironment = addDefaultProviders(tree, environment, providerTypes, report);
+  const byEnvironment = addProviders(tree, environment, providerTypes, report);
   applyOverrides(tree, environment, mentioned, report);
   interpolate(tree, environment, report);
   completeProviders(tree, environment, report);

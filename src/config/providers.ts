@@ -1,4 +1,4 @@
-import { addMap, type Environment } from "./environment.ts";
+import { addMap, addProvidersOfVariables, type Environment } from "./environment.ts";
 import { factsOf, providerTypeFacts, vendorsOfEnvironment } from "./provider-types.ts";
 import type { Report } from "./report.ts";
 import { nearest } from "./suggest.ts";
@@ -10,25 +10,34 @@ const simulated = {
   "sim-fast": { first_token: "60ms", tokens_per_second: "250", chat: ["2.5", "10"], embed: "0.13" },
 } as const;
 
-/** Where no provider is configured: those whose key is in the environment, else the simulated ones. True: it was so. */
-export function addDefaultProviders(tree: MapNode, environment: Environment, types: readonly string[], report: Report): boolean {
-  const providers = nodeAt(tree, ["providers"]);
-  if (providers?.kind === "map" && [...providers.entries.keys()].some((name) => !disabledByVariable(name, providers, environment)))
-    return false;
+/**
+ * Adds the providers that the environment asks for: where the file has none, the vendors whose key is set; then those of our own
+ * variables; the simulated ones where all that leaves none enabled. True: the file has none.
+ */
+export function addProviders(tree: MapNode, environment: Environment, types: readonly string[], report: Report): boolean {
+  const written = nodeAt(tree, ["providers"]);
   // What is there and no map is the schema's to refuse.
-  if (providers !== undefined && providers.kind !== "map" && !(providers.kind === "leaf" && providers.text === "")) return false;
-  let found = false;
+  const ofFile =
+    written?.kind === "map" ? written.entries.size > 0 : written !== undefined && !(written.kind === "leaf" && written.text === "");
+  if (!ofFile) addVendors(tree, environment, types, report);
+  addProvidersOfVariables(tree, environment, ofFile);
+  if (ofFile) return false;
+  const made = nodeAt(tree, ["providers"]);
+  const enabled = made?.kind === "map" && [...made.entries.keys()].some((name) => environment[enabledVariable(name)] !== "false");
+  if (!enabled) addSimulated(tree);
+  return true;
+}
+
+function addVendors(tree: MapNode, environment: Environment, types: readonly string[], report: Report): void {
   for (const vendor of vendorsOfEnvironment) {
     const variable = factsOf(vendor)?.keyVariable ?? "";
     if ((environment[variable] ?? "") === "") continue;
-    if (!types.includes(vendor)) {
-      report.warnOfVariable(variable, `ignored: provider type ${vendor} is not part of this build yet`);
-      continue;
-    }
-    found = true;
-    if (nodeAt(tree, ["providers", vendor]) === undefined) addMap(tree, ["providers", vendor], variable);
+    if (types.includes(vendor)) addMap(tree, ["providers", vendor], variable);
+    else report.warnOfVariable(variable, `ignored: provider type ${vendor} is not part of this build yet`);
   }
-  if (found) return true;
+}
+
+function addSimulated(tree: MapNode): void {
   for (const [name, { first_token, tokens_per_second, chat, embed }] of Object.entries(simulated)) {
     const path = ["providers", name];
     for (const [key, value] of Object.entries({ type: "simulated", first_token, tokens_per_second }))
@@ -41,7 +50,6 @@ export function addDefaultProviders(tree: MapNode, environment: Environment, typ
     if (made?.kind === "map")
       made.entries.set("models", { keyAt: nowhere, node: { kind: "list", at: nowhere, items: models.map(mapFromRecord) } });
   }
-  return true;
 }
 
 /** Fills in what hangs on a provider's name and type: the type itself, and the vendor's usual variable as key. */
@@ -98,8 +106,6 @@ function textAt(map: MapNode, name: string): string | undefined {
   return node === undefined ? undefined : "(not text)";
 }
 
-/** Only a provider that no file names can be made by its `…_ENABLED=false`; it must not keep the simulated ones from starting. */
-function disabledByVariable(name: string, providers: MapNode, environment: Environment): boolean {
-  if (providers.entries.get(name)?.keyAt.kind !== "environment") return false;
-  return environment[`SEMAROUTE_PROVIDERS_${name.toUpperCase().replaceAll("-", "_")}_ENABLED`] === "false";
+function enabledVariable(name: string): string {
+  return `SEMAROUTE_PROVIDERS_${name.toUpperCase().replaceAll("-", "_")}_ENABLED`;
 }

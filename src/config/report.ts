@@ -17,6 +17,8 @@ export interface Report {
   errorAt(origin: Origin, path: Path, message: string): void;
   /** Refuses the configuration. */
   error(path: Path, message: string, options?: ProblemOptions): void;
+  /** The path is wrong, which was told of another path: what follows from it is not told either. */
+  hide(path: Path): void;
   /** Is told, and does not refuse. */
   warn(path: Path, message: string, options?: ProblemOptions): void;
   /** As `warn`, of a variable of the environment. */
@@ -58,6 +60,9 @@ export function createReport(file: string | undefined): Report {
     errorAt: (origin, path, message) => fail(problem(origin, path, message), path),
     error(path, message, options = {}) {
       if (!follows(path)) fail(problem(place(path, options), path, message, options.suggestion), path);
+    },
+    hide(path) {
+      wrong.push(path.map(String));
     },
     warn(path, message, options = {}) {
       if (!follows(path)) warnings.push(problem(place(path, options), path, message, options.suggestion));

@@ -23,7 +23,8 @@ export function readSecretFiles(tree: MapNode, folder: string, report: Report): 
         report.error(filePath, `set together with ${path.at(-1)}; only one of them may be`, { at: "key" });
       } else {
         const text = contentOf(resolve(folder, file.text), filePath, report);
-        if (text !== undefined) setLeaf(tree, path, { kind: "leaf", text, at: file.at, source: `file:${file.text}`, literal: false });
+        if (text === undefined) report.hide(path);
+        else setLeaf(tree, path, { kind: "leaf", text, at: file.at, source: `file:${file.text}`, literal: false });
       }
     }
     removeAt(tree, filePath);

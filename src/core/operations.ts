@@ -33,7 +33,12 @@ export interface PolicyChange {
 
 /** What came of it. */
 export type PolicyVerdict =
-  | { readonly kind: "swapped"; readonly policy: PolicyRevision; readonly previousRevision: string; readonly issues: readonly PolicyIssue[] }
+  | {
+      readonly kind: "swapped";
+      readonly policy: PolicyRevision;
+      readonly previousRevision: string;
+      readonly issues: readonly PolicyIssue[];
+    }
   /** The active revision is another than was expected. */
   | { readonly kind: "conflict"; readonly activeRevision: string }
   /** At least one issue is an error; nothing changed. */

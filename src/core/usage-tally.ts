@@ -31,7 +31,8 @@ export function createUsageTally(request: Readonly<ChatRequest>): UsageTally {
           break;
         case "whole":
           told = event.value.usage ?? told;
-          if (told === undefined) for (const choice of event.value.choices) for (const part of choice.message?.content ?? []) characters += partLength(part);
+          if (told === undefined)
+            for (const choice of event.value.choices) for (const part of choice.message?.content ?? []) characters += partLength(part);
           break;
         case "started":
         case "partStarted":

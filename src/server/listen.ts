@@ -1,7 +1,7 @@
 import http from "node:http";
 import http2 from "node:http2";
-import type { AddressInfo, Server, Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
+import type { AddressInfo, Server } from "node:net";
+import { createConnections, ignoreError } from "./connections.ts";
 import { sniff } from "./sniff.ts";
 
 /** A request by HTTP/1.1 or HTTP/2; the two are close enough to be served by one handler. */
@@ -40,9 +40,6 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** How often connections that became idle are closed while draining. */
-const idleSweepMs = 50;
-
 // Node's own defaults are no limits: HTTP/2 advertises 2^32-1 streams and has no timeouts at all (reliability 5.6).
 const http1Options = {
   maxHeaderSize: 16 * 1024,
@@ -64,60 +61,11 @@ const http2Options = {
   streamResetRate: 20,
   settings: { maxConcurrentStreams: 100, initialWindowSize: 256 * 1024, maxHeaderListSize: 16 * 1024, enablePush: false },
 } as const;
-const sessionIdleMs = 300_000;
 
 /** One port for HTTP/1.1 and HTTP/2: by the connection's first bytes without TLS, by ALPN with it. */
 export async function listen({ host, port, tls, handler }: ListenOptions): Promise<Listener> {
-  const http1 = http.createServer(http1Options, handler);
-  http1.maxHeadersCount = 100;
-  const h2c = http2.createServer(http2Options, handler);
-  const secure =
-    tls === undefined
-      ? undefined
-      : http2.createSecureServer(
-          {
-            ...http2Options,
-            ...http1Options,
-            allowHTTP1: true,
-            minVersion: "TLSv1.2",
-            cert: tls.cert,
-            key: tls.key,
-            ...(tls.clientCa !== undefined && { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true }),
-          },
-          handler,
-        );
-  const server: Server = secure ?? http1;
-  const sockets = new Set<Socket>();
-  const sessions = new Set<http2.Http2Session>();
-  let draining = false;
-
-  for (const each of [h2c, ...(secure === undefined ? [] : [secure])]) {
-    each.on("session", (session) => {
-      sessions.add(session);
-      session.on("close", () => sessions.delete(session));
-      session.on("error", ignore);
-      session.setTimeout(sessionIdleMs, () => session.close());
-      if (draining) session.close();
-    });
-    each.on("sessionError", ignore);
-    each.on("stream", (stream) => stream.on("error", ignore));
-  }
-  const track = (socket: Socket): void => {
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
-    socket.on("error", ignore);
-    socket.setNoDelay(true);
-  };
-  if (secure === undefined) {
-    http1.on("clientError", refuseBadRequest);
-    sniff(http1, h2c, track);
-  } else {
-    secure.on("connection", track);
-    secure.on("secureConnection", (socket: TLSSocket) => socket.on("error", ignore));
-    secure.on("tlsClientError", ignore);
-    secure.on("clientError", refuseBadRequest);
-  }
-
+  const connections = createConnections();
+  const server = tls === undefined ? plainServer(handler, connections) : secureServer(tls, handler, connections);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host, () => {
@@ -125,30 +73,18 @@ export async function listen({ host, port, tls, handler }: ListenOptions): Promi
       resolve();
     });
   });
+  // A server on a TCP port has such an address; only pipes have a text.
   const bound = (server.address() as AddressInfo).port;
-  let sweep: NodeJS.Timeout | undefined;
   return {
     url: `${tls === undefined ? "http" : "https"}://${host.includes(":") ? `[${host}]` : host}:${bound}`,
     port: bound,
     drain() {
-      draining = true;
-      server.close(ignore);
-      // Node ends only the connections that are idle at this moment; those that become so later are swept up.
-      sweep = setInterval(() => {
-        http1.closeIdleConnections();
-      }, idleSweepMs);
-      sweep.unref();
-      http1.closeIdleConnections();
-      for (const session of sessions) session.close();
+      server.close(ignoreError);
+      connections.drain();
     },
-    async ended() {
-      await Promise.all([...sockets].map((socket) => (socket.destroyed ? undefined : new Promise((resolve) => socket.once("close", resolve)))));
-    },
+    ended: () => connections.ended(),
     close() {
-      clearInterval(sweep);
-      for (const session of sessions) session.destroy();
-      http1.closeAllConnections();
-      for (const socket of sockets) socket.destroy();
+      connections.destroy();
       return new Promise((resolve) => {
         server.close(() => resolve());
       });
@@ -156,8 +92,32 @@ export async function listen({ host, port, tls, handler }: ListenOptions): Promi
   };
 }
 
-/** Errors of connections end the connection, and that is all there is to do about them; unheard they would end the process. */
-function ignore(): void {}
+function plainServer(handler: RequestHandler, connections: ReturnType<typeof createConnections>): Server {
+  const http1 = http.createServer(http1Options, handler);
+  const h2c = http2.createServer(http2Options, handler);
+  http1.maxHeadersCount = 100;
+  http1.on("clientError", refuseBadRequest);
+  connections.watchSessions(h2c);
+  connections.watchIdle(http1);
+  sniff(http1, h2c, connections.watchSocket);
+  return http1;
+}
+
+function secureServer(
+  { cert, key, clientCa }: TlsFiles,
+  handler: RequestHandler,
+  connections: ReturnType<typeof createConnections>,
+): Server {
+  const clients = clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true };
+  const options = { ...http2Options, ...http1Options, allowHTTP1: true, minVersion: "TLSv1.2", cert, key, ...clients } as const;
+  const server = http2.createSecureServer(options, handler);
+  connections.watchSessions(server);
+  server.on("connection", connections.watchSocket);
+  server.on("secureConnection", (socket) => socket.on("error", ignoreError));
+  server.on("tlsClientError", ignoreError);
+  server.on("clientError", refuseBadRequest);
+  return server;
+}
 
 function refuseBadRequest(
   error: Error & { readonly code?: string },

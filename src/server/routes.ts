@@ -90,12 +90,6 @@ function serveAdmin({ admin, onBug }: ServerParts, served: Served, headers: read
 }
 
 function restRoutes(parts: ServerParts, doors: DoorSet): readonly Route[] {
-  const health =
-    (answer: () => HealthAnswer): Door =>
-    ({ response, headers }) => {
-      const { status, body } = answer();
-      sendJson(response, status, [...headers, ["cache-control", "no-store"]], JSON.stringify(body));
-    };
   const { metrics } = parts;
   const always: Route[] = [
     { verb: "GET", path: "/health", open: health(() => healthAnswer(parts.health())) },
@@ -118,6 +112,13 @@ function restRoutes(parts: ServerParts, doors: DoorSet): readonly Route[] {
     ...(doors.data ? data : []),
     ...(doors.metrics && metrics !== undefined ? [{ verb: "GET", path: "/metrics", open: scrape } as const] : []),
   ];
+}
+
+function health(answer: () => HealthAnswer): Door {
+  return ({ response, headers }) => {
+    const { status, body } = answer();
+    sendJson(response, status, [...headers, ["cache-control", "no-store"]], JSON.stringify(body));
+  };
 }
 
 function serveRest(routes: RouteTable, rest: RestCall, path: string, onBug: (error: unknown) => void): void {

@@ -23,7 +23,10 @@ export function dispatch(sources: PlanSources, attempt: Handler<Attempt, Attempt
       try {
         if (step.pauseMs > 0) await pause(call, step.pauseMs, clock);
         const stream = await tryTarget({ call, step, attempts, clock, attempt });
-        return { source: { target: step.target, cache: CacheStatus.BYPASS, attempts, notes: stream.head.notes, rule: plan.rule }, batches: stream.batches };
+        return {
+          source: { target: step.target, cache: CacheStatus.BYPASS, attempts, notes: stream.head.notes, rule: plan.rule },
+          batches: stream.batches,
+        };
       } catch (thrown) {
         if (call.signal.aborted) throw ended(call.signal.reason, attempts);
         progress.failed(step, chatErrorFrom(thrown));

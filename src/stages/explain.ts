@@ -23,7 +23,9 @@ export function explainCall(call: Call, sources: PlanSources, report: (provider:
   const ranked = plan.ranked.map(({ candidate: { target, costMicroUsd }, score, terms, remark }, index) =>
     candidate(target, { rank: index + 1, score, terms: [...terms, ...remarkTerms(remark)], ...costOf(costMicroUsd) }),
   );
-  const excluded = plan.excluded.map(({ target, costMicroUsd, reason }) => candidate(target, { excludedBy: reason, ...costOf(costMicroUsd) }));
+  const excluded = plan.excluded.map(({ target, costMicroUsd, reason }) =>
+    candidate(target, { excludedBy: reason, ...costOf(costMicroUsd) }),
+  );
   return {
     resolvedModel: plan.ranked[0]?.candidate.target.model ?? "",
     policyRevision: policy === undefined ? call.snapshot.policy.revision : "",

@@ -18,7 +18,10 @@ export function guard(health: HealthTracker, slots: Slots, clock: Clock): Attemp
     if ("barred" in trial) {
       release();
       const why = trial.barred === "open" ? "its breaker is open" : "it asked to be left alone";
-      throw new ChatError("NO_TARGET", `target ${target.id} is not called: ${why}`, { skipped: trial.barred, retryAfterMs: trial.retryAfterMs });
+      throw new ChatError("NO_TARGET", `target ${target.id} is not called: ${why}`, {
+        skipped: trial.barred,
+        retryAfterMs: trial.retryAfterMs,
+      });
     }
     const startMs = clock.now();
     try {
@@ -26,7 +29,9 @@ export function guard(health: HealthTracker, slots: Slots, clock: Clock): Attemp
       trial.answered();
       stream.onEnd(({ error }) => {
         release();
-        trial.end(error === undefined ? { kind: "succeeded", streamed, firstContentMs: stream.firstContentMs - startMs } : outcomeFrom(error));
+        trial.end(
+          error === undefined ? { kind: "succeeded", streamed, firstContentMs: stream.firstContentMs - startMs } : outcomeFrom(error),
+        );
       });
       return stream;
     } catch (thrown) {

@@ -46,7 +46,10 @@ function addMedia(needs: [keyof ModelCapabilities, string][], { part }: ContentP
 }
 
 /** Why a target cannot serve the call at all; undefined: it can, as far as is known. */
-export function misfit({ capabilities }: Target, needs: Needs): { readonly reason: string; readonly kind: "feature" | "context" } | undefined {
+export function misfit(
+  { capabilities }: Target,
+  needs: Needs,
+): { readonly reason: string; readonly kind: "feature" | "context" } | undefined {
   for (const [capability, path] of needs.capabilities) {
     if (capabilities[capability] === false) return { reason: `the model cannot do ${path}`, kind: "feature" };
   }

@@ -53,7 +53,8 @@ export function planCall(call: Call, sources: PlanSources, policy: Policy = call
   for (let i = -1; i < fallbacks.length; i++) {
     const name = i < 0 ? request.model : (fallbacks[i] ?? "");
     const targets = snapshot.catalog.resolve(name, "chat", key);
-    if (targets === undefined) throw new ChatError("MODEL_NOT_FOUND", `model ${JSON.stringify(name)} is not known here`, { field: "model" });
+    if (targets === undefined)
+      throw new ChatError("MODEL_NOT_FOUND", `model ${JSON.stringify(name)} is not known here`, { field: "model" });
     const candidates: Candidate[] = [];
     for (const target of targets) {
       if (seen.has(target.id)) continue;
@@ -102,7 +103,8 @@ function exclusionOf({ target, health, costMicroUsd }: Candidate, { call, needs,
     if (routing.denyProviders.includes(target.provider)) return wish("in deny_providers");
     const ceiling = routing.maxCostMicroUsd;
     if (ceiling !== undefined && costMicroUsd === undefined) return wish("unpriced, and the call has a ceiling on its cost");
-    if (ceiling !== undefined && costMicroUsd !== undefined && costMicroUsd > Number(ceiling)) return wish("expected to cost more than max_cost_micro_usd");
+    if (ceiling !== undefined && costMicroUsd !== undefined && costMicroUsd > Number(ceiling))
+      return wish("expected to cost more than max_cost_micro_usd");
   }
   const state = sources.stateOf(target.provider);
   if (state === ProviderState.DISABLED) return { reason: "provider disabled", kind: "state", waitMs: 0 };
@@ -112,7 +114,11 @@ function exclusionOf({ target, health, costMicroUsd }: Candidate, { call, needs,
   const lost = unsupported(call, target);
   if (lost !== undefined) return { reason: lost, kind: "feature", waitMs: 0 };
   if (health.barred === undefined) return undefined;
-  return { reason: health.barred === "open" ? "breaker open" : "cooling down", kind: "state", waitMs: Math.max(1, health.barredUntilMs - nowMs) };
+  return {
+    reason: health.barred === "open" ? "breaker open" : "cooling down",
+    kind: "state",
+    waitMs: Math.max(1, health.barredUntilMs - nowMs),
+  };
 }
 
 function wish(reason: string): Refusal {
@@ -122,7 +128,10 @@ function wish(reason: string): Refusal {
 /** Under `require`: what the translation to this target would drop. */
 function unsupported(call: Call, target: Target): string | undefined {
   const wished = call.request.routing?.unsupportedFields ?? UnsupportedFieldPolicy.UNSPECIFIED;
-  const required = wished === UnsupportedFieldPolicy.UNSPECIFIED ? call.snapshot.options.unsupportedFields === "require" : wished === UnsupportedFieldPolicy.REQUIRE;
+  const required =
+    wished === UnsupportedFieldPolicy.UNSPECIFIED
+      ? call.snapshot.options.unsupportedFields === "require"
+      : wished === UnsupportedFieldPolicy.REQUIRE;
   if (!required) return undefined;
   const lost = notesFor(call, target).find((note) => note.action === TranslationAction.DROPPED);
   return lost === undefined ? undefined : `cannot honour ${lost.field}`;
@@ -136,6 +145,8 @@ export function notesFor(call: Call, target: Target): readonly TranslationNote[]
     return translator.notes(call.request, target, call.streamed);
   } catch (thrown) {
     if (!(thrown instanceof ChatError)) throw thrown;
-    return [{ $typeName: "semaroute.v1.TranslationNote", field: thrown.field ?? "", action: TranslationAction.DROPPED, message: thrown.message }];
+    return [
+      { $typeName: "semaroute.v1.TranslationNote", field: thrown.field ?? "", action: TranslationAction.DROPPED, message: thrown.message },
+    ];
   }
 }

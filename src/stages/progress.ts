@@ -42,7 +42,13 @@ export class Progress {
   #stopped: ChatError | undefined;
 
   constructor(ranked: readonly Ranked[], attemptsMax: number, options: CallOptions, random: () => number) {
-    this.#entries = ranked.map(({ candidate }) => ({ target: candidate.target, tries: 0, again: true, skipped: undefined, retryAfterMs: undefined }));
+    this.#entries = ranked.map(({ candidate }) => ({
+      target: candidate.target,
+      tries: 0,
+      again: true,
+      skipped: undefined,
+      retryAfterMs: undefined,
+    }));
     this.#attemptsMax = attemptsMax;
     this.#options = options;
     this.#random = random;
@@ -54,7 +60,14 @@ export class Progress {
     const fresh = this.#entries.findIndex((entry) => entry.tries === 0 && entry.skipped === undefined);
     if (fresh >= 0) return this.#step(fresh, 0, 0);
     const each = this.#entries.length === 1 ? this.#attemptsMax : 2;
-    const again = this.#entries.findIndex((entry) => entry.tries > 0 && entry.again && entry.tries < each && entry.skipped === undefined && (entry.retryAfterMs ?? 0) <= retryAfterWaitMaxMs);
+    const again = this.#entries.findIndex(
+      (entry) =>
+        entry.tries > 0 &&
+        entry.again &&
+        entry.tries < each &&
+        entry.skipped === undefined &&
+        (entry.retryAfterMs ?? 0) <= retryAfterWaitMaxMs,
+    );
     const entry = this.#entries[again];
     if (entry !== undefined) return this.#step(again, Math.max(this.#backoffMs(entry.tries), entry.retryAfterMs ?? 0), 0);
     if (this.#waited) return undefined;
@@ -111,5 +124,7 @@ function notCalled(skips: readonly ChatError[]): ChatError {
   const why = skips.map((error) => error.message).join("; ");
   const retryAfterMs = Math.max(1, Math.min(...skips.map((error) => error.retryAfterMs ?? 1000)));
   if (skips.length > 0 && skips.every((error) => error.skipped === "busy")) return new ChatError("SHED", why, { retryAfterMs });
-  return new ChatError("NO_TARGET", `no target could be called: ${why}`, { retryAfterMs: Number.isFinite(retryAfterMs) ? retryAfterMs : 1000 });
+  return new ChatError("NO_TARGET", `no target could be called: ${why}`, {
+    retryAfterMs: Number.isFinite(retryAfterMs) ? retryAfterMs : 1000,
+  });
 }

@@ -59,7 +59,7 @@ export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batc
   async prime(): Promise<void> {
     const held = this.#held ?? [];
     try {
-      for (let content = false; !content; ) {
+      for (let content = false; !content;) {
         const { done, value } = await this.#events.next();
         if (done === true) throw this.#cut();
         for (const event of value) {

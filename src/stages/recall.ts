@@ -71,7 +71,11 @@ function usesOf({ request }: Call, mode: RecallMode): Uses {
 /** Over the whole request, routing wishes and unknown fields included; metadata and tags not. Always within one tenant. */
 function keyOf({ request, key }: Call): CacheKey {
   const { routing } = request;
-  const bare = { ...request, metadata: {}, ...(routing !== undefined && { routing: { ...routing, tags: {}, cache: CacheMode.UNSPECIFIED } }) };
+  const bare = {
+    ...request,
+    metadata: {},
+    ...(routing !== undefined && { routing: { ...routing, tags: {}, cache: CacheMode.UNSPECIFIED } }),
+  };
   const bytes = toBinary(ChatRequestSchema, bare);
   return `${key.id}:${hash("sha256", bytes, "base64url")}` as CacheKey;
 }

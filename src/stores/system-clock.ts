@@ -4,37 +4,15 @@ import type { Clock } from "../core/clock.ts";
 const timerMsMax = 2 ** 31 - 1;
 
 /**
- * The machine's time, for calls. A pending timer keeps the process alive: a call that waits for its next try has no
- * socket open, and must not be lost because the event loop sees nothing else to do. Who sets a timer cancels it when the
- * call ends, so nothing is pending once all calls ended.
+ * The machine's time. A pending timer keeps the process alive: a call that waits for its next try has no socket open, and
+ * must not be lost because the event loop sees nothing else to do. So that a process can end, who sets a timer cancels it
+ * once nobody waits for it: calls when they end, rooms with a life of their own (probes, health, watches) in their `close`.
  */
 export const systemClock: Clock = {
-  now,
-  wall,
+  now: () => performance.now(),
+  wall: () => Date.now(),
   after(ms, callback) {
-    const timer = setTimeout(callback, timerMs(ms));
+    const timer = setTimeout(callback, Math.min(Math.max(ms, 0), timerMsMax));
     return () => clearTimeout(timer);
   },
 };
-
-/** The same time, for housekeeping: probes, sweeps, health notices. Its timers never keep the process alive. */
-export const backgroundClock: Clock = {
-  now,
-  wall,
-  after(ms, callback) {
-    const timer = setTimeout(callback, timerMs(ms)).unref();
-    return () => clearTimeout(timer);
-  },
-};
-
-function now(): number {
-  return performance.now();
-}
-
-function wall(): number {
-  return Date.now();
-}
-
-function timerMs(ms: number): number {
-  return Math.min(Math.max(ms, 0), timerMsMax);
-}

@@ -14,25 +14,15 @@ import { type HostEvidence, speaksAgainst, TargetState } from "./target-state.ts
 const othersMax = 1000;
 
 /** A provider whose health is kept. */
-export interface DeclaredProvider {
+interface DeclaredProvider {
   readonly name: string;
   readonly targets: readonly TargetId[];
   /** For the report only; who bounds is `Slots`. */
   readonly concurrencyMax: number;
 }
 
-/** A trial that may tell more than its end. */
-export interface WatchedTrial extends Trial {
-  /**
-   * The first content came. Closes a half-open breaker at once, so that a long answer on trial does not bar its target
-   * until it is over. May be left out; without effect after `end`.
-   */
-  answered(): void;
-}
-
 /** Health of this process's targets, from the outcomes of its own attempts and from probes. */
 export interface WindowHealth extends HealthTracker, HealthReporter {
-  begin(target: TargetId): WatchedTrial | Barred;
   /** All providers, at configuration load: what stays keeps its state, the rest is forgotten. */
   declare(providers: readonly DeclaredProvider[]): void;
   /**
@@ -42,11 +32,13 @@ export interface WindowHealth extends HealthTracker, HealthReporter {
   probed(provider: string, error: ChatError | undefined): void;
   /** Closes the breakers of a provider's targets and ends their cool-downs. */
   reset(provider: string): void;
+  /** Cancels its timers: watchers hear no more of bars that end by time. */
+  close(): void;
 }
 
 /** What it needs. */
 export interface WindowHealthOptions {
-  /** Its timers only tell watchers that a bar has ended; they should not keep the process alive. */
+  /** Its timers only serve to tell watchers that a bar has ended. */
   readonly clock: Clock;
   /** Gives [0, 1): jitter of the breakers. */
   readonly random: () => number;
@@ -94,7 +86,7 @@ class HealthWindow implements WindowHealth {
     return watched.state.view(this.#options.clock.now(), watched.provider.host);
   }
 
-  begin(id: TargetId): WatchedTrial | Barred {
+  begin(id: TargetId): Trial | Barred {
     const watched = this.#find(id);
     const { state } = watched;
     const nowMs = this.#options.clock.now();
@@ -163,6 +155,10 @@ class HealthWindow implements WindowHealth {
       watched.state.reset();
       this.#notices.compare(watched);
     }
+  }
+
+  close(): void {
+    for (const watched of [...this.#declared.values(), ...this.#others.values()]) watched.cancelNotice();
   }
 
   report(name: string): ProviderHealth {

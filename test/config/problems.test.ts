@@ -1,10 +1,6 @@
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
-
 import { describe, expect, test } from "vitest";
 
-import { loadConfiguration } from "../../src/config/load.ts";
-import { build, folderWith, problemsOf } from "./workspace.ts";
+import { problemsOf } from "./workspace.ts";
 
 interface Case {
   readonly name: string;
@@ -273,75 +269,4 @@ describe("a configuration is refused for", () => {
     const found = problemsOf(text);
     expect(found.map((line, index) => (typeof lines[index] === "string" ? line : line.replace("config.yaml:", "")))).toEqual(expected);
   });
-});
-
-test("all problems are told at once, in the order of the file, those that only a whole shows included", () => {
-  const lines = problemsOf(`server:
-  prot: 1
-  workers: 4
-auth:
-  keys: [{name: a, key: "\${NOT_SET}"}]
-providers:
-  openai: {timeot: 1s, api_key: k}
-models:
-  fast: {targets: [opnai/x]}
-cache: {mode: sometimes, backend: redis}
-`);
-  expect(lines.map((line) => line.split(": ")[0])).toEqual([
-    "config.yaml:2:3 server.prot",
-    "config.yaml:3:12 server.workers",
-    "config.yaml:5:25 auth.keys[0].key",
-    "config.yaml:7:12 providers.openai.timeot",
-    "config.yaml:9:20 models.fast.targets[0]",
-    "config.yaml:10:15 cache.mode",
-    "config.yaml:10:35 cache.backend",
-  ]);
-});
-
-test("what follows from a problem is not told as another one", () => {
-  expect(problemsOf("providers:\n  mine: {type: [openai]}\nmodels:\n  fast: {targets: [mine/x]}\n")).toEqual([
-    "config.yaml:2:16 providers.mine.type: expected text, got a list",
-  ]);
-});
-
-test("a file that is not UTF-8, or too full of aliases, is refused", () => {
-  const folder = folderWith({});
-  writeFileSync(join(folder, "config.yaml"), Buffer.from([0x61, 0xff, 0xfe]));
-  const read = loadConfiguration({ ...build, explicitPath: undefined, environment: {}, cwd: folder });
-  expect(read).toEqual({ kind: "refused", problems: [{ path: "", file: "config.yaml", message: "is not UTF-8 text" }] });
-  const bomb = `a: &a [x,x,x,x,x,x,x,x,x,x]\n${[..."bcdefgh"].map((name, i) => `${name}: &${name} [${Array.from({ length: 10 }, () => `*${"abcdefg"[i]}`).join()}]\n`).join("")}`;
-  expect(problemsOf(bomb).some((line) => line.includes("more than 100000 values"))).toBe(true);
-});
-
-describe("a part that this build has not is refused:", () => {
-  test.for([
-    { text: "server: {workers: 2}", path: "server.workers" },
-    { text: "server: {workers: auto}", path: "server.workers" },
-    { text: "auth: {keys: [{name: a, key: b, priority: high}]}", path: "auth.keys[0].priority" },
-    { text: "auth: {keys: [{name: a, key: b, limits: {requests_per_minute: 1}}]}", path: "auth.keys[0].limits.requests_per_minute" },
-    { text: "auth: {keys: [{name: a, key: b, limits: {tokens_per_minute: 1}}]}", path: "auth.keys[0].limits.tokens_per_minute" },
-    { text: "auth: {keys: [{name: a, key: b, limits: {concurrent_calls: 1}}]}", path: "auth.keys[0].limits.concurrent_calls" },
-    { text: "auth: {keys: [{name: a, key: b, limits: {budget_usd: 0.5}}]}", path: "auth.keys[0].limits.budget_usd" },
-    { text: "providers: {ollama: {fallback_on_refusal: true}}", path: "providers.ollama.fallback_on_refusal" },
-    { text: "providers: {gemini: {api_key: k}}", path: "providers.gemini.type" },
-    { text: "providers: {x: {type: bedrock, region: eu-west-1}}", path: "providers.x.type" },
-    { text: "routing_policy: {type: least_busy}", path: "routing_policy.type" },
-    { text: "routing_policy: {shadow: {target: a/b, share: 0.1}}", path: "routing_policy.shadow" },
-    { text: "resilience: {retry: {budget: 0.5}}", path: "resilience.retry.budget" },
-    { text: "resilience: {hedge: {enabled: true}}", path: "resilience.hedge.enabled" },
-    { text: "cache: {backend: redis}", path: "cache.backend" },
-    { text: "cache: {semantic: {enabled: true}}", path: "cache.semantic.enabled" },
-    { text: "redis: {url: 'redis://127.0.0.1'}", path: "redis.url" },
-    { text: "store: {url: 'sqlite:x.db'}", path: "store.url" },
-    { text: "store: {retention: {decisions: 7d}}", path: "store.retention" },
-  ])("$text", ({ text, path }) => {
-    const lines = problemsOf(text);
-    expect(lines).toHaveLength(1);
-    expect(lines[0]).toMatch(/ is not part of this build yet$/);
-    expect(lines[0]?.split(" ")[1]).toBe(`${path}:`);
-  });
-});
-
-test("a part that this build has not may be named where it is switched off", () => {
-  expect(problemsOf("providers: {gemini: {enabled: false}, ollama: {}}\nstore: {url: 'memory:'}\nserver: {workers: 1}\n")).toEqual([]);
 });

@@ -1,3 +1,5 @@
+import { getEventListeners } from "node:events";
+
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
@@ -45,6 +47,17 @@ describe("waiting", () => {
     const { clock, slots } = setUp(1);
     await expect(slots.wait("openai", 100, patient)).resolves.toBeDefined();
     expect(clock.pending()).toBe(0);
+  });
+
+  test("leaves nothing behind on the signal once it is over", async () => {
+    const { slots, fill } = setUp(1);
+    const [release] = fill();
+    const { signal } = new AbortController();
+    const waited = slots.wait("openai", 100, signal);
+    expect(getEventListeners(signal, "abort")).toHaveLength(1);
+    release?.();
+    await waited;
+    expect(getEventListeners(signal, "abort")).toHaveLength(0);
   });
 
   test("is over at once without patience", async () => {

@@ -6,8 +6,8 @@ import type { TargetId } from "../../src/core/catalog.ts";
 import { BreakerState, ErrorReason, HealthStatus, ProviderHealthSchema } from "../../src/core/chat.ts";
 import { msFromDuration } from "../../src/core/clock.ts";
 import { ChatError, type ChatErrorOptions, type Failure, remedies } from "../../src/core/error.ts";
-import type { Outcome } from "../../src/core/health.ts";
-import { createWindowHealth, type WatchedTrial, type WindowHealth } from "../../src/stores/window-health.ts";
+import type { Outcome, Trial } from "../../src/core/health.ts";
+import { createWindowHealth, type WindowHealth } from "../../src/stores/window-health.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 
 const breaker = { consecutiveFailures: 5, failureRatio: 0.5, callsMin: 20, windowMs: 30_000, openMs: 5_000, openMsMax: 300_000 };
@@ -30,7 +30,7 @@ function setUp() {
   return { clock, health };
 }
 
-function begin(health: WindowHealth, id: TargetId): WatchedTrial {
+function begin(health: WindowHealth, id: TargetId): Trial {
   const trial = health.begin(id);
   if ("barred" in trial) throw new Error(`${id} is ${trial.barred}`);
   return trial;
@@ -173,6 +173,15 @@ describe("half-open", () => {
   test("a caller who leaves gives the trial's place back", () => {
     const { health } = halfOpen();
     begin(health, small).end({ kind: "neutral" });
+    expect(health.begin(small)).not.toHaveProperty("barred");
+  });
+
+  test("a trial that is rate-limited gives its place back, for after the cool-down", () => {
+    const { clock, health } = halfOpen();
+    end(health, small, failed("RATE_LIMITED", { retryAfterMs: 2_000 }));
+    expect(health.begin(small)).toEqual({ barred: "cooling", retryAfterMs: 2_000 });
+    clock.advance(2_000);
+    expect(health.view(small).breaker).toBe(BreakerState.HALF_OPEN);
     expect(health.begin(small)).not.toHaveProperty("barred");
   });
 
@@ -374,6 +383,13 @@ describe("a new configuration", () => {
     expect(health.report("groq").targets).toEqual([]);
   });
 
+  test("takes over what was learnt of a provider before it was declared", () => {
+    const { health } = setUp();
+    end(health, target("mistral/large"), failed("QUOTA_EXHAUSTED"));
+    health.declare([{ name: "mistral", targets: [], concurrencyMax: 1 }]);
+    expect(health.report("mistral").status).toBe(HealthStatus.UNHEALTHY);
+  });
+
   test("bears the end of a call to a provider that is gone", () => {
     const { health } = setUp();
     const trial = begin(health, other);
@@ -447,6 +463,30 @@ describe("watchers", () => {
     expect(clock.pending()).toBe(0);
   });
 
+  test("hear of the end of a bar although the timer came early", () => {
+    const clock = createFakeClock();
+    const hasty = { ...clock, after: (ms: number, callback: () => void) => clock.after(ms > 1 ? ms - 1 : ms, callback) };
+    const health = createWindowHealth({ clock: hasty, random: () => 0.5, breaker });
+    health.declare([{ name: "groq", targets: [other], concurrencyMax: 8 }]);
+    end(health, other, failed("RATE_LIMITED", { retryAfterMs: 3_000 }));
+    const statuses: HealthStatus[] = [];
+    health.watch((provider) => statuses.push(health.report(provider).status));
+    clock.advance(3_000);
+    expect(statuses.at(-1)).toBe(HealthStatus.HEALTHY);
+    expect(clock.pending()).toBe(0);
+  });
+
+  test("hear of no more bars that end after the close, which leaves no timer", () => {
+    const { clock, health, take } = watched();
+    end(health, other, failed("QUOTA_EXHAUSTED"));
+    end(health, target("groq/made-up"), failed("QUOTA_EXHAUSTED"));
+    take();
+    health.close();
+    expect(clock.pending()).toBe(0);
+    clock.advance(60_000);
+    expect(take()).toEqual([]);
+  });
+
   test("hear of probes that change something", () => {
     const { health, take } = watched();
     health.probed("groq", undefined);
@@ -469,7 +509,7 @@ test("whatever happens, nothing is in flight once all trials ended, and a bar in
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
       const { clock, health } = setUp();
-      const running: WatchedTrial[] = [];
+      const running: Trial[] = [];
       for (const [id, kind, number, result] of steps) {
         if (kind === "wait") clock.advance(number % 7_000);
         if (kind === "end") running.splice(number % Math.max(1, running.length), 1)[0]?.end(result);

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
-import { spawn } from "node:child_process";
-import { describe, expect, test } from "vitest";
+import { spawn, type ChildProcess } from "node:child_process";
+import { afterEach, describe, expect, test } from "vitest";
 import { AttemptKind, CacheStatus, usageOf } from "../../src/core/chat.ts";
 import { ChatError, type Failure } from "../../src/core/error.ts";
 import { Secret } from "../../src/core/secret.ts";
@@ -114,7 +114,13 @@ describe("lines", () => {
 
   test("the start-up line names the listener and leaves at once", () => {
     const sink = memorySink();
-    startupLine(logTo(sink), { url: "http://127.0.0.1:1", simulated: true, doors: ["data"], version: "1.2.3", adminTokenFile: "/data/admin-token" });
+    startupLine(logTo(sink), {
+      url: "http://127.0.0.1:1",
+      simulated: true,
+      doors: ["data"],
+      version: "1.2.3",
+      adminTokenFile: "/data/admin-token",
+    });
     expect(sink.lines()[0]).toMatchObject({
       level: "info",
       message: "listening",
@@ -284,8 +290,16 @@ describe("the line of a call", () => {
   });
 });
 
+const running = new Set<ChildProcess>();
+afterEach(() => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
 function run(code: string) {
-  return spawn(process.execPath, ["--input-type=module", "-e", code], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, ["--input-type=module", "-e", code], { stdio: ["ignore", "pipe", "inherit"] });
+  running.add(child);
+  child.on("close", () => running.delete(child));
+  return child;
 }
 
 describe("stdout", () => {
@@ -312,7 +326,7 @@ describe("stdout", () => {
         if (!text.includes('"ready"') && (text + chunk).includes('"ready"')) child.kill("SIGTERM");
         text += chunk;
       });
-      const code = await new Promise((resolve) => process.on("close", resolve));
+      const code = await new Promise((resolve) => child.on("close", resolve));
       expect(code).toBe(0);
       const lines = text
         .trimEnd()
@@ -330,15 +344,15 @@ describe("stdout", () => {
     const child = run(code);
     let text = "";
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
-    await new Promise((resolve) => process.on("close", resolve));
+    await new Promise((resolve) => child.on("close", resolve));
     expect(text).toContain('"ready"');
   });
 
   test("a reader that went away does not keep the process from ending", async () => {
     const child = run(program("log.flush(); process.exit(0);"));
-    await new Promise((resolve) => process.stdout.once("data", resolve));
+    await new Promise((resolve) => child.stdout.once("data", resolve));
     child.stdout.destroy();
     child.kill("SIGTERM");
-    expect(await new Promise((resolve) => process.on("close", resolve))).toBe(0);
+    expect(await new Promise((resolve) => child.on("close", resolve))).toBe(0);
   });
 });

@@ -15,7 +15,7 @@ export function usageFrom(value: unknown): Usage | undefined {
   if (!isFields(value)) return undefined;
   const read = count(value["cache_read_input_tokens"]);
   const written = count(value["cache_creation_input_tokens"]);
-  const input = (count(value["input_tokens"]) ?? 0) + (read ?? 0);
+  const input = (count(value["input_tokens"]) ?? 0) + (read ?? 0) + (written ?? 0);
   const usage = usageOf(input, count(value["output_tokens"]) ?? 0);
   if (read !== undefined) usage.cacheReadTokens = read;
   if (written !== undefined) usage.cacheWriteTokens = written;

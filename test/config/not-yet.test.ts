@@ -1,0 +1,36 @@
+import { describe, expect, test } from "vitest";
+
+import { problemsOf } from "./workspace.ts";
+
+describe("a part that this build has not is refused:", () => {
+  test.for([
+    { text: "server: {workers: 2}", path: "server.workers" },
+    { text: "server: {workers: auto}", path: "server.workers" },
+    { text: "auth: {keys: [{name: a, key: b, priority: high}]}", path: "auth.keys[0].priority" },
+    { text: "auth: {keys: [{name: a, key: b, limits: {requests_per_minute: 1}}]}", path: "auth.keys[0].limits.requests_per_minute" },
+    { text: "auth: {keys: [{name: a, key: b, limits: {tokens_per_minute: 1}}]}", path: "auth.keys[0].limits.tokens_per_minute" },
+    { text: "auth: {keys: [{name: a, key: b, limits: {concurrent_calls: 1}}]}", path: "auth.keys[0].limits.concurrent_calls" },
+    { text: "auth: {keys: [{name: a, key: b, limits: {budget_usd: 0.5}}]}", path: "auth.keys[0].limits.budget_usd" },
+    { text: "providers: {ollama: {fallback_on_refusal: true}}", path: "providers.ollama.fallback_on_refusal" },
+    { text: "providers: {gemini: {api_key: k}}", path: "providers.gemini.type" },
+    { text: "providers: {x: {type: bedrock, region: eu-west-1}}", path: "providers.x.type" },
+    { text: "routing_policy: {type: least_busy}", path: "routing_policy.type" },
+    { text: "routing_policy: {shadow: {target: a/b, share: 0.1}}", path: "routing_policy.shadow" },
+    { text: "resilience: {retry: {budget: 0.5}}", path: "resilience.retry.budget" },
+    { text: "resilience: {hedge: {enabled: true}}", path: "resilience.hedge.enabled" },
+    { text: "cache: {backend: redis}", path: "cache.backend" },
+    { text: "cache: {semantic: {enabled: true}}", path: "cache.semantic.enabled" },
+    { text: "redis: {url: 'redis://127.0.0.1'}", path: "redis.url" },
+    { text: "store: {url: 'sqlite:x.db'}", path: "store.url" },
+    { text: "store: {retention: {decisions: 7d}}", path: "store.retention" },
+  ])("$text", ({ text, path }) => {
+    const lines = problemsOf(text);
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatch(/ is not part of this build yet$/);
+    expect(lines[0]?.split(" ")[1]).toBe(`${path}:`);
+  });
+});
+
+test("a part that this build has not may be named where it is switched off", () => {
+  expect(problemsOf("providers: {gemini: {enabled: false}, ollama: {}}\nstore: {url: 'memory:'}\nserver: {workers: 1}\n")).toEqual([]);
+});
