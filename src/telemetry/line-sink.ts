@@ -31,76 +31,95 @@ const againMax = 200;
  * every exit.
  */
 export function createLineSink(fd: number): LineSink {
-  let text = "";
-  let lines = 0;
-  let dropped = 0;
-  let writing = false;
-  let broken = false;
-  let timer: NodeJS.Timeout | undefined;
-  let waiters: (() => void)[] = [];
+  return new FileSink(fd);
+}
 
-  const take = (): { readonly chunk: Buffer; readonly count: number } => {
-    clearTimeout(timer);
-    timer = undefined;
-    const taken = { chunk: Buffer.from(text), count: lines };
-    text = "";
-    lines = 0;
+class FileSink implements LineSink {
+  readonly #fd: number;
+  #text = "";
+  #lines = 0;
+  #dropped = 0;
+  #writing = false;
+  #broken = false;
+  #timer: NodeJS.Timeout | undefined;
+  #waiters: (() => void)[] = [];
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  write(line: string): void {
+    if (this.#broken || this.#text.length + line.length > pendingMax) {
+      this.#dropped++;
+      return;
+    }
+    this.#text += line;
+    this.#lines++;
+    if (this.#text.length >= batchMin) this.flush();
+    // Not unref'd: a process that ends by having nothing to do still writes its last lines.
+    else this.#timer ??= setTimeout(() => this.flush(), waitMax);
+  }
+
+  flush(): void {
+    if (this.#writing || this.#text === "") return;
+    this.#writing = true;
+    const { chunk, count } = this.#take();
+    this.#push(chunk, 0, count);
+  }
+
+  flushSync(): void {
+    if (this.#text === "") return;
+    const { chunk, count } = this.#take();
+    const failed = writeAll(this.#fd, chunk);
+    if (failed !== undefined) this.#lose(failed, count);
+  }
+
+  settled(): Promise<void> {
+    this.flush();
+    return this.#writing ? new Promise((resolve) => this.#waiters.push(resolve)) : Promise.resolve();
+  }
+
+  dropped(): number {
+    return this.#dropped;
+  }
+
+  #take(): { readonly chunk: Buffer; readonly count: number } {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const taken = { chunk: Buffer.from(this.#text), count: this.#lines };
+    this.#text = "";
+    this.#lines = 0;
     return taken;
-  };
-  const lose = (code: string | undefined, count: number): void => {
-    dropped += count;
-    broken ||= code === "EPIPE" || code === "EBADF";
-  };
-  const start = (): void => {
-    if (writing || text === "") return;
-    writing = true;
-    const { chunk, count } = take();
-    push(chunk, 0, count);
-  };
-  const push = (chunk: Buffer, offset: number, count: number): void => {
-    write(fd, chunk, offset, chunk.length - offset, null, (error, written) => {
+  }
+
+  #lose(code: string | undefined, count: number): void {
+    this.#dropped += count;
+    this.#broken ||= code === "EPIPE" || code === "EBADF";
+  }
+
+  #push(chunk: Buffer, offset: number, count: number): void {
+    write(this.#fd, chunk, offset, chunk.length - offset, null, (error, written) => {
       if (isAgain(error)) {
-        setTimeout(push, againMs, chunk, offset, count);
+        setTimeout(() => this.#push(chunk, offset, count), againMs);
         return;
       }
       if (error === null && offset + written < chunk.length) {
-        push(chunk, offset + written, count);
+        this.#push(chunk, offset + written, count);
         return;
       }
-      if (error !== null) lose(error.code, count);
-      writing = false;
-      if (text.length >= batchMin || waiters.length > 0) start();
-      if (writing) return;
-      for (const done of waiters) done();
-      waiters = [];
+      if (error !== null) this.#lose(error.code, count);
+      this.#writing = false;
+      if (this.#text.length >= batchMin || this.#waiters.length > 0) this.flush();
+      // The line before may have set it again.
+      if (this.#isWriting()) return;
+      for (const done of this.#waiters) done();
+      this.#waiters = [];
     });
-  };
+  }
 
-  return {
-    write(line) {
-      if (broken || text.length + line.length > pendingMax) {
-        dropped++;
-        return;
-      }
-      text += line;
-      lines++;
-      if (text.length >= batchMin) start();
-      // Not unref'd: a process that ends by having nothing to do still writes its last lines.
-      else timer ??= setTimeout(start, waitMax);
-    },
-    flush: start,
-    flushSync() {
-      if (text === "") return;
-      const { chunk, count } = take();
-      const failed = writeAll(fd, chunk);
-      if (failed !== undefined) lose(failed, count);
-    },
-    settled() {
-      start();
-      return writing ? new Promise((resolve) => waiters.push(resolve)) : Promise.resolve();
-    },
-    dropped: () => dropped,
-  };
+  #isWriting(): boolean {
+    return this.#writing;
+  }
 }
 
 /** Returns the error's code where it could not. */

@@ -4,6 +4,7 @@ import OpenAI from "openai";
 import { zodResponseFormat } from "openai/helpers/zod";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
+import { completion, createUpstream, type Upstream } from "../support/scripted-upstream.ts";
 import { type ServerProcess, startServer } from "../support/server.ts";
 
 const prompt = "say this just as it stands";
@@ -12,12 +13,16 @@ const weather = z.object({ city: z.string(), celsius: z.int() });
 
 const open = new AsyncDisposableStack();
 let mock: LLMock;
+/** Shows what came over the wire as it came, where the mock shows its own reading of it. */
+let upstream: Upstream;
 let server: ServerProcess;
 let openai: OpenAI;
 
 beforeAll(async () => {
   mock = new LLMock({ port: 0, chunkSize: 7 });
-  mock.onMessage(prompt, { content: prompt });
+  // The mock counts nothing by itself for Anthropic, whose words for usage differ from OpenAI's.
+  const usage = { prompt_tokens: 9, completion_tokens: 5, input_tokens: 9, output_tokens: 5 };
+  mock.onMessage(prompt, { content: prompt, usage });
   mock.onMessage("as json", { content: '{"city":"Paris","celsius":21}' });
   const round = (results: number) => (request: { messages: readonly { role: string }[] }) =>
     request.messages.filter(({ role }) => role === "tool").length === results;
@@ -37,6 +42,9 @@ beforeAll(async () => {
   mock.on({ userMessage: "compare", predicate: round(3) }, { content: "Rome is 9 degrees warmer" });
   await mock.start();
   open.defer(() => mock.stop());
+  upstream = open.use(
+    await createUpstream((reply, { path }) => reply.json(path === "/v1/messages" ? anthropicMessage("a dot") : completion("a dot"))),
+  );
   server = open.use(
     await startServer(`
 health: { probe: none }
@@ -45,6 +53,8 @@ providers:
   sim: { type: simulated, first_token: 1ms, tokens_per_second: 10000 }
   compatible: { type: openai_compatible, base_url: "${mock.url}/v1", models: [gpt-4o] }
   claude: { type: anthropic, base_url: "${mock.url}", api_key: test, models: [claude-haiku-4-5] }
+  seen-openai: { type: openai_compatible, base_url: "${upstream.url}/v1", models: [gpt-4o] }
+  seen-anthropic: { type: anthropic, base_url: "${upstream.url}", api_key: test, models: [claude-haiku-4-5] }
 `),
   );
   openai = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "any" });
@@ -193,13 +203,19 @@ test("n gives as many choices, whole and streamed", async () => {
 
 const png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
-for (const model of ["compatible/gpt-4o", "claude/claude-haiku-4-5"]) {
+/** As OpenAI's callers write it, and as each upstream must read it. */
+const image = { type: "image_url", image_url: { url: `data:image/png;base64,${png}` } } as const;
+const imagesOnTheWire = [
+  { model: "seen-openai/gpt-4o", part: image },
+  { model: "seen-anthropic/claude-haiku-4-5", part: { type: "image", source: { type: "base64", media_type: "image/png", data: png } } },
+];
+
+for (const { model, part } of imagesOnTheWire) {
   test(`an image reaches ${model}`, async () => {
-    const image = { type: "image_url", image_url: { url: `data:image/png;base64,${png}` } } as const;
-    const messages = [{ role: "user" as const, content: [{ type: "text" as const, text: prompt }, image] }];
+    const messages = [{ role: "user" as const, content: [{ type: "text" as const, text: "what is it?" }, image] }];
     const answer = await openai.chat.completions.create({ model, messages });
-    expect(answer.choices[0]?.message.content).toBe(prompt);
-    expect(JSON.stringify(mock.getLastRequest()?.body)).toContain(png);
+    expect(answer.choices[0]?.message.content).toBe("a dot");
+    expect(upstream.requests.at(-1)?.body).toMatchObject({ messages: [{ content: [{ text: "what is it?" }, part] }] });
   });
 }
 
@@ -210,3 +226,17 @@ test("headers tell the route through withResponse", async () => {
   expect(id).toBe("mine-1");
   expect(response.headers.get("x-semaroute-provider")).toBe("compatible");
 });
+
+function anthropicMessage(text: string): object {
+  const usage = { input_tokens: 20, output_tokens: 2 };
+  return {
+    id: "msg_1",
+    type: "message",
+    role: "assistant",
+    model: "claude-haiku-4-5",
+    content: [{ type: "text", text }],
+    stop_reason: "end_turn",
+    stop_sequence: null,
+    usage,
+  };
+}

@@ -22,10 +22,18 @@ export interface ServerProcess extends AsyncDisposable {
   readonly port: number;
   /** All log lines so far, in order. */
   readonly lines: readonly LogLine[];
+  /** The configuration file, for tests that change it. */
+  readonly configFile: string;
   /** The token the server made for itself; undefined: the test configured one. */
   readonly adminToken: string | undefined;
+  /** What it wrote to its standard error so far. */
+  complaints(): string;
   /** The first log line for which it is true, once it has been written. */
   logged(isIt: (line: LogLine) => boolean): Promise<LogLine>;
+  /** Sends a signal and waits for nothing. */
+  signal(signal: NodeJS.Signals): void;
+  /** Settles with the exit code; undefined: a signal ended the process. */
+  readonly exit: Promise<number | undefined>;
   /** Sends the signal, SIGTERM by default, and waits for the end; undefined: a signal ended the process. */
   stop(signal?: NodeJS.Signals): Promise<number | undefined>;
 }
@@ -83,6 +91,10 @@ export async function startServer(config?: string, env: Readonly<Record<string, 
     url: String(url),
     port: Number(new URL(String(url)).port),
     lines,
+    configFile: file,
+    complaints: () => complaints,
+    signal: (signal) => void child.kill(signal),
+    exit,
     adminToken: typeof tokenFile === "string" ? (await readFile(tokenFile, "utf8")).trim() : undefined,
     logged,
     stop,

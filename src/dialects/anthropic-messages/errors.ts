@@ -89,7 +89,6 @@ const messageBytesMax = 1024;
 const secrets = /\b(?:sk|pk)-[\w-]{6,}|\bbearer\s+[\w.~+/=-]{8,}/gi;
 
 function sanitized(message: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for.
   const clean = message.replaceAll(secrets, "***").replaceAll(/[\u0000-\u001f\u007f]+/g, " ");
   const { read } = new TextEncoder().encodeInto(clean, new Uint8Array(messageBytesMax));
   return clean.slice(0, read);

@@ -76,7 +76,7 @@ function toolMessage(message: Message, result: ToolResultPart, part: ContentPart
   const texts: JsonObject[] = [];
   const others: JsonObject[] = [];
   for (const each of encodeParts(result.content, context)) (each["type"] === "text" ? texts : others).push(each);
-  
+  place.after.push(...others);
   if (texts.length === 0 && others.length > 0) texts.push(textJson("See the attachment below."));
   if (result.isError) texts[0] = asError(texts[0]);
   const known = {

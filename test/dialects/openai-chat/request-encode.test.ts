@@ -220,8 +220,8 @@ describe("capabilities of models", () => {
     ]));
 });
 
-const result = (toolCallId: string, content: ReturnType<typeof textPart>[], isError = false): ReturnType<typeof textPart> =>
-  contentPart({ case: "toolResult", value: { $typeName: "semaroute.v1.ToolResultPart", toolCallId, name: "", content, isError } });
+const result = (callId: string, content: ReturnType<typeof textPart>[], isError = false): ReturnType<typeof textPart> =>
+  contentPart({ case: "toolResult", value: { $typeName: "semaroute.v1.ToolResultPart", toolCallId: callId, name: "", content, isError } });
 const image = contentPart({
   case: "image",
   value: {

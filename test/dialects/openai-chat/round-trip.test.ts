@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
 import type { ChatRequest } from "../../../src/core/chat.ts";
@@ -198,11 +198,6 @@ test("any text and any calls survive any cut into deltas, there and back", () =>
         }
       chunks.push({ choices: [{ index: 0, delta: {}, finish_reason: tools.length > 0 ? "tool_calls" : "stop" }] }, "[DONE]");
 
-      const folded = (events: ReturnType<typeof streamed>): unknown => {
-        const folder = createFolder();
-        for (const event of events) folder.push(event);
-        return JSON.parse(encodeChatResponse(folder.response(), { legacyFunctions: false })).choices;
-      };
       const events = streamed(chunks);
       const [first] = folded(events) as [{ message: { content: string; tool_calls?: { function: { arguments: string } }[] } }];
       expect(first.message.content).toBe(texts.join(""));
@@ -221,14 +216,6 @@ test("any text and any calls survive any cut into deltas, there and back", () =>
 test("no answer of an upstream, however broken, makes anything but a ChatError or an answer", () => {
   fc.assert(
     fc.property(fc.jsonValue(), fc.integer({ min: 100, max: 599 }), (value, status) => {
-      const outcome = (run: () => unknown): string => {
-        try {
-          run();
-          return "answer";
-        } catch (error) {
-          return error instanceof Error ? error.name : "?";
-        }
-      };
       const choices = [{ index: 0, delta: value, message: value, logprobs: value, finish_reason: "stop" }];
       const body = JSON.stringify(value);
       expect(openaiChat.failureFrom({ status, headers: {}, body }).name).toBe("ChatError");
@@ -243,3 +230,19 @@ test("no answer of an upstream, however broken, makes anything but a ChatError o
     { numRuns: 300 },
   );
 });
+
+/** Choices of the whole answer that these events make. */
+function folded(events: ReturnType<typeof streamed>): unknown {
+  const folder = createFolder();
+  for (const event of events) folder.push(event);
+  return JSON.parse(encodeChatResponse(folder.response(), { legacyFunctions: false })).choices;
+}
+
+function outcome(run: () => unknown): string {
+  try {
+    run();
+    return "answer";
+  } catch (error) {
+    return error instanceof Error ? error.name : "?";
+  }
+}

@@ -45,7 +45,7 @@ export function encoded(
 export function streamed(chunks: readonly unknown[], quirks: Quirks = {}): ChatEvent[] {
   const decoder = openaiChat.streamDecoder(quirks);
   const out: ChatEvent[] = [];
-  for (const chunk of chunks) decoder.push(typeof chunk === "string" ? chunk : JSON.stringify(chunk), undefined, out);
+  for (const each of chunks) decoder.push(typeof each === "string" ? each : JSON.stringify(each), undefined, out);
   decoder.end(out);
   return out;
 }

@@ -1,0 +1,205 @@
+/** Every way to ask for a chat, as one table: REST, gRPC, gRPC-Web and Connect, whole and streamed. */
+import { create } from "@bufbuild/protobuf";
+import { type Client, ConnectError, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import { createParser } from "eventsource-parser";
+import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
+import { ChatRequestSchema, type StreamChatResponse } from "../../gen/semaroute/v1/chat_pb.ts";
+import { RouterService } from "../../gen/semaroute/v1/router_pb.ts";
+
+/** What is asked. */
+export interface Question {
+  readonly model: string;
+  /** Default: `hello`. */
+  readonly content?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Aborting is leaving. */
+  readonly signal?: AbortSignal;
+  /** Told of each piece of a stream as it comes. */
+  readonly onText?: (text: string) => void;
+}
+
+/** A good end. */
+export interface Answer {
+  readonly text: string;
+  readonly headers: Headers;
+}
+
+/** An end that was told to be bad. */
+export class Refused extends Error {
+  /** HTTP status of REST, numeric code of the others; 200 for an error inside an SSE stream. */
+  readonly status: number;
+  /** `error.code` of REST, `ErrorInfo.reason` of the others. */
+  readonly word: string;
+  /** What had come before. */
+  readonly text: string;
+  readonly headers: Headers;
+  /** The body as it came. */
+  readonly body: string;
+
+  constructor(facts: Pick<Refused, "status" | "word" | "text" | "headers" | "body">) {
+    super(`${facts.status} ${facts.word}: ${facts.body}`);
+    this.status = facts.status;
+    this.word = facts.word;
+    this.text = facts.text;
+    this.headers = facts.headers;
+    this.body = facts.body;
+  }
+}
+
+/** One way in. */
+export interface DoorClient {
+  readonly name: string;
+  /** As logs and metrics call it. */
+  readonly door: "openai" | "grpc" | "grpc-web" | "connect";
+  readonly streamed: boolean;
+  /** Rejects with Refused where the server said so, and with anything else where it said nothing. */
+  ask(url: string, question: Question): Promise<Answer>;
+}
+
+const transports = {
+  grpc: (baseUrl: string, interceptors: Interceptor[]) => createGrpcTransport({ baseUrl, interceptors }),
+  "grpc-web": (baseUrl: string, interceptors: Interceptor[]) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1", interceptors }),
+  connect: (baseUrl: string, interceptors: Interceptor[]) => createConnectTransport({ baseUrl, httpVersion: "1.1", interceptors }),
+} as const satisfies Record<string, (baseUrl: string, interceptors: Interceptor[]) => Transport>;
+
+/** A client of the data plane by one of the three protocols. */
+export function routerClient(url: string, protocol: keyof typeof transports): Client<typeof RouterService> {
+  return createClient(RouterService, transports[protocol](url, []));
+}
+
+const protocols = ["grpc", "grpc-web", "connect"] as const;
+
+/** All eight. */
+export const doorClients: readonly DoorClient[] = [
+  { name: "REST", door: "openai", streamed: false, ask: (url, question) => rest(url, question, false) },
+  { name: "SSE", door: "openai", streamed: true, ask: (url, question) => rest(url, question, true) },
+  ...protocols.flatMap((door): DoorClient[] => [
+    { name: `${door} unary`, door, streamed: false, ask: (url, question) => rpcUnary(routerClient(url, door), question) },
+    { name: `${door} stream`, door, streamed: true, ask: (url, question) => rpcStream(routerClient(url, door), question) },
+  ]),
+];
+
+/** The four that tests look at where all eight would tell the same. */
+export const mainDoors = doorClients.filter(({ door }) => door === "openai" || door === "grpc");
+
+/** The door of that name. */
+export function doorClient(name: string): DoorClient {
+  const found = doorClients.find((each) => each.name === name);
+  if (found === undefined) throw new Error(`there is no door ${name}`);
+  return found;
+}
+
+/** What the door answers, if it refuses. */
+export async function refusal(answer: Promise<unknown>): Promise<Refused> {
+  try {
+    await answer;
+  } catch (thrown) {
+    if (thrown instanceof Refused) return thrown;
+    throw thrown;
+  }
+  throw new Error("the call was answered");
+}
+
+async function rest(url: string, { model, content = "hello", headers, signal, onText }: Question, stream: boolean): Promise<Answer> {
+  const response = await fetch(`${url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: JSON.stringify({ model, messages: [{ role: "user", content }], ...(stream && { stream }) }),
+    ...(signal !== undefined && { signal }),
+  });
+  if (response.status === 200 && stream) return readStream(response, onText);
+  const body = await response.text();
+  const parsed = JSON.parse(body);
+  if (response.status !== 200) {
+    throw new Refused({ status: response.status, word: String(parsed.error.code), text: "", headers: response.headers, body });
+  }
+  return { text: parsed.choices[0].message.content, headers: response.headers };
+}
+
+async function readStream(response: Response, onText: ((text: string) => void) | undefined): Promise<Answer> {
+  const { headers } = response;
+  let text = "";
+  let body = "";
+  let done = false;
+  let error: string | undefined;
+  const parser = createParser({
+    onEvent({ data }) {
+      if (done || error !== undefined) throw new Error(`something comes after the end: ${data}`);
+      if (data === "[DONE]") done = true;
+      else {
+        const event = JSON.parse(data);
+        error = event.error?.code;
+        const piece = event.choices?.[0]?.delta?.content ?? "";
+        text += piece;
+        if (piece !== "") onText?.(piece);
+      }
+    },
+  });
+  const decoder = new TextDecoder();
+  for await (const bytes of response.body ?? []) {
+    const part = decoder.decode(bytes, { stream: true });
+    body += part;
+    parser.feed(part);
+  }
+  if (error !== undefined) throw new Refused({ status: 200, word: error, text, headers, body });
+  if (!done) throw new Error(`the stream ended without [DONE] and without an error: ${body}`);
+  return { text, headers };
+}
+
+function message({ model, content = "hello" }: Question) {
+  return create(ChatRequestSchema, { model, messages: [{ role: 2, text: content }] });
+}
+
+async function rpcUnary(client: Client<typeof RouterService>, question: Question): Promise<Answer> {
+  const met = meeting(question);
+  try {
+    const answer = await client.chat(message(question), met.options);
+    const part = answer.choices[0]?.message?.content[0]?.part;
+    return { text: part?.case === "text" ? part.value.text : "", headers: met.headers() };
+  } catch (thrown) {
+    throw refusedFrom(thrown, "", question);
+  }
+}
+
+async function rpcStream(client: Client<typeof RouterService>, question: Question): Promise<Answer> {
+  const met = meeting(question);
+  let text = "";
+  let completed = false;
+  try {
+    for await (const { event } of client.streamChat(message(question), met.options)) {
+      const piece = textOf(event);
+      text += piece;
+      if (piece !== "") question.onText?.(piece);
+      if (event.case === "completed") completed = true;
+    }
+  } catch (thrown) {
+    throw refusedFrom(thrown, text, question);
+  }
+  if (!completed) throw new Error("the stream ended well without its last event");
+  return { text, headers: met.headers() };
+}
+
+function textOf(event: StreamChatResponse["event"]): string {
+  return event.case === "partDelta" && event.value.delta.case === "text" ? event.value.delta.value : "";
+}
+
+function meeting({ headers, signal }: Question) {
+  const all = new Headers();
+  const add = (more: Headers): void => more.forEach((value, name) => all.set(name, value));
+  const options = {
+    ...(headers !== undefined && { headers }),
+    ...(signal !== undefined && { signal }),
+    onHeader: add,
+    onTrailer: add,
+  };
+  return { options, headers: () => all };
+}
+
+/** What the server did not say itself, such as our own leaving or a broken socket, is passed on as it is. */
+function refusedFrom(thrown: unknown, text: string, { signal }: Question): unknown {
+  if (!(thrown instanceof ConnectError) || signal?.aborted === true) return thrown;
+  const [info] = thrown.findDetails(ErrorInfoSchema);
+  if (info === undefined) return thrown;
+  return new Refused({ status: thrown.code, word: info.reason, text, headers: thrown.metadata, body: thrown.rawMessage });
+}
