@@ -46,14 +46,12 @@ export type {
 } from "../../gen/semaroute/v1/chat_pb.ts";
 export {
   AttemptKind,
-  AttemptSchema,
   BreakerState,
   CacheMode,
   CacheStatus,
   ChatRequestSchema,
   ChatResponseSchema,
   ErrorReason,
-  ErrorReasonSchema,
   FinishReason,
   HealthStatus,
   ImageDetail,
@@ -63,12 +61,9 @@ export {
   ReasoningEffort,
   ReasoningSummary,
   Role,
-  RouteInfoSchema,
-  StreamChatResponseSchema,
   ToolChoice_Mode,
   TranslationAction,
   UnsupportedFieldPolicy,
-  UsageSchema,
 } from "../../gen/semaroute/v1/chat_pb.ts";
 export type {
   CostBasedPolicy,
@@ -81,15 +76,9 @@ export type {
   ScoreTerm,
   TargetHealth,
 } from "../../gen/semaroute/v1/policy_pb.ts";
-export {
-  ExplainCandidateSchema,
-  PolicyIssue_Severity,
-  PolicyRevisionSchema,
-  ProviderHealthSchema,
-  RoutingPolicySchema,
-} from "../../gen/semaroute/v1/policy_pb.ts";
+export { PolicyIssue_Severity, PolicyRevisionSchema, ProviderHealthSchema, RoutingPolicySchema } from "../../gen/semaroute/v1/policy_pb.ts";
 export type { Model, ModelCapabilities, ModelPrice } from "../../gen/semaroute/v1/router_pb.ts";
-export { ModelCapabilitiesSchema, ModelPriceSchema, ModelSchema } from "../../gen/semaroute/v1/router_pb.ts";
+export { ModelCapabilitiesSchema } from "../../gen/semaroute/v1/router_pb.ts";
 
 /** One event of a stream, as the API has it: started, partStarted, partDelta, partEnded, choiceEnded, usage, completed, heartbeat. */
 export type StreamEvent = Exclude<StreamChatResponse["event"], { case: undefined }>;

@@ -98,7 +98,7 @@ export const hosts = {
     ...vendor,
     issuer: "openrouter",
     baseUrl: "https://openrouter.ai/api/v1",
-    quirks: { maxTokensField: "max_tokens", replayReasoning: "reasoning" },
+    quirks: { maxTokensField: "max_tokens", replayReasoning: "reasoning", cacheControl: true, reasoningObject: true },
   },
   xai: {
     ...vendor,

@@ -99,11 +99,10 @@ const rows = [
   },
   {
     model: "error-inside",
-    answer: (reply: UpstreamReply) => reply.json({ error: { message: "busy", type: "overloaded_error" } }),
+    answer: (reply: UpstreamReply) => reply.json({ error: { message: "sorry", type: "server_error" } }),
     error: InternalServerError,
-    told: { status: 503, code: "upstream_overloaded" },
-    asked: 3,
-    headers: { "retry-after-ms": "1000" },
+    told: { status: 502, code: "upstream_unavailable" },
+    asked: 1,
   },
 ];
 
@@ -131,7 +130,7 @@ beforeAll(async () => {
     await startServer(`
 health: { probe: none }
 resilience: { max_attempts: 1 }
-auth: { keys: [{ name: good, key: sk-good }, { name: narrow, key: sk-narrow, models: [host/silent] }] }
+auth: { keys: [{ name: good, key: sk-good }, { name: narrow, key: sk-narrow, models: [silent] }] }
 providers:
   host: { type: openai_compatible, base_url: "${upstream.url}/v1", models: [${models.join(", ")}] }
 `),
@@ -141,13 +140,12 @@ providers:
 
 afterAll(() => open.disposeAsync());
 
-test.each(rows)("$model becomes $error.name, and is asked $asked times", async ({ model, error, told, asked, headers }) => {
+test.each(rows)("$model becomes $error.name (requests upstream: $asked)", async ({ model, error, told, asked }) => {
   const thrown = await failed(openai.chat.completions.create({ model, messages }));
   expect(thrown).toBeInstanceOf(error);
   expect(thrown).toMatchObject(told);
   expect(thrown.requestID).toMatch(/^[\da-f-]{36}$/);
   expect(thrown.headers?.get("x-should-retry")).toBe(asked === 1 && (thrown.status ?? 0) >= 429 ? "false" : null);
-  if (headers !== undefined) expect(Object.fromEntries(thrown.headers ?? [])).toMatchObject(headers);
   expect(requestsFor(model)).toHaveLength(asked);
 });
 
@@ -174,7 +172,7 @@ test("a wrong key is an AuthenticationError, asked once, and reaches no upstream
   expect(upstream.requests).toHaveLength(before);
 });
 
-test("the key's list is for models.list, too", async () => {
+test("a key sees the models of its list, and may ask for no other", async () => {
   const narrow = client("sk-narrow");
   expect((await Array.fromAsync(await narrow.models.list())).map(({ id }) => id)).toEqual(["silent"]);
   const thrown = await failed(narrow.chat.completions.create({ model: "broken", messages }));
@@ -197,9 +195,7 @@ const badBodies = [
   { param: "messages[0].role", body: { messages: [{ role: "wizard", content: "hi" }] } },
 ];
 test.each(badBodies)("a fault in $param is a BadRequestError that names it", async ({ param, body }) => {
-  // The SDK sends what it is given; its types would not let this pass.
-  const sent = body as unknown as { messages: [] };
-  const thrown = await failed(openai.chat.completions.create({ model: "silent", ...sent }));
+  const thrown = await failed(openai.post("/chat/completions", { body: { model: "silent", ...body } }));
   expect(thrown).toBeInstanceOf(BadRequestError);
   expect(thrown).toMatchObject({ type: "invalid_request_error", param });
 });
