@@ -41,7 +41,7 @@ export interface Plan {
  * known or not allowed; an empty ranking is an answer.
  */
 export function planCall(call: Call, sources: PlanSources, policy: Policy = call.snapshot.policy.rank): Plan {
-  const { request, snapshot, key } = call;
+  const { request } = call;
   const inputTokens = estimateInputTokens(request);
   const needs = needsOf(call, inputTokens);
   const facts: CallFacts = { model: request.model, inputTokens, streamed: call.streamed, nowMs: sources.clock.now(), seed: call.seed };
@@ -85,6 +85,22 @@ export function noTarget(plan: Plan, model: string): ChatError {
   if (excluded.some((each) => each.kind === "context")) return new ChatError("CONTEXT_LENGTH_EXCEEDED", text, { field: "messages" });
   if (excluded.some((each) => each.kind === "feature")) return new ChatError("UNSUPPORTED_FEATURE", text);
   return new ChatError("NO_TARGET", text, { retryAfterMs: 1000 });
+}
+
+/**
+ * What a name means for this caller. The key's list is checked on the asked name, on each fallback and, by the catalogue,
+ * on each target.
+ */
+function targetsOf({ snapshot: { catalog }, key }: Call, name: string, field: string): readonly Target[] {
+  if (!catalog.mayAsk(name, key))
+    throw new ChatError("CALLER_FORBIDDEN", `key ${key.name} may not use model ${JSON.stringify(name)}`, { field });
+  const targets = catalog.resolve(name, "chat", key);
+  if (targets === undefined) throw new ChatError("MODEL_NOT_FOUND", `model ${JSON.stringify(name)} is not known here`, { field });
+  if (targets.length > 0 || name === "auto") return targets;
+  const everyone = catalog.resolve(name, "chat", { ...key, models: undefined });
+  if (everyone?.length !== 0)
+    throw new ChatError("CALLER_FORBIDDEN", `key ${key.name} may use no target of model ${JSON.stringify(name)}`, { field });
+  throw new ChatError("MODEL_NOT_FOUND", `model ${JSON.stringify(name)} is not a chat model`, { field });
 }
 
 type Refusal = Pick<Exclusion, "reason" | "kind" | "waitMs">;

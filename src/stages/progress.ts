@@ -9,6 +9,9 @@ const slotWaitMs = 2000;
 /** Longest Retry-After that a call sits out before the same target is asked again. */
 const retryAfterWaitMaxMs = 5000;
 
+/** A moment more than was asked for: by then the target's cool-down is over for certain. */
+const retryAfterSlackMs = 20;
+
 /** What to do next. */
 export interface Step {
   readonly target: Target;
@@ -69,7 +72,12 @@ export class Progress {
         (entry.retryAfterMs ?? 0) <= retryAfterWaitMaxMs,
     );
     const entry = this.#entries[again];
-    if (entry !== undefined) return this.#step(again, Math.max(this.#backoffMs(entry.tries), entry.retryAfterMs ?? 0), 0);
+    if (entry !== undefined)
+      return this.#step(
+        again,
+        Math.max(this.#backoffMs(entry.tries), entry.retryAfterMs === undefined ? 0 : entry.retryAfterMs + retryAfterSlackMs),
+        0,
+      );
     if (this.#waited) return undefined;
     this.#waited = true;
     const busy = this.#entries.findIndex(({ skipped }) => skipped?.skipped === "busy");

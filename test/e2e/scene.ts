@@ -126,8 +126,9 @@ export function says(...pieces: readonly string[]): UpstreamHandler {
 }
 
 /** Refuses with a status. */
-export function fails(status: number, headers?: Readonly<Record<string, string>>, text?: string): UpstreamHandler {
-  return (reply) => reply.error(status, text, headers);
+export function fails(status: number, headers?: Readonly<Record<string, string>>, message = `scripted ${status}`): UpstreamHandler {
+  const type = status === 400 ? "invalid_request_error" : "server_error";
+  return (reply) => reply.json({ error: { message, type, param: null, code: null } }, status, headers);
 }
 
 /** Breaks off at once; a stream after its head and a delta without content. */

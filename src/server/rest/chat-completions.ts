@@ -6,7 +6,7 @@ import { decodeChatRequest, type DecodedChatRequest } from "../../dialects/opena
 import { encodeChatResponse } from "../../dialects/openai-chat/response-encode.ts";
 import { createStreamEncoder } from "../../dialects/openai-chat/stream-encode.ts";
 import { callHeaders, costHeaders, type HeaderList, sourceHeaders, timingHeader } from "../answer-headers.ts";
-import { readBody } from "../body.ts";
+import { readText } from "../body.ts";
 import type { OpenCall } from "../call-desk.ts";
 import { applyWishes, wishesFrom } from "../wishes.ts";
 import { sendError, sendJson } from "./answer.ts";
@@ -20,9 +20,9 @@ export async function chatCompletions(parts: RestParts, rest: RestCall): Promise
   const { request, response } = rest;
   const wishes = wishesFrom((name) => oneHeader(request, name));
   const key = callerOf(settings, request);
-  const body = await readBody(request, settings.bodyMax);
+  const text = await readText(request, settings.bodyMax);
   const receivedMs = desk.now();
-  const decoded = decodeChatRequest(parseCallerJson(body.toString("utf8")));
+  const decoded = decodeChatRequest(parseCallerJson(text));
   applyWishes(decoded.request, wishes);
   const opened = desk.open({ door: "openai", key, request: decoded.request, streamed: decoded.streamed, wishes, receivedMs, id: rest.id });
   // "close" also comes after a good end; only before it does it mean that the caller left.
