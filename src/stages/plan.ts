@@ -52,9 +52,7 @@ export function planCall(call: Call, sources: PlanSources, policy: Policy = call
   const fallbacks = request.routing?.fallbackModels ?? [];
   for (let i = -1; i < fallbacks.length; i++) {
     const name = i < 0 ? request.model : (fallbacks[i] ?? "");
-    const targets = snapshot.catalog.resolve(name, "chat", key);
-    if (targets === undefined)
-      throw new ChatError("MODEL_NOT_FOUND", `model ${JSON.stringify(name)} is not known here`, { field: "model" });
+    const targets = targetsOf(call, name, i < 0 ? "model" : `routing.fallback_models[${i}]`);
     const candidates: Candidate[] = [];
     for (const target of targets) {
       if (seen.has(target.id)) continue;
