@@ -2,6 +2,7 @@ import { direct, portkey, reference, semaroute } from "./contenders.ts";
 import type { Contender } from "./contenders.ts";
 import { contentEvents } from "./fixtures.ts";
 import type { Load } from "./load/words.ts";
+import type { Mode } from "./upstream.ts";
 
 /** What the cases have in common. */
 interface Common {
@@ -18,7 +19,7 @@ export interface LoadCase extends Common {
   /** What is reported: CPU a unit under load, or the time to the first content of one call after the other. */
   readonly kind: "cpu" | "latency";
   /** How the upstream answers. */
-  readonly upstream: "unary" | "one" | "burst";
+  readonly upstream: Mode;
   readonly load: Omit<Load, "port" | "headers" | "headContains" | "seconds">;
   /** What the CPU is divided by: calls, or events of a stream. */
   readonly unit: "call" | "event";
@@ -35,7 +36,7 @@ export interface IdleCase extends Common {
 export type Case = LoadCase | IdleCase;
 
 const rest = { protocol: "rest", streamed: false, concurrency: 64, promptBytes: 0 } as const;
-const sse = { ...rest, streamed: true, concurrency: 32 } as const;
+const sse = { ...rest, streamed: true, concurrency: 64 } as const;
 const perCall = { unit: "call", unitsPerCall: 1 } as const;
 const perEvent = { unit: "event", unitsPerCall: contentEvents } as const;
 
@@ -73,7 +74,7 @@ export const cases: readonly Case[] = [
   },
   {
     id: "B",
-    title: "SSE, 100 events one by one, 32 streams",
+    title: "SSE, 100 events one by one, 64 streams",
     kind: "cpu",
     upstream: "one",
     load: sse,
@@ -82,7 +83,7 @@ export const cases: readonly Case[] = [
   },
   {
     id: "B10",
-    title: "SSE, 100 events in bursts of ten, 32 streams",
+    title: "SSE, 100 events in bursts of ten, 64 streams",
     kind: "cpu",
     upstream: "burst",
     load: sse,
@@ -125,5 +126,10 @@ export const cases: readonly Case[] = [
     ...perCall,
     contenders: [semaroute("semaroute, all targets alive"), semaroute("semaroute, first target dead", { deadFirst: true })],
   },
-  { id: "GH", title: "Idle memory and time to ready", kind: "idle", contenders: [relay, semaroute(), portkey] },
+  {
+    id: "GH",
+    title: "Idle memory and time to ready",
+    kind: "idle",
+    contenders: [relay, semaroute("semaroute, built", { built: true }), semaroute("semaroute, from its sources"), portkey],
+  },
 ];

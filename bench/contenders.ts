@@ -1,7 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { model } from "./fixtures.ts";
 import { portkeyProgram } from "./peers.ts";
@@ -41,6 +41,8 @@ export interface Variant {
   readonly cached?: boolean;
   /** Puts a provider first that nobody answers for. */
   readonly deadFirst?: boolean;
+  /** Runs what `npm run build` made instead of the sources. */
+  readonly built?: boolean;
 }
 
 const none = (): Readonly<Record<string, string>> => ({});
@@ -75,7 +77,7 @@ export function semaroute(name = "semaroute", variant: Variant = {}): Contender 
         async (port) => {
           const configFile = join(surroundings.folder, `semaroute-${port}`, "config.yaml");
           await writeConfig(configFile, configuration(Number(port), surroundings.upstreamPort, variant));
-          return [semarouteProgram(), "serve", "--config", configFile];
+          return [semarouteProgram(variant), "serve", "--config", configFile];
         },
         "/health/ready",
       ),
@@ -102,13 +104,15 @@ type Arguments = (port: string) => readonly string[] | Promise<readonly string[]
 async function launch({ folder }: Surroundings, name: string, argumentsOf: Arguments, readyPath?: string): Promise<Running> {
   const port = await freePort();
   const args = await argumentsOf(String(port));
-  const child = start({ role: "contender", args, logFile: join(folder, `${name.replaceAll(/\W+/g, "-")}-${port}.log`), cwd: folder });
+  const logFile = join(folder, `${name.replaceAll(/\W+/g, "-")}-${port}.log`);
+  const child = start({ role: "contender", args, logFile, cwd: folder });
   try {
     const readyMs = await ready(child, () => (readyPath === undefined ? accepts(port) : answers(port, readyPath)));
     return { child, port, readyMs };
   } catch (error) {
     child.kill("SIGKILL");
-    throw error;
+    const said = (await readFile(logFile, "utf8")).trim().split("\n").at(-1);
+    throw new Error(`${error instanceof Error ? error.message : String(error)}; it said: ${said}`, { cause: error });
   }
 }
 
@@ -122,10 +126,9 @@ async function answers(port: number, path: string): Promise<boolean> {
   }
 }
 
-function semarouteProgram(): string {
-  const [launcher, main] = ["../bin/semaroute.js", "../src/main.ts"].map((path) => fileURLToPath(new URL(path, import.meta.url)));
-  const program = [launcher, main].find((path) => path !== undefined && existsSync(path));
-  if (program === undefined) throw new Error("there is no semaroute to start");
+function semarouteProgram({ built }: Variant): string {
+  const program = fileURLToPath(new URL(built === true ? "../dist/src/main.js" : "../bin/semaroute.js", import.meta.url));
+  if (!existsSync(program)) throw new Error(`there is no ${basename(program)}${built === true ? "; npm run build makes it" : ""}`);
   return program;
 }
 

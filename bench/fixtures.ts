@@ -19,14 +19,29 @@ const question = "Say in one sentence what a router does.";
 const stamp = { id: "chatcmpl-bench0001", created: 1_700_000_000, model: "gpt-4o-mini-2024-07-18", system_fingerprint: "fp_bench" };
 const counts = { prompt_tokens: 24, completion_tokens: 28, total_tokens: 52 };
 
-/** The body of a REST call; `promptBytes` pads the question, to measure what long prompts cost. */
-export function requestBody(stream: boolean, promptBytes = 0): string {
-  const content = promptBytes === 0 ? question : `${question} ${"All work and no play. ".repeat(Math.ceil(promptBytes / 22))}`;
+/** What of a REST call's body differs between calls. */
+export interface Wish {
+  readonly streamed: boolean;
+  /** Bytes of padding in the prompt, to measure what long prompts cost. */
+  readonly promptBytes: number;
+  /** Number of the caller, for the upstream to read back out of the prompt. */
+  readonly caller: number;
+}
+
+/** The body of a REST call. */
+export function requestBody({ streamed: stream, promptBytes, caller }: Wish): string {
+  const asked = stream ? `${question} [caller ${caller}]` : question;
+  const content = promptBytes === 0 ? asked : `${asked} ${"All work and no play. ".repeat(Math.ceil(promptBytes / 22))}`;
   const messages = [
     { role: "system", content: system },
     { role: "user", content },
   ];
   return JSON.stringify(stream ? { model, messages, stream } : { model, messages });
+}
+
+/** Number of the caller in a body that has come through a router; NaN if it is not there. */
+export function callerOf(body: string): number {
+  return Number(/\[caller (\d+)\]/.exec(body)?.[1] ?? Number.NaN);
 }
 
 /** The same call as a message of the RouterService. */

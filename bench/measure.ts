@@ -56,11 +56,13 @@ async function runLoad(one: LoadCase, effort: Effort): Promise<Row[]> {
   const logFile = join(effort.folder, `${one.id}.log`);
   try {
     const upstreamPort = await freePort();
-    const upstream = start({ role: "upstream", args: [program("servers/upstream.ts"), String(upstreamPort), one.upstream], logFile });
-    children.push(upstream);
-    await ready(upstream, () => accepts(upstreamPort));
-    const generator = start({ role: "load", args: [program("load/main.ts")], logFile, ipc: true });
+    // Streams whose events are counted come from the load generator itself, so that it can keep step with what it reads.
+    const lockstep = one.kind === "cpu" && one.load.streamed;
+    const mode = [String(upstreamPort), one.upstream];
+    if (!lockstep) children.push(start({ role: "upstream", args: [program("servers/upstream.ts"), ...mode], logFile }));
+    const generator = start({ role: "load", args: [program("load/main.ts"), ...(lockstep ? mode : [])], logFile, ipc: true });
     children.push(generator);
+    await ready(generator, () => accepts(upstreamPort));
 
     const surroundings = { upstreamPort, folder: effort.folder };
     const rows = new Map<Contender, Row>();
@@ -102,7 +104,7 @@ async function runRound(one: LoadCase, entrant: Entrant, generator: ChildProcess
           cpuMicros: cpu / (result.calls * one.unitsPerCall),
           perSecond: (result.calls * one.unitsPerCall) / result.seconds,
           busy: cpu / 1e6 / result.seconds,
-          ...(one.load.streamed ? { eventsPerRead: one.unitsPerCall / result.readsPerCall } : {}),
+          ...(one.load.streamed ? { eventsPerWrite: one.unitsPerCall / result.piecesPerCall } : {}),
         },
   );
 }
@@ -124,6 +126,9 @@ function addComparison(one: LoadCase, [reference, ...others]: readonly Entrant[]
 
 async function runIdle(one: IdleCase, effort: Effort): Promise<Row[]> {
   const upstreamPort = await freePort();
+  const logFile = join(effort.folder, `${one.id}.log`);
+  const upstream = start({ role: "upstream", args: [program("servers/upstream.ts"), String(upstreamPort), "unary"], logFile });
+  await ready(upstream, () => accepts(upstreamPort));
   const rows: Row[] = [];
   for (const contender of one.contenders) {
     try {
@@ -139,6 +144,7 @@ async function runIdle(one: IdleCase, effort: Effort): Promise<Row[]> {
       rows.push(absent(one, contender, error));
     }
   }
+  await stop(upstream);
   return rows;
 }
 

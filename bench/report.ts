@@ -77,7 +77,7 @@ function columnsOf(one: Case): readonly Column[] {
     { figure: "ratio", title: "ratio", decimals: 2 },
     { figure: "perSecond", title: `${one.unit}s/s`, decimals: 0 },
     { figure: "busy", title: "cores busy", decimals: 2 },
-    ...(one.load.streamed ? [{ figure: "eventsPerRead", title: "events/read", decimals: 1 }] : []),
+    ...(one.load.streamed ? [{ figure: "eventsPerWrite", title: "events/write", decimals: 1 }] : []),
   ];
 }
 

@@ -1,5 +1,5 @@
 // npm run bench: measures semaroute beside its references and prints a table. Asserts nothing; Linux only (it reads /proc).
-// Flags: --case A,B (default: all)  --seconds 3 (of load a round)  --rounds 3
+// Flags: --case A,B (default: all)  --seconds 2 (of load a round)  --rounds 3
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ import { heading, keep, table } from "./report.ts";
 const { values } = parseArgs({
   options: {
     case: { type: "string", default: cases.map(({ id }) => id).join(",") },
-    seconds: { type: "string", default: "3" },
+    seconds: { type: "string", default: "2" },
     rounds: { type: "string", default: "3" },
   },
 });

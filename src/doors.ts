@@ -1,4 +1,5 @@
 import { createConnectRouter } from "@connectrpc/connect";
+import { compressionGzip } from "@connectrpc/connect-node";
 import { Health } from "../gen/grpc/health/v1/health_pb.ts";
 import { AdminService } from "../gen/semaroute/v1/admin_pb.ts";
 import { RouterService } from "../gen/semaroute/v1/router_pb.ts";
@@ -19,6 +20,7 @@ import { adminOptions, adminService } from "./server/rpc/admin.ts";
 import { errorDetails, gateWithDetails } from "./server/rpc/error-details.ts";
 import { rpcGate } from "./server/rpc/gate.ts";
 import { healthService } from "./server/rpc/health.ts";
+import { callerJson } from "./server/rpc/json.ts";
 import { serveReflection } from "./server/rpc/reflection.ts";
 import { routerService } from "./server/rpc/router.ts";
 import { createWarmValidator, validation } from "./server/rpc/validation.ts";
@@ -67,8 +69,12 @@ export function createDoors(options: DoorsOptions): Doors {
   const connect = {
     requestGate: gateWithDetails(rpcGate(() => ({ keys: live.keys, admin }))),
     interceptors: [errorDetails, validation(validator)],
+    jsonOptions: callerJson,
     readMaxBytes: initial.server.max_body,
     writeMaxBytes: writeBytesMax,
+    // Callers may compress what they send; what we send is not compressed, for that costs more than it saves on a stream of tokens.
+    acceptCompression: [compressionGzip],
+    compressMinBytes: writeBytesMax,
     shutdownSignal: gone.signal,
   };
   const adminMethods = adminService(operations);

@@ -3,7 +3,7 @@ import { check } from "./cli/check.ts";
 import { policyKinds } from "./policies/index.ts";
 import { providerTypes } from "./providers/hosts.ts";
 import { knownModels } from "./providers/known-models.ts";
-import { serve } from "./serve.ts";
+import { type ExitCode, type Running, serve } from "./serve.ts";
 import { version } from "./version.ts";
 
 /** A second signal this soon is the same key press, or the shell and npm both passing one on. */
@@ -46,10 +46,8 @@ switch (command.kind) {
 }
 
 async function run(config: string | undefined): Promise<void> {
-  const running = await serve({ ...input, explicitPath: config, tell: complain });
-  if (typeof running === "number") {
-    process.exit(running);
-  }
+  const starting = serve({ ...input, explicitPath: config, tell: complain });
+  // Heard from the first moment: whoever reads "listening" may send one at once, and unheard it would kill the process.
   let stoppingSince: number | undefined;
   const onStop = (): void => {
     if (stoppingSince !== undefined) {
@@ -57,12 +55,23 @@ async function run(config: string | undefined): Promise<void> {
       return;
     }
     stoppingSince = performance.now();
-    void running.stop().then(
-      () => process.exit(0),
+    void stop(starting).then(
+      (code) => process.exit(code),
       () => process.exit(1),
     );
   };
   process.on("SIGTERM", onStop);
   process.on("SIGINT", onStop);
-  process.on("SIGHUP", () => void running.reload());
+  process.on("SIGHUP", () => {
+    void starting.then((running) => (typeof running === "number" ? undefined : running.reload()));
+  });
+  const running = await starting;
+  if (typeof running === "number") process.exit(running);
+}
+
+async function stop(starting: Promise<Running | ExitCode>): Promise<ExitCode> {
+  const running = await starting;
+  if (typeof running === "number") return running;
+  await running.stop();
+  return 0;
 }

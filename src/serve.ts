@@ -236,10 +236,17 @@ async function drain({ settings, doors, gateway, listeners, clock, log }: Draini
   await Promise.all(listeners.map((listener) => listener.close()));
 }
 
-function providerGauges({ providers }: Gateway): ProviderGauges[] {
+/** Only what is configured becomes a label: callers choose the other names. */
+function providerGauges({ providers, router }: Gateway): ProviderGauges[] {
+  const configured = new Set<string>(router.snapshot().catalog.targets.map(({ id }) => id));
   return providers.list().map(({ id }) => {
     const { status, inFlight, targets } = providers.health(id);
-    return { provider: id, health: status, inFlight, targets: targets.map(({ model, breaker }) => ({ model, breaker })) };
+    return {
+      provider: id,
+      health: status,
+      inFlight,
+      targets: targets.filter(({ model }) => configured.has(`${id}/${model}`)).map(({ model, breaker }) => ({ model, breaker })),
+    };
   });
 }
 

@@ -58,7 +58,7 @@ function callerOn(session: ClientHttp2Session | undefined, frame: Buffer): Calle
     stream.on("error", (error) => (failure = error.message));
     stream.on("close", () => {
       failure ??= status === "0" ? unaryFault(Buffer.concat(parts)) : `grpc-status ${status}`;
-      done({ failure, reads: parts.length, firstMs });
+      done({ failure, pieces: parts.length, firstMs });
     });
     stream.end(frame);
   };

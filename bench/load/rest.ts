@@ -3,21 +3,21 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { chatPath, requestBody } from "../fixtures.ts";
 import { createMessageReader } from "../http1-reader.ts";
+import type { Lockstep } from "../lockstep.ts";
 import type { Caller, Callers, CallOutcome, Load } from "./words.ts";
 import { streamFault, unaryFault } from "./verify.ts";
 
-const firstContent = Buffer.from('"content":" word');
+const contentMark = Buffer.from('"content":" word');
 
-/** Callers that speak HTTP/1.1 on a kept-alive connection each. */
-export async function restCallers(load: Load): Promise<Callers> {
-  const request = requestBytes(load);
+/** Callers that speak HTTP/1.1 on a kept-alive connection each, and tell the lockstep of every content event they see. */
+export async function restCallers(load: Load, lockstep: Lockstep | undefined): Promise<Callers> {
   const sockets: Socket[] = [];
   const callers: Caller[] = [];
   for (let index = 0; index < load.concurrency; index++) {
     const socket = connect({ port: load.port, host: "127.0.0.1", noDelay: true });
     await once(socket, "connect");
     sockets.push(socket);
-    callers.push(callerOn(socket, request, load));
+    callers.push(callerOn(socket, load, { caller: index, lockstep }));
   }
   return {
     callers,
@@ -27,7 +27,8 @@ export async function restCallers(load: Load): Promise<Callers> {
   };
 }
 
-function callerOn(socket: Socket, request: Buffer, load: Load): Caller {
+function callerOn(socket: Socket, load: Load, { caller, lockstep }: { caller: number; lockstep: Lockstep | undefined }): Caller {
+  const request = requestBytes(load, caller);
   let waiting: ((outcome: CallOutcome) => void) | undefined;
   let head = "";
   let parts: Buffer[] = [];
@@ -37,7 +38,7 @@ function callerOn(socket: Socket, request: Buffer, load: Load): Caller {
   function finish(failure: string | undefined): void {
     const done = waiting;
     waiting = undefined;
-    done?.({ failure, reads: parts.length, firstMs });
+    done?.({ failure, pieces: parts.length, firstMs });
   }
 
   const read = createMessageReader({
@@ -46,7 +47,8 @@ function callerOn(socket: Socket, request: Buffer, load: Load): Caller {
     },
     onBody(bytes) {
       parts.push(bytes);
-      if (firstMs === 0 && (!load.streamed || bytes.includes(firstContent))) firstMs = performance.now() - begun;
+      if (firstMs === 0 && (!load.streamed || bytes.includes(contentMark))) firstMs = performance.now() - begun;
+      lockstep?.seen(caller, count(bytes));
     },
     onEnd() {
       finish(faultOf(head, parts, load));
@@ -60,6 +62,7 @@ function callerOn(socket: Socket, request: Buffer, load: Load): Caller {
     waiting = done;
     parts = [];
     firstMs = 0;
+    lockstep?.begin(caller);
     begun = performance.now();
     if (socket.destroyed) setImmediate(finish, "the connection was closed");
     else socket.write(request);
@@ -73,8 +76,15 @@ function faultOf(head: string, parts: readonly Buffer[], load: Load): string | u
   return load.streamed ? streamFault(body.toString()) : unaryFault(body);
 }
 
-function requestBytes(load: Load): Buffer {
-  const body = requestBody(load.streamed, load.promptBytes);
+/** Content events that begin in these bytes. Servers write events whole, and one write of these sizes is not torn apart on loopback. */
+function count(bytes: Buffer): number {
+  let contents = 0;
+  for (let at = bytes.indexOf(contentMark); at !== -1; at = bytes.indexOf(contentMark, at + contentMark.length)) contents++;
+  return contents;
+}
+
+function requestBytes(load: Load, caller: number): Buffer {
+  const body = requestBody({ ...load, caller });
   const headers = { host: `127.0.0.1:${load.port}`, "content-type": "application/json", ...load.headers };
   const lines = Object.entries({ ...headers, "content-length": Buffer.byteLength(body) }).map(([name, value]) => `${name}: ${value}\r\n`);
   return Buffer.from(`POST ${chatPath} HTTP/1.1\r\n${lines.join("")}\r\n${body}`);

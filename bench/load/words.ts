@@ -29,7 +29,7 @@ export interface LoadResult {
   /** From the first call's start to the last one's end. */
   readonly seconds: number;
   /** Pieces of body a call was read in; for streams it says whether events came one by one. */
-  readonly readsPerCall: number;
+  readonly piecesPerCall: number;
   /** Time to the first content: the whole answer of a unary call, the first content event of a stream. */
   readonly firstMs: { readonly p50: number; readonly p99: number };
 }
@@ -38,7 +38,7 @@ export interface LoadResult {
 export interface CallOutcome {
   /** What was wrong; undefined if nothing was. */
   readonly failure: string | undefined;
-  readonly reads: number;
+  readonly pieces: number;
   /** Milliseconds from the request to the first content. */
   readonly firstMs: number;
 }

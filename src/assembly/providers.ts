@@ -115,7 +115,7 @@ export function catalogPart(
   };
   const known = (): ModelSettings[] => knownModels(settings.type).map(({ id }) => ({ id }));
   const models = settings.models ?? (listsModels ? (listed ?? []).map((id) => ({ id })) : known());
-  return { name, targets: models.map(target), other: (model) => target({ id: model }) };
+  return { name, targets: models.map(target), other: (model) => ({ ...target({ id: model }), madeUp: true }) };
 }
 
 /** The configuration's prices win, each by itself; 0 there means free. Half a price is none. */

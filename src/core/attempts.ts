@@ -1,4 +1,4 @@
-import type { AttemptRecord } from "./call.ts";
+import type { AttemptRecord, Source } from "./call.ts";
 import type { Target } from "./catalog.ts";
 import { AttemptKind, type Usage } from "./chat.ts";
 import { costPicoUsd } from "./price.ts";
@@ -9,9 +9,14 @@ export function wasMade(attempt: AttemptRecord): boolean {
   return attempt.error?.skipped === undefined;
 }
 
+/** What it takes to tell the upstream's time from ours. */
+export interface UpstreamTimes extends Pick<CallRecord, "attempts" | "endMs"> {
+  readonly source: Pick<Source, "sharedMs"> | undefined;
+}
+
 /** Milliseconds of a call in which at least one upstream was at work for it; attempts that overlap count once. */
-export function upstreamMs({ attempts, endMs }: Pick<CallRecord, "attempts" | "endMs">): number {
-  let sum = 0;
+export function upstreamMs({ attempts, source, endMs }: UpstreamTimes): number {
+  let sum = source?.sharedMs ?? 0;
   let until = 0;
   // In the order they began, which with hedges is not the order they are recorded in, one pass finds the union of their times.
   const begun = attempts.length > 1 ? attempts.toSorted((a, b) => a.startMs - b.startMs) : attempts;

@@ -108,6 +108,8 @@ export interface Source {
   readonly cache: CacheStatus;
   /** In the order they were made; the last one goes on until the stream ends. */
   readonly attempts: readonly AttemptRecord[];
+  /** Milliseconds this call waited for an upstream that an equal call had asked. */
+  readonly sharedMs?: number;
   /** What the translation to this target changed. */
   readonly notes: readonly TranslationNote[];
   /** Name of the policy's rule that matched; empty: none. */

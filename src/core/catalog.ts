@@ -23,6 +23,8 @@ export interface Target {
   readonly capabilities: ModelCapabilities;
   /** Undefined: unpriced, which is not free. */
   readonly price: Price | undefined;
+  /** Present where a caller made the name up as `provider/any-name`: then its being unknown upstream is the caller's to hear. */
+  readonly madeUp?: true;
   /** The provider's own `timeout`; replaces first_token for streams and total for unary upstream calls. */
   readonly timeoutMs: number | undefined;
 }

@@ -61,6 +61,7 @@ export {
   ReasoningEffort,
   ReasoningSummary,
   Role,
+  RoutingOptionsSchema,
   ToolChoice_Mode,
   TranslationAction,
   UnsupportedFieldPolicy,

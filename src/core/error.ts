@@ -16,16 +16,16 @@ export interface UpstreamTrace {
 export interface ChatErrorOptions {
   readonly cause?: unknown;
   /** Path of the offending field in the caller's own terms, such as `messages[0].content`. */
-  readonly field?: string;
+  readonly field?: string | undefined;
   /** Milliseconds after which a new try may help. */
-  readonly retryAfterMs?: number;
-  readonly upstream?: UpstreamTrace;
+  readonly retryAfterMs?: number | undefined;
+  readonly upstream?: UpstreamTrace | undefined;
   /** The target was not called at all: its breaker is open, it is cooling down, or it is full. Never counts as an attempt. */
-  readonly skipped?: "open" | "cooling" | "busy";
+  readonly skipped?: "open" | "cooling" | "busy" | undefined;
   /** The upstream's own 400, whose message and param the caller may see. */
-  readonly fromUpstream?: boolean;
+  readonly fromUpstream?: boolean | undefined;
   /** The door's own, more exact name of the fault: `error.code` in OpenAI's shape. */
-  readonly code?: string;
+  readonly code?: string | undefined;
 }
 
 /**

@@ -61,6 +61,7 @@ const listed = {
     gemini-3.1-pro-preview gemini-2.5-pro gemini-2.5-flash gemini-2.5-flash-lite gemini-embedding-001 gemini-embedding-2
   `),
   cohere: words(`command-a-03-2025 command-r-plus-08-2024 command-r-08-2024 command-r7b-12-2024 embed-v4.0`),
+  simulated: words(`sim-chat sim-embed`),
 };
 
 const modelIds: ReadonlyMap<string, readonly string[]> = new Map(Object.entries(listed));
@@ -86,6 +87,8 @@ export function describeModel(type: string, id: string, at?: Date): ModelDescrip
   if (!modelIds.has(type)) return { kind, capabilities, price: undefined };
 
   const { price, contextTokens = family?.contextTokens } = listedModel(type, id, at);
+  // A simulated model is no member of the family it borrows its name from, and can do everything.
+  if (type === "simulated") return { kind, capabilities, price };
   for (const ability of family?.can ?? []) capabilities[ability] = true;
   for (const ability of family?.cannot ?? []) capabilities[ability] = false;
   if (contextTokens !== undefined) capabilities.contextTokens = contextTokens;

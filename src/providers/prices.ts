@@ -27,6 +27,11 @@ export interface ListedModel {
   readonly contextTokens: number | undefined;
 }
 
+/** What simulated models pretend to cost, so that policies, costs and budgets can be tried with them. */
+const simulated: ListedModel = {
+  price: { input: 150_000, output: 600_000, cacheRead: undefined, cacheWrite: undefined },
+  contextTokens: undefined,
+};
 const unlisted: ListedModel = { price: undefined, contextTokens: undefined };
 
 /**
@@ -34,6 +39,7 @@ const unlisted: ListedModel = { price: undefined, contextTokens: undefined };
  * Dated snapshots are found by their family. `at` chooses among prices that change with time; default: now.
  */
 export function listedModel(type: string, model: string, at?: Date): ListedModel {
+  if (type === "simulated") return simulated;
   const providerId = vendorIds.get(type);
   if (providerId === undefined) return unlisted;
   const found = calcPrice({}, model, at === undefined ? { providerId } : { providerId, timestamp: at });

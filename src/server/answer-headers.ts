@@ -1,5 +1,6 @@
 import type { Call, Source } from "../core/call.ts";
 import { CacheStatus, TranslationAction, type TranslationNote, type Usage } from "../core/chat.ts";
+import { upstreamMs } from "../core/attempts.ts";
 import { usdFromPico } from "../core/price.ts";
 
 /** Names and values. */
@@ -47,11 +48,9 @@ export function costHeaders(usage: Usage | undefined): HeaderList {
 }
 
 /** Milliseconds until the head left, less the upstream's: what the router itself cost (W3C Server Timing). */
-export function timingHeader(call: Call, source: Source | undefined, nowMs: number): [string, string] {
-  let upstreamMs = 0;
-  for (const attempt of source?.attempts ?? [])
-    upstreamMs += Math.max(0, (attempt.endMs ?? attempt.firstContentMs ?? nowMs) - attempt.startMs);
-  return ["server-timing", `semaroute;dur=${Math.max(0, nowMs - call.receivedMs - upstreamMs).toFixed(3)}`];
+export function timingHeader(call: Call, upstream: Pick<Source, "attempts" | "sharedMs">, nowMs: number): [string, string] {
+  const theirs = upstreamMs({ attempts: upstream.attempts, source: upstream, endMs: nowMs });
+  return ["server-timing", `semaroute;dur=${Math.max(0, nowMs - call.receivedMs - theirs).toFixed(3)}`];
 }
 
 function notesText(notes: readonly TranslationNote[]): string {

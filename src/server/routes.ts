@@ -1,6 +1,8 @@
 import type { ConnectRouter } from "@connectrpc/connect";
+import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { chatErrorFrom, ChatError } from "../core/error.ts";
 import { type BrowserRequest, type BrowserRule, isAdminPath } from "./browsers.ts";
+import { shownMessage, statusOf } from "./errors.ts";
 import type { RequestHandler, ServerRequest, ServerResponse } from "./listen.ts";
 import type { AdminDoor } from "./rest/admin.ts";
 import { sendError, sendJson, writeHead, flat } from "./rest/answer.ts";
@@ -59,7 +61,6 @@ export function createRequestHandler(parts: ServerParts, doors: DoorSet): Reques
     const headers: [string, string][] = [...rules.headers(browser), ["x-request-id", requestId]];
     const rest: RestCall = { request, response, params: {}, id, headers };
     try {
-      if (isAdminPath(path) && !doors.admin) throw notFound(path);
       rules.admit(browser);
       if (request.method === "OPTIONS" && request.headers["access-control-request-method"] !== undefined) {
         writeHead(response, 204, flat(rules.preflight(browser, oneHeader(request, "access-control-request-headers"))));
@@ -68,19 +69,31 @@ export function createRequestHandler(parts: ServerParts, doors: DoorSet): Reques
       }
       const facts = { peer: { ...browser, remoteAddress: request.socket?.remoteAddress }, id, requestId, receivedMs };
       const served = { request, response, facts };
-      const handler = doors.data || isAdminPath(path) ? rpc(path) : undefined;
+      const isHere = isAdminPath(path) ? doors.admin : doors.data;
+      const handler = isHere ? rpc(path) : undefined;
       if (handler !== undefined) {
         for (const [name, value] of rules.headers(browser)) response.setHeader(name, value);
         handler(request, response, facts);
-      } else if (path.startsWith("/admin/")) {
+      } else if (isHere && path.startsWith("/admin/")) {
+        if (request.method !== "GET" && request.method !== "HEAD") refuseContent(request);
         serveAdmin(parts, served, headers);
-      } else if (isGrpc(request)) refuseGrpc(response, path);
+      } else if (isGrpc(request)) refuseGrpc(rest, path);
       else serveRest(routes, rest, path, parts.onBug);
     } catch (thrown) {
-      if (thrown instanceof Refusal) sendRefusal(response, thrown, headers);
+      if (isAdminPath(path) || rpc(path) !== undefined) sendConnectError(response, thrown, headers);
+      else if (thrown instanceof Refusal) sendRefusal(response, thrown, headers);
       else sendError(response, chatErrorFrom(thrown), headers);
     }
   };
+}
+
+/** What is refused before Connect sees it, in Connect's JSON: all its protocols understand the status, and two the body. */
+function sendConnectError(response: ServerResponse, thrown: unknown, headers: readonly (readonly [string, string])[]): void {
+  const refused = thrown instanceof Refusal;
+  const error = refused ? new ChatError("INVALID_REQUEST", thrown.message) : chatErrorFrom(thrown);
+  const { http, code } = statusOf(error.failure);
+  const body = JSON.stringify({ code: codeToString(code), message: shownMessage(error) });
+  sendJson(response, refused ? thrown.status : http, [...headers, ["cache-control", "no-store"]], body);
 }
 
 function serveAdmin({ admin, onBug }: ServerParts, served: Served, headers: readonly (readonly [string, string])[]): void {
@@ -196,10 +209,19 @@ function notFound(path: string): Refusal {
 }
 
 /** A gRPC client understands only its own protocol's no (gRPC over HTTP2, Responses: trailers only). */
-function refuseGrpc(response: ServerResponse, path: string): void {
-  const text = encodeURIComponent(`there is no method at ${path}`);
-  writeHead(response, 200, ["content-type", "application/grpc", "grpc-status", "12", "grpc-message", text]);
-  response.end();
+function refuseGrpc({ request, response, headers }: RestCall, path: string): void {
+  const refusal = {
+    ...Object.fromEntries(headers),
+    "content-type": request.headers["content-type"] ?? "application/grpc",
+    "grpc-status": "12",
+    "grpc-message": `there is no method at ${path}`.replace(/[^ -$&-~]+/g, encodeURIComponent),
+  };
+  // The head itself has to end the stream, or clients wait for trailers; Node's writeHead cannot do that.
+  if ("stream" in response) response.stream.respond({ ":status": 200, ...refusal }, { endStream: true });
+  else {
+    response.writeHead(200, refusal);
+    response.end();
+  }
 }
 
 function isGrpc(request: ServerRequest): boolean {

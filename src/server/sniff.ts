@@ -29,8 +29,12 @@ export function sniff(http1: Http1Server, http2: Http2Server, onConnection: (soc
       socket.setTimeout(0);
       socket.removeListener("timeout", giveUp);
       socket.unshift(seen);
-      if (same) http2.emit("connection", socket);
-      else for (const listener of accept) Reflect.apply(listener, http1, [socket]);
+      if (same) {
+        // The HTTP/1.1 server's sockets outlive their peer's FIN. HTTP/2 knows no half-open connections, and would never
+        // hear that the caller is gone.
+        socket.allowHalfOpen = false;
+        http2.emit("connection", socket);
+      } else for (const listener of accept) Reflect.apply(listener, http1, [socket]);
     };
     const giveUp = (): void => {
       socket.destroy();

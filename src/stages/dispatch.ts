@@ -20,8 +20,10 @@ export function dispatch(sources: PlanSources, attempt: Handler<Attempt, Attempt
     const ranked = call.request.routing?.allowFallback === false ? plan.ranked.slice(0, 1) : plan.ranked;
     const progress = new Progress(ranked, attemptsMax(call), call.snapshot.options, random);
     for (let step = progress.next(); step !== undefined; step = progress.next()) {
+      // A wait that would outlive the deadline is not begun: the answer is known already.
+      if (step.pauseMs > 0 && clock.now() + step.pauseMs >= call.deadline) break;
       try {
-        if (step.pauseMs > 0) await pause(call, step.pauseMs, clock);
+        if (step.pauseMs > 0) await sleep(clock, step.pauseMs, call.signal);
         const stream = await tryTarget({ call, step, attempts, clock, attempt });
         return {
           source: { target: step.target, cache: CacheStatus.BYPASS, attempts, notes: stream.head.notes, rule: plan.rule },
@@ -85,11 +87,6 @@ async function tryTarget({ call, step, attempts, clock, attempt }: Trying): Prom
     }
     throw error;
   }
-}
-
-/** A wait that would outlive the deadline is not begun: the answer is known already. */
-async function pause(call: Call, ms: number, clock: Clock): Promise<void> {
-  await sleep(clock, Math.min(ms, Math.max(0, call.deadline - clock.now())), call.signal);
 }
 
 function attemptsMax({ request, snapshot }: Call): number {

@@ -92,6 +92,8 @@ export class Progress {
       entry.skipped = error;
       return;
     }
+    // It was called after all: what it was skipped for is over.
+    entry.skipped = undefined;
     entry.tries++;
     this.#errors.push(error);
     const remedy = remedies[error.failure];
@@ -102,6 +104,17 @@ export class Progress {
 
   /** Why the call failed: the most informative of its attempts' errors. */
   verdict(): ChatError {
+    const error = this.#verdict();
+    const unknown = error.failure === "MODEL_NOT_FOUND" && this.#entries.every(({ target }) => target.madeUp !== true);
+    if (!unknown) return error;
+    // The caller asked for a name that we offer: that the upstream does not know it is the operator's to mend.
+    return new ChatError("UPSTREAM_UNAVAILABLE", error.message, {
+      cause: error,
+      ...(error.upstream !== undefined && { upstream: error.upstream }),
+    });
+  }
+
+  #verdict(): ChatError {
     if (this.#stopped !== undefined) return this.#stopped;
     const last = this.#errors.at(-1);
     if (last === undefined) return notCalled(this.#entries.flatMap(({ skipped }) => skipped ?? []));
@@ -126,7 +139,12 @@ export class Progress {
 }
 
 const waitable: ReadonlySet<Failure> = new Set(["RATE_LIMITED", "OVERLOADED"]);
-const callersOwn: ReadonlySet<Failure> = new Set(["CONTEXT_LENGTH_EXCEEDED", "UNSUPPORTED_FEATURE", "REQUEST_TOO_LARGE"]);
+const callersOwn: ReadonlySet<Failure> = new Set([
+  "CONTEXT_LENGTH_EXCEEDED",
+  "UNSUPPORTED_FEATURE",
+  "REQUEST_TOO_LARGE",
+  "MODEL_NOT_FOUND",
+]);
 
 function notCalled(skips: readonly ChatError[]): ChatError {
   const why = skips.map((error) => error.message).join("; ");

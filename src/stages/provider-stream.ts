@@ -11,6 +11,9 @@ import { createUsageTally } from "../core/usage-tally.ts";
 /** Events held back before the first content. A vendor that sends more starts than this is broken. */
 const heldEventsMax = 1000;
 
+/** How long an upstream may take to close an answer that is complete, before its socket is closed for it. */
+const lingerMs = 1000;
+
 /** What belongs to one attempt's stream. */
 export interface ProviderStreamParts {
   readonly attempt: Attempt;
@@ -35,6 +38,7 @@ export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batc
   #held: ChatEvent[] | undefined = [];
   #complete = false;
   #ending: Ending | undefined;
+  #ranOut = false;
 
   constructor(parts: ProviderStreamParts, events: AsyncIterator<readonly ProviderEvent[]>) {
     this.#parts = parts;
@@ -74,6 +78,7 @@ export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batc
       this.firstContentMs = this.#parts.clock.now();
       this.#look(held);
     } catch (thrown) {
+      for (const event of held) this.#tally.add(event);
       throw this.#fail(thrown, false);
     }
   }
@@ -90,7 +95,9 @@ export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batc
 
   /** The reader leaves: the upstream is closed at once, whatever the provider is waiting for. */
   return(): Promise<IteratorResult<Batch>> {
+    this.#held = undefined;
     if (this.#ending === undefined) this.#fail(new ChatError("CANCELLED", "the caller left"), true);
+    else if (this.#ending.error === undefined) this.#runOut();
     return Promise.resolve({ done: true, value: undefined });
   }
 
@@ -109,7 +116,22 @@ export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batc
   };
 
   #over(ending: Ending): Promise<IteratorResult<Batch>> {
-    return ending.error === undefined ? Promise.resolve({ done: true, value: undefined }) : Promise.reject(ending.error);
+    if (ending.error !== undefined) return Promise.reject(ending.error);
+    this.#runOut();
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  /** What follows a complete answer is read, not used: a socket serves again only once its body has come to an end. */
+  #runOut(): void {
+    if (this.#ranOut) return;
+    this.#ranOut = true;
+    const { clock, stop } = this.#parts;
+    const cancelTimer = clock.after(lingerMs, () => {
+      stop.abort(new ChatError("CANCELLED", "the answer is complete"));
+    });
+    const over = this.#events.next().then(({ done }) => (done === true ? undefined : this.#events.return?.()));
+    // Nothing can fail an answer that is complete.
+    void over.catch(() => undefined).finally(cancelTimer);
   }
 
   /** Counts, and ends the attempt when its last event is there. */

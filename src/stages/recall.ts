@@ -2,8 +2,9 @@ import { hash } from "node:crypto";
 import { toBinary } from "@bufbuild/protobuf";
 import type { CacheKey, CachedReply, ReplyCache } from "../core/cache.ts";
 import type { Call, Source } from "../core/call.ts";
-import { type Batch, CacheMode, CacheStatus, ChatRequestSchema } from "../core/chat.ts";
+import { type Batch, CacheMode, CacheStatus, ChatRequestSchema, type RoutingOptions, RoutingOptionsSchema } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
+import { ChatError, chatErrorFrom } from "../core/error.ts";
 import type { ChatStream, Handler, Stage } from "../core/handler.ts";
 import { Flight, type FlightReader } from "./flight.ts";
 import { Keeper } from "./keeper.ts";
@@ -38,12 +39,12 @@ export function recall({ cache, mode, clock }: RecallParts): Stage<Call> {
     const name = `${call.streamed ? "s" : "u"}${key}`;
     const running = flights.get(name);
     const reader = running?.join(call.signal);
-    if (reader !== undefined) return board(reader, CacheStatus.HIT);
+    if (reader !== undefined) return board(reader, CacheStatus.HIT, clock);
     const flight = new Flight(withKeeping(next, { cache, key, status }), call, clock, () => {
       if (flights.get(name) === flight) flights.delete(name);
     });
     flights.set(name, flight);
-    return board(flight.lead(), status);
+    return board(flight.lead(), status, clock);
   };
 }
 
@@ -68,16 +69,18 @@ function usesOf({ request }: Call, mode: RecallMode): Uses {
   }
 }
 
-/** Over the whole request, routing wishes and unknown fields included; metadata and tags not. Always within one tenant. */
+/** Over the whole request, routing wishes and unknown fields included; metadata, tags and timeouts not. Always within one tenant. */
 function keyOf({ request, key }: Call): CacheKey {
-  const { routing } = request;
-  const bare = {
-    ...request,
-    metadata: {},
-    ...(routing !== undefined && { routing: { ...routing, tags: {}, cache: CacheMode.UNSPECIFIED } }),
-  };
-  const bytes = toBinary(ChatRequestSchema, bare);
+  const { routing, ...rest } = request;
+  const wishes = routing && wishesOf(routing);
+  const bytes = toBinary(ChatRequestSchema, { ...rest, metadata: {}, ...(wishes !== undefined && { routing: wishes }) });
   return `${key.id}:${hash("sha256", bytes, "base64url")}` as CacheKey;
+}
+
+/** What of them shapes the answer; undefined where nothing does, for even an empty message would make another key. */
+function wishesOf({ firstTokenTimeout: _timeout, ...routing }: RoutingOptions): RoutingOptions | undefined {
+  const wishes = { ...routing, tags: {}, cache: CacheMode.UNSPECIFIED };
+  return toBinary(RoutingOptionsSchema, wishes).length === 0 ? undefined : wishes;
 }
 
 function replay({ target, batches }: CachedReply): ChatStream {
@@ -104,8 +107,15 @@ function kept(stream: ChatStream, { cache, key, status }: Keeping): ChatStream {
   return { source, batches: new Keeper(stream.batches, (batches, bytes) => cache.keep(key, { target: source.target, batches, bytes })) };
 }
 
-/** Settles with the flight's first content, as every handler does. */
-async function board(reader: FlightReader, status: CacheStatus): Promise<ChatStream> {
-  const source = await reader.source();
-  return { source: status === CacheStatus.HIT ? { ...source, cache: status, attempts: [] } : source, batches: reader };
+/** Settles with the flight's first content, as every handler does. What was tried belongs to the first caller alone. */
+async function board(reader: FlightReader, status: CacheStatus, clock: Clock): Promise<ChatStream> {
+  if (status !== CacheStatus.HIT) return { source: await reader.source(), batches: reader };
+  const startMs = clock.now();
+  try {
+    const source = await reader.source();
+    return { source: { ...source, cache: status, attempts: [], sharedMs: clock.now() - startMs }, batches: reader };
+  } catch (thrown) {
+    const error = chatErrorFrom(thrown);
+    throw error.attempts.length === 0 ? error : new ChatError(error.failure, error.message, error);
+  }
 }

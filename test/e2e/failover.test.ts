@@ -3,17 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createUpstream, type UpstreamHandler } from "../support/scripted-upstream.ts";
 import { startServer } from "../support/server.ts";
 import { doorClients, mainDoors, refusal, routerClient } from "./doors.ts";
-import {
-  breaksOff,
-  breaksOffInContent,
-  createScene,
-  fails,
-  type Part,
-  says,
-  type Scene,
-  soon,
-  tracked,
-} from "./scene.ts";
+import { breaksOff, breaksOffInContent, createScene, fails, type Part, says, type Scene, soon, tracked } from "./scene.ts";
 
 const failures: readonly { readonly what: string; readonly plays: UpstreamHandler; readonly reason: string; readonly status: number }[] = [
   { what: "breaks off before the first content", plays: breaksOff, reason: "UPSTREAM_UNAVAILABLE", status: 0 },
@@ -45,7 +35,10 @@ describe.concurrent.each(["failover", "cost_based"] as const)("under %s", (polic
           provider: "second",
           status: 200,
           attempts: 2,
-          tries: [{ target: `first/${part.model}`, reason, ...(status !== 0 && { status }) }, { target: `second/${part.model}`, status: 200 }],
+          tries: [
+            { target: `first/${part.model}`, reason, ...(status !== 0 && { status }) },
+            { target: `second/${part.model}`, status: 200 },
+          ],
         });
         const metrics = await scene.metrics();
         const first = { provider: "first", model: part.model };
@@ -106,7 +99,7 @@ describe("what operators see", () => {
     return candidates.map(({ provider, rank, excludedBy }) => ({ provider, rank, excludedBy }));
   };
   const breakerOf = async (provider: string, { model }: Part) => {
-    const { health } = await (await scene.admin(`/admin/providers/${provider}/health`)).json();
+    const { health } = await scene.adminJson(`/admin/providers/${provider}/health`);
     return health[0].targets.find((target: { model: string }) => target.model === model)?.breaker;
   };
 
@@ -125,7 +118,7 @@ describe("what operators see", () => {
       { provider: "second", rank: 1, excludedBy: "" },
       { provider: "first", rank: 0, excludedBy: "breaker open" },
     ]);
-    const { providers } = await (await fetch(`${scene.url}/health`)).json();
+    const { providers } = await scene.adminJson("/health");
     expect(providers.first.breaker).toBe("open");
     expect((await scene.metrics()).sum("target_breaker_open", { provider: "first", model: part.model })).toBe(1);
 
@@ -143,7 +136,7 @@ describe("what operators see", () => {
   test("a provider's health names its last error, and none of its words about the request", async () => {
     const part = scene.part(fails(401, {}, "key sk-canary is wrong"), says("from second"));
     await mainDoors[0]?.ask(scene.url, { model: part.model });
-    const { health } = await (await scene.admin("/admin/providers/first/health")).json();
+    const { health } = await scene.adminJson("/admin/providers/first/health");
     expect(health[0]).toMatchObject({ provider: "first", lastErrorReason: "ERROR_REASON_UPSTREAM_AUTH" });
     expect(JSON.stringify(health)).not.toContain("sk-canary");
     expect(await explained(part)).toContainEqual({ provider: "first", rank: 0, excludedBy: "cooling down" });

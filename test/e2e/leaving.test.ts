@@ -3,7 +3,19 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connect, constants } from "node:http2";
 import { chunk, type UpstreamHandler } from "../support/scripted-upstream.ts";
 import { type DoorClient, doorClients } from "./doors.ts";
-import { createScene, expectNothingInFlight, fails, isSilent, type Part, says, type Scene, soon, stallsAfterContent, tracked, until } from "./scene.ts";
+import {
+  createScene,
+  expectNothingInFlight,
+  fails,
+  isSilent,
+  type Part,
+  says,
+  type Scene,
+  soon,
+  stallsAfterContent,
+  tracked,
+  until,
+} from "./scene.ts";
 
 /** The contract's bound, and what a loaded machine is granted on top of it. */
 const goalMs = 250;
@@ -12,7 +24,10 @@ const grantedMs = 1000;
 let scene: Scene;
 const measured: string[] = [];
 beforeAll(async () => {
-  scene = await createScene({ policy: "cost_based", more: "resilience: {retry: {base_delay: 30s, max_delay: 30s}, circuit_breaker: {consecutive_failures: 1, open: 60s}}" });
+  scene = await createScene({
+    policy: "cost_based",
+    more: "resilience: {retry: {base_delay: 30s, max_delay: 30s}, circuit_breaker: {consecutive_failures: 1, open: 60s}}",
+  });
 });
 afterAll(async () => {
   await scene[Symbol.asyncDispose]();
@@ -87,7 +102,13 @@ test("a gRPC stream that is reset, and a connection that breaks, are callers who
     const { headers, line } = tracked(scene.server);
     const session = connect(scene.url);
     session.on("error", () => {});
-    const stream = session.request({ ":method": "POST", ":path": "/semaroute.v1.RouterService/StreamChat", "content-type": "application/grpc+json", te: "trailers", ...headers });
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/semaroute.v1.RouterService/StreamChat",
+      "content-type": "application/grpc+json",
+      te: "trailers",
+      ...headers,
+    });
     stream.on("error", () => {});
     const body = Buffer.from(JSON.stringify({ model: part.model, messages: [{ role: "ROLE_USER", text: "hi" }] }));
     const head = Buffer.alloc(5);
@@ -102,6 +123,31 @@ test("a gRPC stream that is reset, and a connection that breaks, are callers who
     expect(await line()).toMatchObject({ door: "grpc", reason: "CANCELLED" });
     session.destroy();
   }
+});
+
+test("of two equal callers who share an answer one may leave; when both have left, the upstream's socket is closed", async () => {
+  const part = scene.part(stallsAfterContent);
+  const callers = [new AbortController(), new AbortController()].map((leaving) => ({ leaving, text: "" }));
+  const calls = callers.map(async (caller) => {
+    const response = await fetch(`${scene.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ model: part.model, messages: [{ role: "user", content: "hi" }], temperature: 0, stream: true }),
+      signal: caller.leaving.signal,
+    });
+    for await (const bytes of response.body ?? []) caller.text += Buffer.from(bytes).toString();
+  });
+  const settled = Promise.allSettled(calls);
+  await until(() => callers.every(({ text }) => text.includes("half")), "both have had the first content");
+  expect(part.asked("first")).toHaveLength(1);
+  let over = false;
+  void part.asked("first")[0]?.closed.then(() => (over = true));
+  callers[0]?.leaving.abort();
+  await scene.server.logged(({ reason, model }) => reason === "CANCELLED" && model === part.model);
+  expect(over).toBe(false);
+  callers[1]?.leaving.abort();
+  await until(() => over, "the upstream's socket is closed", grantedMs);
+  await settled;
 });
 
 test("when all have left, nothing is in flight and every breaker is closed", async () => {

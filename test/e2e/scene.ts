@@ -36,8 +36,11 @@ export interface Scene extends AsyncDisposable {
   part(first: UpstreamHandler, second?: UpstreamHandler): Part;
   /** The page of /metrics. */
   metrics(): Promise<Metrics>;
-  /** A reading admin call, or one with the token, as JSON. */
+  /** A call with the admin token. */
   admin(path: string, init?: RequestInit): Promise<Response>;
+  /** The JSON of one. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- as JSON.parse, and looked at by the test's matchers.
+  adminJson(path: string): Promise<any>;
 }
 
 /** What a scene is made of. */
@@ -85,6 +88,11 @@ providers:
 ${options.more ?? "resilience: {retry: {base_delay: 1ms}}"}
 `),
   );
+  const admin: Scene["admin"] = (path, init = {}) =>
+    fetch(`${server.url}${path}`, {
+      ...init,
+      headers: { authorization: `Bearer ${server.adminToken ?? ""}`, "content-type": "application/json" },
+    });
   let parts = 0;
   return {
     server,
@@ -102,11 +110,8 @@ ${options.more ?? "resilience: {retry: {base_delay: 1ms}}"}
       return part;
     },
     metrics: async () => metricsFrom(await (await fetch(`${server.url}/metrics`)).text()),
-    admin: (path, init = {}) =>
-      fetch(`${server.url}${path}`, {
-        ...init,
-        headers: { authorization: `Bearer ${server.adminToken ?? ""}`, "content-type": "application/json" },
-      }),
+    admin,
+    adminJson: async (path) => (await admin(path)).json(),
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
 }
@@ -145,12 +150,18 @@ export const isSilent: UpstreamHandler = () => {};
 
 /** One piece of a stream, and no more. */
 export const stallsAfterContent: UpstreamHandler = (reply) => {
-  reply.sse().data(chunk({ role: "assistant", content: "" })).data(chunk({ content: "half" }));
+  reply
+    .sse()
+    .data(chunk({ role: "assistant", content: "" }))
+    .data(chunk({ content: "half" }));
 };
 
 /** One piece of a stream, and its socket ends. */
 export const breaksOffInContent: UpstreamHandler = async (reply) => {
-  reply.sse().data(chunk({ role: "assistant", content: "" })).data(chunk({ content: "half" }));
+  reply
+    .sse()
+    .data(chunk({ role: "assistant", content: "" }))
+    .data(chunk({ content: "half" }));
   await soon();
   reply.reset();
 };

@@ -22,7 +22,11 @@ describe.concurrent("when every target fails", () => {
     const refused = await refusal(rest.ask(scene.url, { model: part.model, headers }));
     expect([refused.status, refused.word, part.asked("first").length]).toEqual([502, "upstream_unavailable", 3]);
     expect(refused.headers.get("x-semaroute-attempts")).toBe("3");
-    expect(await line()).toMatchObject({ reason: "UPSTREAM_UNAVAILABLE", attempts: 3, tries: [{ status: 500 }, { status: 500 }, { status: 500 }] });
+    expect(await line()).toMatchObject({
+      reason: "UPSTREAM_UNAVAILABLE",
+      attempts: 3,
+      tries: [{ status: 500 }, { status: 500 }, { status: 500 }],
+    });
   });
 
   test("a lone target that recovers in time serves the call", async () => {
@@ -50,18 +54,72 @@ describe.concurrent("when every target fails", () => {
     expect(part.asked("first")).toHaveLength(2);
   });
 
-  const mapped: readonly { readonly what: string; readonly plays: UpstreamHandler; readonly rest: [number, string]; readonly grpc: [number, string]; readonly asked: [number, number] }[] = [
-    { what: "a 400", plays: fails(400, {}, "bad temperature"), rest: [400, "invalid_request"], grpc: [3, "INVALID_REQUEST"], asked: [1, 0] },
-    { what: "a context overflow", plays: fails(400, {}, "maximum context length is 10 tokens"), rest: [400, "context_length_exceeded"], grpc: [3, "CONTEXT_LENGTH_EXCEEDED"], asked: [1, 1] },
-    { what: "a refusal on policy grounds", plays: fails(400, {}, "flagged by our content policy"), rest: [400, "content_policy_violation"], grpc: [3, "CONTENT_POLICY"], asked: [1, 0] },
+  const mapped: readonly {
+    readonly what: string;
+    readonly plays: UpstreamHandler;
+    readonly rest: [number, string];
+    readonly grpc: [number, string];
+    readonly asked: [number, number];
+  }[] = [
+    {
+      what: "a 400",
+      plays: fails(400, {}, "bad temperature"),
+      rest: [400, "invalid_request"],
+      grpc: [3, "INVALID_REQUEST"],
+      asked: [1, 0],
+    },
+    {
+      what: "a context overflow",
+      plays: fails(400, {}, "maximum context length is 10 tokens"),
+      rest: [400, "context_length_exceeded"],
+      grpc: [3, "CONTEXT_LENGTH_EXCEEDED"],
+      asked: [1, 1],
+    },
+    {
+      what: "a refusal on policy grounds",
+      plays: fails(400, {}, "flagged by our content policy"),
+      rest: [400, "content_policy_violation"],
+      grpc: [3, "CONTENT_POLICY"],
+      asked: [1, 0],
+    },
     { what: "a 413", plays: fails(413), rest: [413, "request_too_large"], grpc: [8, "REQUEST_TOO_LARGE"], asked: [1, 1] },
     { what: "a 401", plays: fails(401), rest: [502, "upstream_auth"], grpc: [13, "UPSTREAM_AUTH"], asked: [1, 1] },
     { what: "a spent quota", plays: fails(402), rest: [502, "upstream_quota_exhausted"], grpc: [13, "QUOTA_EXHAUSTED"], asked: [1, 1] },
-    { what: "a 429", plays: fails(429, { "retry-after": "7" }), rest: [429, "upstream_rate_limited"], grpc: [8, "RATE_LIMITED"], asked: [1, 1] },
-    { what: "a 503 with retry-after", plays: fails(503, { "retry-after": "9" }), rest: [503, "upstream_overloaded"], grpc: [14, "OVERLOADED"], asked: [1, 1] },
-    { what: "a broken connection", plays: breaksOff, rest: [502, "upstream_unavailable"], grpc: [14, "UPSTREAM_UNAVAILABLE"], asked: [2, 1] },
-    { what: "no JSON", plays: (reply) => reply.sse().raw("<html>").end(), rest: [502, "upstream_invalid_response"], grpc: [14, "UPSTREAM_PROTOCOL"], asked: [2, 1] },
-    { what: "a redirect", plays: (reply) => reply.json({}, 302, { location: "http://127.0.0.1:9/" }), rest: [502, "upstream_unavailable"], grpc: [14, "UPSTREAM_UNAVAILABLE"], asked: [2, 1] },
+    {
+      what: "a 429",
+      plays: fails(429, { "retry-after": "7" }),
+      rest: [429, "upstream_rate_limited"],
+      grpc: [8, "RATE_LIMITED"],
+      asked: [1, 1],
+    },
+    {
+      what: "a 503 with retry-after",
+      plays: fails(503, { "retry-after": "9" }),
+      rest: [503, "upstream_overloaded"],
+      grpc: [14, "OVERLOADED"],
+      asked: [1, 1],
+    },
+    {
+      what: "a broken connection",
+      plays: breaksOff,
+      rest: [502, "upstream_unavailable"],
+      grpc: [14, "UPSTREAM_UNAVAILABLE"],
+      asked: [2, 1],
+    },
+    {
+      what: "no JSON",
+      plays: (reply) => reply.sse().raw("<html>").end(),
+      rest: [502, "upstream_invalid_response"],
+      grpc: [14, "UPSTREAM_PROTOCOL"],
+      asked: [2, 1],
+    },
+    {
+      what: "a redirect",
+      plays: (reply) => reply.json({}, 302, { location: "http://127.0.0.1:9/" }),
+      rest: [502, "upstream_unavailable"],
+      grpc: [14, "UPSTREAM_UNAVAILABLE"],
+      asked: [2, 1],
+    },
   ];
   for (const { what, plays, ...wanted } of mapped) {
     test(`${what} from both is told in each door's own shape`, async () => {
@@ -82,7 +140,7 @@ describe.concurrent("when every target fails", () => {
 describe.concurrent("when time runs out", () => {
   let scene: Scene;
   beforeAll(async () => {
-    const timeouts = "timeouts: {connect: 1s, first_token: 300ms, idle: 400ms, total: 3s}";
+    const timeouts = "timeouts: {connect: 2s, first_token: 1s, idle: 1s, total: 4s}";
     const breaker = "circuit_breaker: {consecutive_failures: 1, open: 60s}";
     scene = await createScene({ more: `resilience: {retry: {base_delay: 1ms}, ${timeouts}, ${breaker}}` });
   });
@@ -95,7 +153,7 @@ describe.concurrent("when time runs out", () => {
     test(`${door.name}: the caller's deadline ends the call, closes the upstream socket, and blames nobody`, async () => {
       const part = scene.part(isSilent, isSilent);
       const { headers, line } = tracked(scene.server);
-      const refused = await refusal(door.ask(scene.url, { model: part.model, headers: { ...headers, "x-semaroute-timeout-ms": "150" } }));
+      const refused = await refusal(door.ask(scene.url, { model: part.model, headers: { ...headers, "x-semaroute-timeout-ms": "600" } }));
       expect([refused.status, refused.word]).toEqual(door.door === "openai" ? [504, "deadline_exceeded"] : [4, "DEADLINE_EXCEEDED"]);
       await closed(part.asked("first")[0]);
       expect(part.asked("second")).toEqual([]);
@@ -164,7 +222,9 @@ ${timed("good", good.url, "")}
 
   test("the primary is left alone for failover_delay after its failure, and then asked again", async () => {
     let broken = true;
-    await using primary = await createUpstream((reply, request, ordinal) => (broken ? fails(500) : says("primary"))(reply, request, ordinal));
+    await using primary = await createUpstream((reply, request, ordinal) =>
+      (broken ? fails(500) : says("primary"))(reply, request, ordinal),
+    );
     await using backup = await createUpstream(says("backup"));
     await using server = await startServer(`
 server: {port: 0}

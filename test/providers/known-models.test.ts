@@ -48,7 +48,7 @@ test("an embedding model is told by its name, wherever it runs", () => {
 });
 
 test("of hosts that anyone can run nothing but the kind is told", () => {
-  for (const type of ["openai_compatible", "ollama", "vllm", "simulated"]) {
+  for (const type of ["openai_compatible", "ollama", "vllm"]) {
     const { capabilities, price, kind } = describeModel(type, "gpt-5", at);
     expect({ capabilities, price, kind }).toEqual({
       capabilities: { $typeName: "semaroute.v1.ModelCapabilities" },
@@ -57,6 +57,14 @@ test("of hosts that anyone can run nothing but the kind is told", () => {
     });
     expect(knownModels(type, at)).toEqual([]);
   }
+});
+
+test("a simulated provider offers a chat and an embedding model, and whatever it is asked for has a price", () => {
+  expect(knownModels("simulated", at).map(({ id, kind, price }) => [id, kind, price !== undefined])).toEqual([
+    ["sim-chat", "chat", true],
+    ["sim-embed", "embedding", true],
+  ]);
+  expect(describeModel("simulated", "gpt-5", at)).toMatchObject({ kind: "chat", price: { input: 150_000, output: 600_000 } });
 });
 
 test("a vendor's model of no known family has no capabilities set", () => {

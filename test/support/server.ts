@@ -5,7 +5,7 @@
  *   const answer = await fetch(`${server.url}/v1/models`);
  *   expect(await server.stop()).toBe(0);
  */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,6 +43,12 @@ const startMs = 15_000;
 /** After it a server that will not stop is killed, and the test fails. */
 const stopMs = 10_000;
 
+/** A test that timed out never gets to its disposal: its server ends with the test's process. */
+const running = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
 const entry = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
 /** Starts the server on a free port with this configuration file, or with none; of our environment it sees nothing but `env`. */
@@ -55,6 +61,7 @@ export async function startServer(config?: string, env: Readonly<Record<string, 
     env: { PATH: process.env["PATH"], HOME: folder, XDG_STATE_HOME: join(folder, "state"), SEMAROUTE_SERVER_PORT: "0", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  running.add(child);
   let complaints = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     complaints += text;
@@ -66,7 +73,12 @@ export async function startServer(config?: string, env: Readonly<Record<string, 
     lines.push(line);
     for (const each of waiting) each(line);
   });
-  const exit = new Promise<number | undefined>((resolve) => child.once("close", (code) => resolve(code ?? undefined)));
+  const exit = new Promise<number | undefined>((resolve) => {
+    child.once("close", (code) => {
+      running.delete(child);
+      resolve(code ?? undefined);
+    });
+  });
 
   const logged: ServerProcess["logged"] = (isIt) =>
     new Promise((resolve, reject) => {
@@ -85,8 +97,12 @@ export async function startServer(config?: string, env: Readonly<Record<string, 
     return withinOrKill(child, exit, stopMs);
   };
 
+  const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
   const started = logged((line) => line["message"] === "listening");
-  const { url, admin_token_file: tokenFile } = await withinOrKill(child, started, startMs);
+  const { url, admin_token_file: tokenFile } = await withinOrKill(child, started, startMs).catch(async (error: unknown) => {
+    await remove();
+    throw error;
+  });
   return {
     url: String(url),
     port: Number(new URL(String(url)).port),
@@ -100,7 +116,7 @@ export async function startServer(config?: string, env: Readonly<Record<string, 
     stop,
     async [Symbol.asyncDispose]() {
       await stop();
-      await rm(folder, { recursive: true, force: true });
+      await remove();
     },
   };
 }

@@ -78,7 +78,8 @@ function failureOf({ status, type, code, message }: Complaint): Failure {
   if (status === 401 || status === 403) return "UPSTREAM_AUTH";
   if (status === 413 || code === "request_body_too_large_after_decoding") return "REQUEST_TOO_LARGE";
   if (status === 429) return "RATE_LIMITED";
-  // An unknown model, a conflict, a wait the upstream gave up: nothing the caller's request is to blame for.
+  if (type === "not_found_error" && /^model\b/i.test(message)) return "MODEL_NOT_FOUND";
+  // A wrong path, a conflict, a wait the upstream gave up: nothing the caller's request is to blame for.
   if (!refused || status === 404 || status === 408 || status === 409 || status === 425) return "UPSTREAM_UNAVAILABLE";
   if (tooLong.test(message)) return "CONTEXT_LENGTH_EXCEEDED";
   if (filtered.test(message)) return "CONTENT_POLICY";

@@ -45,6 +45,7 @@ const meanings: Partial<Record<Failure, string>> = {
   REQUEST_TOO_LARGE: "request too large",
   UPSTREAM_AUTH: "the gateway's credential was refused",
   QUOTA_EXHAUSTED: "quota exhausted",
+  MODEL_NOT_FOUND: "the model is not known there",
   RATE_LIMITED: "rate limited",
   OVERLOADED: "overloaded",
   UPSTREAM_UNAVAILABLE: "not available",
@@ -83,8 +84,8 @@ const byWord: ReadonlyMap<string, Failure> = new Map<string, Failure>([
   ["request_too_large", "REQUEST_TOO_LARGE"],
   // Our name at Groq for a model that wrote a tool call nobody can read.
   ["tool_use_failed", "UPSTREAM_PROTOCOL"],
-  ["model_not_found", "UPSTREAM_UNAVAILABLE"],
-  ["deploymentnotfound", "UPSTREAM_UNAVAILABLE"],
+  ["model_not_found", "MODEL_NOT_FOUND"],
+  ["deploymentnotfound", "MODEL_NOT_FOUND"],
   ["server_error", "UPSTREAM_UNAVAILABLE"],
   ["internal_server_error", "UPSTREAM_UNAVAILABLE"],
 ]);
@@ -103,6 +104,9 @@ const byWords: readonly (readonly [pattern: RegExp, failure: Failure])[] = [
   [/content (management )?policy|content_policy|usage guidelines|safety (system|policy|checks?)|flagged (as|by|for)/i, "CONTENT_POLICY"],
 ];
 
+/** Ollama, vLLM and others say it in words only. */
+const unknownModel = /\bmodel\b.{0,200}\b(?:not found|does not exist|not exist)\b/is;
+
 function classify(status: number, facts: ErrorFacts): Failure {
   // A key that may not do this is the operator's trouble, except where the host means the prompt (xAI, OpenRouter).
   if (status === 401) return "UPSTREAM_AUTH";
@@ -110,6 +114,7 @@ function classify(status: number, facts: ErrorFacts): Failure {
   const word = byWord.get(facts.code) ?? byWord.get(facts.type);
   if (status === 402) return word === "RATE_LIMITED" ? word : "QUOTA_EXHAUSTED";
   if (status === 403) return word === "CONTENT_POLICY" || byMessage(facts) === "CONTENT_POLICY" ? "CONTENT_POLICY" : "UPSTREAM_AUTH";
+  if (status === 404) return word === "MODEL_NOT_FOUND" || unknownModel.test(facts.message) ? "MODEL_NOT_FOUND" : "UPSTREAM_UNAVAILABLE";
   if (status === 498 || status === 503 || status === 529) return "OVERLOADED";
   if (status === 400 || status === 422 || status === 200) return word ?? byMessage(facts) ?? ordinary(status, facts);
   return "UPSTREAM_UNAVAILABLE";

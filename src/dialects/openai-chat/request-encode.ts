@@ -2,6 +2,7 @@ import type { Target } from "../../core/catalog.ts";
 import type { ChatRequest, TranslationNote } from "../../core/chat.ts";
 import { note, TranslationAction } from "../../core/chat.ts";
 import type { EncodedRequest, Quirks } from "../../core/dialect.ts";
+import { reservedFields } from "../../core/reserved.ts";
 import { drop, type EncodeContext } from "./encode-context.ts";
 import { extensionIssuer, extraFields, merged } from "./extensions.ts";
 import type { JsonObject } from "./json-fields.ts";
@@ -28,28 +29,6 @@ export function encodeRequest(request: Readonly<ChatRequest>, target: Target, qu
   body["messages"] = encodeMessages(request.messages, context);
   return { body: JSON.stringify(body), notes };
 }
-
-/** Fields that semaroute decides: never taken from a request's extra fields. */
-export const reservedFields: ReadonlySet<string> = new Set([
-  "model",
-  "models",
-  "route",
-  "messages",
-  "tools",
-  "tool_choice",
-  "functions",
-  "function_call",
-  "parallel_tool_calls",
-  "stream",
-  "stream_options",
-  "n",
-  "max_tokens",
-  "max_completion_tokens",
-  "max_output_tokens",
-  "store",
-  "user",
-  "safety_identifier",
-]);
 
 function extraOf(request: Readonly<ChatRequest>, context: EncodeContext): JsonObject {
   for (const issuer of Object.keys(request.extensionsJson))

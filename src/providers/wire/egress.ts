@@ -8,8 +8,13 @@ const forbidden = blockList([
   ["fe80::", 10],
   ["fd00:ec2::254", 128],
   ["100.100.100.200", 32],
+  // The same behind NAT64.
+  ["64:ff9b::a9fe:0", 112],
+  // "This host": the system connects to itself.
   ["0.0.0.0", 8],
+  ["::", 128],
   ["224.0.0.0", 4],
+  ["240.0.0.0", 4],
   ["ff00::", 8],
 ]);
 
@@ -23,7 +28,6 @@ const internal = blockList([
   ["192.0.0.0", 24],
   ["198.18.0.0", 15],
   ["::1", 128],
-  ["::", 128],
   ["fc00::", 7],
   ["64:ff9b::", 96],
 ]);
@@ -39,13 +43,16 @@ function blockList(nets: readonly (readonly [string, number])[]): BlockList {
  * suffix reserved for such (RFC 6761, RFC 8375, ICANN's `.internal`).
  */
 export function namesInside(host: string): boolean {
-  if (!host.includes(".")) return true;
-  return /\.(localhost|local|internal|lan|home\.arpa|svc|cluster\.local)\.?$/i.test(host);
+  // A dot at the end says that the name is complete, and nothing else.
+  const name = host.endsWith(".") ? host.slice(0, -1) : host;
+  return !name.includes(".") || /\.(localhost|local|internal|lan|home\.arpa|svc|cluster\.local)$/i.test(name);
 }
 
 /** Whether an address may be called for this host name. */
 export function mayCall(host: string, address: string): boolean {
-  const family = isIP(address) === 6 ? "ipv6" : "ipv4";
+  const version = isIP(address);
+  if (version === 0) return false;
+  const family = version === 6 ? "ipv6" : "ipv4";
   if (forbidden.check(address, family)) return false;
   return !internal.check(address, family) || namesInside(host);
 }

@@ -150,7 +150,11 @@ export class Exchange implements Dispatcher.DispatchHandler, WireBody {
     const chunks = this.#chunks;
     this.#chunks = [];
     this.#held = 0;
-    if (this.#controller?.paused === true) this.#controller.resume();
+    if (this.#controller?.paused === true) {
+      // It was silent because it was made to: its time begins anew.
+      this.#lastByteMs = this.#clock.now();
+      this.#controller.resume();
+    }
     return chunks;
   }
 

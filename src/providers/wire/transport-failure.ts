@@ -15,13 +15,16 @@ const words: Readonly<Record<string, string>> = {
   UND_ERR_BODY_TIMEOUT: "the upstream's body stopped",
 };
 
+/** Names and codes of answers that are not HTTP; undici's parser gives its errors a code only sometimes. */
+const notHttp: ReadonlySet<string> = new Set(["HTTPParserError", "UND_ERR_HEADERS_OVERFLOW", "UND_ERR_RES_CONTENT_LENGTH_MISMATCH"]);
+
 /** What a transport error means. Its own text is kept as the cause only: it may hold addresses or header values. */
 export function failureFromTransport(error: Error & { readonly code?: string }): ChatError {
   if (error instanceof ChatError) return error;
   const code = typeof error.code === "string" ? error.code : error.name;
   if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT")
     return new ChatError("TIMEOUT", `${words[code] ?? code} (${code})`, { cause: error });
-  if (code.startsWith("HPE_") || code === "UND_ERR_HEADERS_OVERFLOW" || code === "UND_ERR_RES_CONTENT_LENGTH_MISMATCH") {
+  if (code.startsWith("HPE_") || notHttp.has(code)) {
     return new ChatError("UPSTREAM_PROTOCOL", `the upstream's answer is not valid HTTP (${code})`, { cause: error });
   }
   if (code.startsWith("CERT_") || code.startsWith("ERR_TLS") || code.startsWith("ERR_SSL") || /SELF_SIGNED|UNABLE_TO_/.test(code)) {

@@ -67,8 +67,7 @@ async function sendWhole(
     }
   } catch (thrown) {
     const error = chatErrorFrom(thrown);
-    if (stream === undefined) headers.push(timingHeader(call, undefined, desk.now()));
-    sendError(rest.response, error, headers);
+    sendError(rest.response, error, [...headers, timingHeader(call, error, desk.now())]);
   }
 }
 
@@ -88,6 +87,7 @@ async function sendStream(parts: RestParts, rest: RestCall, { call }: OpenCall, 
     }
     sse.end();
   } catch (thrown) {
-    sse.fail(chatErrorFrom(thrown));
+    const error = chatErrorFrom(thrown);
+    sse.fail(error, [timingHeader(call, error, desk.now())]);
   }
 }

@@ -61,12 +61,12 @@ export class SseResponse {
   }
 
   /** An error: as a status where no head has left, else as the stream's last event, never followed by an end mark. */
-  fail(error: ChatError): void {
+  fail(error: ChatError, more: HeaderList): void {
     this.#stop();
     const { response, headers } = this.#parts;
     if (this.#gone()) return;
     if (response.headersSent) response.end(streamErrorText(error));
-    else sendError(response, error, headers);
+    else sendError(response, error, [...headers, ...more]);
   }
 
   #gone(): boolean {

@@ -2,6 +2,7 @@ import { Code, ConnectError, type ConnectRouter, createContextValues } from "@co
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { UniversalServerRequest, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import type { ServerRequest, ServerResponse } from "../listen.ts";
+import { sendJson } from "../rest/answer.ts";
 import { callIdKey, peerKey, type PeerFacts, receivedKey } from "./context.ts";
 import { requestIdKey } from "./error-details.ts";
 
@@ -60,8 +61,17 @@ export function serveUniversal(handler: UniversalServerFn, served: Served, onBug
     if (ConnectError.from(thrown).code !== Code.Aborted) onBug(thrown);
     if (!response.writableEnded) response.destroy();
   };
+  let asked: UniversalServerRequest;
   try {
-    const answering = handler(universalRequestFromNodeRequest(request, response, undefined, values));
+    asked = universalRequestFromNodeRequest(request, response, undefined, values);
+  } catch {
+    // All that can fail here is the URL, of which the caller chose the host.
+    const body = JSON.stringify({ code: "invalid_argument", message: "the host is missing or malformed" });
+    sendJson(response, 400, [["x-request-id", facts.requestId]], body);
+    return;
+  }
+  try {
+    const answering = handler(asked);
     if (answering === undefined) otherwise?.();
     else answering.then((answer) => universalResponseToNodeResponse(answer, response)).catch(failed);
   } catch (thrown) {

@@ -17,6 +17,7 @@ export type RequestGate = (context: HandlerContext) => void | Promise<void>;
 export function gateWithDetails(gate: RequestGate): RequestGate {
   return async (context) => {
     const requestId = context.values.get(requestIdKey);
+    encodeMessagesByTheBook(context.responseTrailer);
     if (requestId !== "") context.responseHeader.set("x-request-id", requestId);
     context.signal.addEventListener("abort", () => completeInPlace(context.signal.reason, requestId), { once: true });
     try {
@@ -25,6 +26,18 @@ export function gateWithDetails(gate: RequestGate): RequestGate {
       throw connectErrorOf(thrown, requestId);
     }
   };
+}
+
+/**
+ * gRPC percent-encodes a message's bytes that are not visible ASCII, and the percent sign ("gRPC over HTTP2", Responses).
+ * Connect encodes punctuation too, which grpc-js then leaves as it is: people would read `model%3A`.
+ */
+function encodeMessagesByTheBook(trailer: Headers): void {
+  const set = trailer.set.bind(trailer);
+  const byTheBook = (name: string, value: string): void => {
+    set(name, name.toLowerCase() === "grpc-message" ? decodeURIComponent(value).replace(/[^ -$&-~]+/g, encodeURIComponent) : value);
+  };
+  Object.defineProperty(trailer, "set", { value: byTheBook });
 }
 
 /** A gate that refuses methods that are not there before their requests are read: a good one and a bad one get the same answer. */
@@ -69,6 +82,8 @@ const foreignCodes: ReadonlySet<Code> = new Set([Code.Unavailable, Code.Canceled
 
 function completeInPlace(error: unknown, requestId: string): void {
   if (!(error instanceof ConnectError) || error.isWireError || foreignCodes.has(error.code)) return;
+  // Connect calls JSON that it cannot read the caller's fault, and binary that it cannot read its own.
+  if (error.rawMessage.startsWith(unreadable)) Object.assign(error, { code: Code.InvalidArgument });
   const missing = missingDetails(error, requestId);
   if (missing.length === 0) return;
   error.details.push(...missing);
@@ -76,6 +91,9 @@ function completeInPlace(error: unknown, requestId: string): void {
   // The fields are readonly to us, but this is the one moment when an error of Connect's parser can still be changed.
   if (rawMessage !== error.rawMessage) Object.assign(error, { rawMessage, message: rawMessage });
 }
+
+/** How Connect begins what it says about binary messages. */
+const unreadable = "parse binary: ";
 
 /** Reasons of errors that Connect raises by itself; UNIMPLEMENTED is its own word. */
 const reasons: ReadonlyMap<Code, Failure | "UNIMPLEMENTED"> = new Map<Code, Failure | "UNIMPLEMENTED">([

@@ -7,6 +7,7 @@ import { createValidateInterceptor } from "@connectrpc/validate";
 import type { ChatRequest } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
 import { parseCallerJson } from "../../core/json.ts";
+import { reservedFields } from "../../core/reserved.ts";
 import { createRefusal, type FieldProblem } from "../errors.ts";
 
 /** One validator for all services; the rules of their requests are compiled now instead of during the first calls. */
@@ -56,7 +57,7 @@ export function refuseReservedExtensions(request: Readonly<ChatRequest>): void {
     const extension = extensionObject(request.extensionsJson[issuer], path);
     for (const key of Object.keys(extension)) {
       const name = snakeCase(key);
-      if (reserved.has(name)) throw reservedKey(`${path}.${key}`);
+      if (reservedFields.has(name)) throw reservedKey(`${path}.${key}`);
       const inner = reservedInside.get(name);
       const value = extension[key];
       if (inner === undefined || !isObject(value)) continue;
@@ -77,22 +78,7 @@ function isFilled(map: Readonly<Record<string, string>>): boolean {
   return false;
 }
 
-/** What the request decides, and what dialects call it; in snake_case. */
-const reservedBy = {
-  model: ["model", "models"],
-  routing: ["route", "routing", "provider", "fallbacks"],
-  messages: ["messages", "message", "input", "prompt", "contents", "chat_history"],
-  instructions: ["system", "system_instruction", "instructions", "preamble"],
-  tools: ["tools", "tool_choice", "tool_config", "functions", "function_call", "parallel_tool_calls"],
-  streaming: ["stream", "stream_options"],
-  choices: ["n", "candidate_count", "num_generations"],
-  tokenLimits: ["max_tokens", "max_completion_tokens", "max_output_tokens"],
-  storing: ["store", "background", "previous_response_id", "conversation"],
-  endUser: ["user", "end_user_id", "safety_identifier"],
-} as const;
-const reserved: ReadonlySet<string> = new Set(Object.values(reservedBy).flat());
-
-/** The same one level down, where a dialect keeps them there. */
+/** What the request itself decides, one level down, where a dialect keeps it there. */
 const reservedInside: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ["generation_config", new Set(["candidate_count", "max_output_tokens"])],
   ["inference_config", new Set(["max_tokens"])],

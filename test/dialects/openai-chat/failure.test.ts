@@ -57,7 +57,7 @@ describe("what an upstream's error answer means", () => {
       body: { error: { code: "in_flight_budget_exhausted", message: "m" } },
       failure: "RATE_LIMITED",
     },
-    { name: "404", status: 404, body: oai("no model", "model_not_found"), failure: "UPSTREAM_UNAVAILABLE" },
+    { name: "404", status: 404, body: oai("no model", "model_not_found"), failure: "MODEL_NOT_FOUND" },
     { name: "408", status: 408, body: "", failure: "UPSTREAM_UNAVAILABLE" },
     { name: "413", status: 413, body: "<html>too large</html>", failure: "REQUEST_TOO_LARGE" },
     {

@@ -1,0 +1,251 @@
+import { describe, expect, test } from "vitest";
+
+import type { Attempt, Call } from "../../src/core/call.ts";
+import { AttemptKind, type Batch, ProviderState, usageOf } from "../../src/core/chat.ts";
+import { ChatError, type Failure } from "../../src/core/error.ts";
+import type { AttemptStream, Ending } from "../../src/core/handler.ts";
+import type { HealthTracker } from "../../src/core/health.ts";
+import { dispatch } from "../../src/stages/dispatch.ts";
+import { chatRequest } from "../support/attempt.ts";
+import { createFakeClock } from "../support/fake-clock.ts";
+import { callOf, createTape, healthy, rejection, said, settled, snapshotOf, targetOf } from "./support.ts";
+
+/** An attempt's stream whose end the test tells. */
+function attemptStream(firstContentMs = 5) {
+  const tape = createTape<Batch>();
+  const listeners: ((ending: Ending) => void)[] = [];
+  const stream: AttemptStream = {
+    batches: tape,
+    head: { status: 201, requestId: "up-7", notes: [] },
+    firstContentMs,
+    onEnd: (listener) => listeners.push(listener),
+  };
+  return { tape, stream, end: (ending: Ending) => listeners.forEach((listener) => listener(ending)) };
+}
+
+type Outcome = Failure | ChatError | "answers" | "hangs";
+
+/** A room over targets `a/m`, `b/m`…, whose attempts come out as the script says; `tried` says which were made, and when. */
+function scene(names: readonly string[], script: readonly Outcome[], more: Partial<Call> = {}) {
+  const clock = createFakeClock();
+  const targets = names.map((name) => targetOf(`${name}/m`));
+  const caller = new AbortController();
+  const tried: string[] = [];
+  const seen: Attempt[] = [];
+  const streams: ReturnType<typeof attemptStream>[] = [];
+  const health: HealthTracker = { view: () => healthy, begin: () => ({ answered() {}, end() {} }) };
+  const room = dispatch({ health, clock, stateOf: () => ProviderState.ENABLED }, async (attempt) => {
+    const outcome = script[tried.length] ?? "answers";
+    tried.push(`${attempt.target.provider}@${clock.now()}${attempt.patienceMs > 0 ? `+${attempt.patienceMs}` : ""}`);
+    seen.push(attempt);
+    if (outcome === "hangs") {
+      return new Promise((_resolve, reject) => attempt.signal.addEventListener("abort", () => reject(new Error("socket closed"))));
+    }
+    if (outcome instanceof ChatError) throw outcome;
+    if (outcome !== "answers") throw new ChatError(outcome, outcome, { upstream: { status: 503, requestId: `r-${tried.length}` } });
+    const made = attemptStream();
+    streams.push(made);
+    return made.stream;
+  });
+  const call = callOf(chatRequest("hi", { model: "m" }), { snapshot: snapshotOf(targets), signal: caller.signal, ...more });
+  /** Lets pauses pass until the room has settled. */
+  const run = async (running: ReturnType<typeof room> = room(call)) => {
+    let over = false;
+    running.then(
+      () => (over = true),
+      () => (over = true),
+    );
+    await settled();
+    for (let i = 0; i < 50 && clock.pending() > 0 && !over; i++) {
+      clock.advance(100);
+      await settled();
+    }
+    return running;
+  };
+  return { clock, caller, room, call, run, tried, seen, streams };
+}
+
+/** What is left of a record when what always differs is out. */
+const recordsOf = (attempts: ChatError["attempts"]) =>
+  attempts.map(({ id, target, kind, status, upstreamRequestId, error, won }) => [
+    id.split(".").at(-1),
+    target.provider,
+    kind,
+    status,
+    upstreamRequestId,
+    error?.failure,
+    won,
+  ]);
+
+describe("attempts", () => {
+  test("the first that answers wins, and its record goes on until the stream ends", async () => {
+    const { run, streams, clock, tried, seen } = scene(["a", "b"], ["OVERLOADED"]);
+    const { source, batches } = await run();
+    expect(tried).toEqual(["a@0", "b@0"]);
+    expect(seen.map(({ ordinal }) => ordinal)).toEqual([0, 1]);
+    expect(recordsOf(source.attempts)).toEqual([
+      ["1", "a", AttemptKind.PRIMARY, 503, "r-1", "OVERLOADED", false],
+      ["2", "b", AttemptKind.FAILOVER, 201, "up-7", undefined, true],
+    ]);
+    expect(source).toMatchObject({ target: { id: "b/m" }, rule: "as-given" });
+    expect(source.attempts).toMatchObject([{ endMs: 0 }, { endMs: undefined, usage: undefined, firstContentMs: 5 }]);
+    clock.advance(70);
+    const usage = usageOf(1, 2);
+    streams[0]?.end({ error: undefined, usage });
+    expect(source.attempts[1]).toMatchObject({ endMs: 70, usage, error: undefined, won: true });
+    expect(batches).toBe(streams[0]?.tape);
+  });
+
+  test("after the first content nobody else is tried, whatever becomes of the stream", async () => {
+    const { run, streams, tried } = scene(["a", "b"], []);
+    const { source, batches } = await run();
+    const broken = new ChatError("STREAM_INTERRUPTED", "it broke off");
+    streams[0]?.tape.push([said("Hel")]);
+    streams[0]?.tape.fail(broken);
+    streams[0]?.end({ error: broken, usage: usageOf(1, 1) });
+    await batches.next();
+    expect(await rejection(batches.next())).toBe(broken);
+    await settled();
+    expect(tried).toEqual(["a@0"]);
+    expect(recordsOf(source.attempts)).toEqual([["1", "a", AttemptKind.PRIMARY, 201, "up-7", "STREAM_INTERRUPTED", true]]);
+  });
+
+  test("the same target is asked again only after a pause", async () => {
+    const { run, tried, clock, room, call } = scene(["a"], ["OVERLOADED"]);
+    const running = room(call);
+    await settled();
+    expect([tried.length, clock.pending()]).toEqual([1, 1]);
+    const { source } = await run(running);
+    expect(tried).toHaveLength(2);
+    expect(source.attempts.map(({ kind }) => kind)).toEqual([AttemptKind.PRIMARY, AttemptKind.RETRY]);
+  });
+
+  for (const { what, routing, names, tries } of [
+    { what: "allow_fallback false is one attempt at the best target", routing: { allowFallback: false }, names: ["a", "b"], tries: 1 },
+    { what: "the request may lower the number of attempts", routing: { maxAttempts: 2 }, names: ["a", "b", "c"], tries: 2 },
+    { what: "the request cannot raise it", routing: { maxAttempts: 16 }, names: ["a", "b", "c", "d"], tries: 3 },
+    { what: "without wishes the configuration says", routing: {}, names: ["a", "b", "c", "d"], tries: 3 },
+    { what: "a lone target is tried as often", routing: {}, names: ["a"], tries: 3 },
+    { what: "a lone target without fallback is tried once", routing: { allowFallback: false, maxAttempts: 3 }, names: ["a"], tries: 1 },
+  ]) {
+    test(what, async () => {
+      const request = chatRequest("hi", { model: "m", routing });
+      const { run, tried } = scene(names, Array.from({ length: 9 }, () => "UPSTREAM_UNAVAILABLE" as const), { request });
+      const error = await rejection(run());
+      expect(error).toMatchObject({ failure: "UPSTREAM_UNAVAILABLE" });
+      expect(tried).toHaveLength(tries);
+      expect((error as ChatError).attempts).toHaveLength(tries);
+    });
+  }
+
+  for (const failure of ["CONTENT_POLICY", "INVALID_REQUEST", "CALLER_FORBIDDEN", "INTERNAL", "STREAM_INTERRUPTED"] as const) {
+    test(`${failure} is never tried elsewhere`, async () => {
+      const { run, tried } = scene(["a", "b"], [failure]);
+      expect(await rejection(run())).toMatchObject({ failure, attempts: [{ won: false, endMs: 0 }] });
+      expect(tried).toEqual(["a@0"]);
+    });
+  }
+
+  test("what nobody foresaw is INTERNAL, and not tried elsewhere", async () => {
+    const { call, clock } = scene(["a", "b"], []);
+    const health: HealthTracker = { view: () => healthy, begin: () => ({ answered() {}, end() {} }) };
+    const broken = dispatch({ health, clock, stateOf: () => ProviderState.ENABLED }, () => Promise.reject(new TypeError("oops")));
+    expect(await rejection(broken(call))).toMatchObject({ failure: "INTERNAL", attempts: [{ error: { failure: "INTERNAL" } }] });
+  });
+
+  test("a failed attempt's record holds what it used", async () => {
+    const failed = new ChatError("OVERLOADED", "busy");
+    failed.usage = usageOf(9, 0);
+    const { run } = scene(["a", "b"], [failed]);
+    expect((await run()).source.attempts[0]).toMatchObject({ usage: { inputTokens: 9 }, status: 0, won: false });
+  });
+});
+
+describe("targets that are not called", () => {
+  const busy = new ChatError("SHED", "full", { skipped: "busy", retryAfterMs: 1000 });
+  const open = new ChatError("NO_TARGET", "open", { skipped: "open", retryAfterMs: 4000 });
+
+  test("are skipped without a record, and the one that answers is the first attempt", async () => {
+    const { run, tried } = scene(["a", "b", "c"], [busy, open]);
+    const { source } = await run();
+    expect(tried).toEqual(["a@0", "b@0", "c@0"]);
+    expect(recordsOf(source.attempts)).toEqual([["1", "c", AttemptKind.PRIMARY, 201, "up-7", undefined, true]]);
+  });
+
+  test("are waited for when all are full, once and 2 s at most, then the call is shed", async () => {
+    const { run, tried } = scene(["a", "b"], [busy, busy, busy]);
+    expect(await rejection(run())).toMatchObject({ failure: "SHED", retryAfterMs: 1000, attempts: [] });
+    expect(tried).toEqual(["a@0", "b@0", "a@0+2000"]);
+  });
+
+  test("are not waited for where their breakers are open", async () => {
+    const { run, tried } = scene(["a", "b"], [open, open]);
+    expect(await rejection(run())).toMatchObject({ failure: "NO_TARGET", retryAfterMs: 4000 });
+    expect(tried).toEqual(["a@0", "b@0"]);
+  });
+});
+
+describe("the call's own end", () => {
+  const ends = ["CANCELLED", "DEADLINE_EXCEEDED", "TIMEOUT", "DRAINING"] as const;
+  for (const failure of ends) {
+    test(`${failure} during an attempt ends it, with its record`, async () => {
+      const { room, call, caller, tried } = scene(["a", "b"], ["hangs"]);
+      const running = rejection(room(call));
+      await settled();
+      caller.abort(new ChatError(failure, "over"));
+      expect(await running).toMatchObject({ failure, attempts: [{ target: { id: "a/m" }, endMs: 0, won: false }] });
+      expect(tried).toEqual(["a@0"]);
+    });
+
+    test(`${failure} during a pause ends it at once`, async () => {
+      const { room, call, caller, tried, clock } = scene(["a"], ["OVERLOADED"]);
+      const running = rejection(room(call));
+      await settled();
+      expect(clock.pending()).toBe(1);
+      caller.abort(new ChatError(failure, "over"));
+      expect(await running).toMatchObject({ failure, attempts: [{ error: { failure: "OVERLOADED" } }] });
+      expect([tried.length, clock.pending()]).toEqual([1, 0]);
+    });
+  }
+
+  test("a foreign reason to abort is CANCELLED", async () => {
+    const { room, call, caller } = scene(["a"], ["hangs"]);
+    const running = rejection(room(call));
+    await settled();
+    caller.abort(new Error("gone"));
+    expect(await running).toMatchObject({ failure: "CANCELLED", cause: { message: "gone" } });
+  });
+
+  test("a pause that would outlive the deadline is not begun: what is known is said now", async () => {
+    const limited = new ChatError("RATE_LIMITED", "slow down", { retryAfterMs: 4000 });
+    const { room, call, clock, tried } = scene(["a"], [limited], { deadline: 1500 });
+    expect(await rejection(room(call))).toMatchObject({ failure: "RATE_LIMITED", retryAfterMs: 4000, attempts: [{}] });
+    expect([tried.length, clock.pending(), clock.now()]).toEqual([1, 0, 0]);
+  });
+
+  test("pauses are the same for the same seed, and others for another", async () => {
+    const pauses = async (seed: number): Promise<number> => {
+      const { room, call, clock, tried } = scene(["a"], ["OVERLOADED"], { seed });
+      void room(call);
+      await settled();
+      while (tried.length < 2) {
+        clock.advance(1);
+        await settled();
+      }
+      return clock.now();
+    };
+    const waited = await Promise.all([1, 1, 2, 3].map(pauses));
+    expect(waited[0]).toBe(waited[1]);
+    expect(new Set(waited).size).toBeGreaterThan(1);
+    expect(Math.max(...waited)).toBeLessThanOrEqual(101);
+  });
+});
+
+test("where the plan has no target the call is refused, and nobody is tried", async () => {
+  const { room, call, tried } = scene(["a"], []);
+  expect(await rejection(room({ ...call, request: chatRequest("hi", { model: "m", routing: { denyProviders: ["a"] } }) }))).toMatchObject({
+    failure: "NO_TARGET",
+  });
+  expect(await rejection(room({ ...call, request: chatRequest("hi", { model: "other" }) }))).toMatchObject({ failure: "MODEL_NOT_FOUND" });
+  expect(tried).toEqual([]);
+});

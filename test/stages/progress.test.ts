@@ -1,0 +1,186 @@
+import { describe, expect, test } from "vitest";
+
+import { AttemptKind } from "../../src/core/chat.ts";
+import { ChatError, type ChatErrorOptions, type Failure, remedies } from "../../src/core/error.ts";
+import { Progress, type Step } from "../../src/stages/progress.ts";
+import { callOf, rankedOf, targetOf } from "./support.ts";
+
+const { options } = callOf().snapshot;
+
+function progressOver(names: readonly string[], { attemptsMax = 3, random = (): number => 1 } = {}): Progress {
+  return new Progress(rankedOf(names.map((name) => targetOf(`${name}/m`))), attemptsMax, options, random);
+}
+
+/** Fails every step as the script says, and tells what was done. */
+function played(progress: Progress, script: readonly (Failure | ChatError)[]): string[] {
+  const steps: string[] = [];
+  for (const each of script) {
+    const step = progress.next();
+    if (step === undefined) break;
+    steps.push(shown(step));
+    progress.failed(step, each instanceof ChatError ? each : new ChatError(each, each));
+  }
+  return steps;
+}
+
+const kinds: Readonly<Record<number, string>> = {
+  [AttemptKind.PRIMARY]: "primary",
+  [AttemptKind.RETRY]: "retry",
+  [AttemptKind.FAILOVER]: "failover",
+};
+function shown({ target, kind, pauseMs, patienceMs }: Step): string {
+  return `${target.provider} ${kinds[kind]} ${pauseMs}${patienceMs > 0 ? ` waits ${patienceMs}` : ""}`;
+}
+
+const skip = (skipped: "busy" | "open" | "cooling", retryAfterMs = 1000): ChatError =>
+  new ChatError(skipped === "busy" ? "SHED" : "NO_TARGET", `it is ${skipped}`, { skipped, retryAfterMs });
+const error = (failure: Failure, more: ChatErrorOptions = {}): ChatError => new ChatError(failure, failure, more);
+
+describe("the order of attempts", () => {
+  for (const { what, names, max = 3, script, steps } of [
+    {
+      what: "another target is tried at once, then the first again after a pause",
+      names: ["a", "b"],
+      script: ["OVERLOADED", "OVERLOADED", "OVERLOADED"],
+      steps: ["a primary 0", "b failover 0", "a retry 100"],
+    },
+    {
+      what: "one target of several is tried at most twice",
+      names: ["a", "b"],
+      max: 9,
+      script: Array.from({ length: 9 }, () => "OVERLOADED" as const),
+      steps: ["a primary 0", "b failover 0", "a retry 100", "b retry 100"],
+    },
+    {
+      what: "a lone target is tried as often as the call allows, with growing pauses",
+      names: ["a"],
+      max: 8,
+      script: Array.from({ length: 9 }, () => "UPSTREAM_UNAVAILABLE" as const),
+      steps: [0, 100, 200, 400, 800, 1600, 2000, 2000].map((ms, i) => `a ${i === 0 ? "primary" : "retry"} ${ms}`),
+    },
+    { what: "one attempt is one attempt", names: ["a", "b"], max: 1, script: ["OVERLOADED", "OVERLOADED"], steps: ["a primary 0"] },
+    {
+      what: "a target that timed out, or cannot serve the call, is not asked again",
+      names: ["a", "b", "c"],
+      max: 9,
+      script: ["TIMEOUT", "UPSTREAM_AUTH", "CONTEXT_LENGTH_EXCEEDED"],
+      steps: ["a primary 0", "b failover 0", "c failover 0"],
+    },
+    {
+      what: "a short Retry-After is sat out, and a little more",
+      names: ["a"],
+      script: [error("RATE_LIMITED", { retryAfterMs: 5000 }), "RATE_LIMITED"],
+      steps: ["a primary 0", "a retry 5020"],
+    },
+    {
+      what: "a Retry-After below the pause does not shorten it",
+      names: ["a"],
+      script: [error("RATE_LIMITED", { retryAfterMs: 50 }), "RATE_LIMITED"],
+      steps: ["a primary 0", "a retry 100"],
+    },
+    {
+      what: "a long Retry-After is not sat out",
+      names: ["a"],
+      script: [error("RATE_LIMITED", { retryAfterMs: 5001 }), "RATE_LIMITED"],
+      steps: ["a primary 0"],
+    },
+    {
+      what: "a long Retry-After of one leaves the retry to the other",
+      names: ["a", "b"],
+      script: [error("RATE_LIMITED", { retryAfterMs: 60_000 }), "OVERLOADED", "OVERLOADED"],
+      steps: ["a primary 0", "b failover 0", "b retry 100"],
+    },
+    {
+      what: "a full target is skipped, and waited for once there is no other",
+      names: ["a", "b"],
+      script: [skip("busy"), skip("busy"), skip("busy"), skip("busy")],
+      steps: ["a primary 0", "b primary 0", "a primary 0 waits 2000"],
+    },
+    {
+      what: "a barred target is skipped and never waited for",
+      names: ["a", "b"],
+      script: [skip("open"), skip("cooling"), "OVERLOADED"],
+      steps: ["a primary 0", "b primary 0"],
+    },
+    {
+      what: "what is skipped is no attempt",
+      names: ["a", "b", "c"],
+      max: 1,
+      script: [skip("busy"), skip("open"), "OVERLOADED", "OVERLOADED"],
+      steps: ["a primary 0", "b primary 0", "c primary 0"],
+    },
+    {
+      what: "after the wait for a slot a failed lone target is tried again like any other",
+      names: ["a"],
+      script: [skip("busy"), "UPSTREAM_UNAVAILABLE", "UPSTREAM_UNAVAILABLE", "UPSTREAM_UNAVAILABLE"],
+      steps: ["a primary 0", "a primary 0 waits 2000", "a retry 100", "a retry 200"],
+    },
+  ] satisfies { what: string; names: string[]; max?: number; script: (Failure | ChatError)[]; steps: string[] }[]) {
+    test(what, () => expect(played(progressOver(names, { attemptsMax: max }), script)).toEqual(steps));
+  }
+
+  test("pauses are full jitter: anything from nothing to the bound", () => {
+    const pauses = [0, 0.25, 0.999].map((value) => {
+      const progress = progressOver(["a"], { random: () => value });
+      played(progress, ["OVERLOADED"]);
+      return progress.next()?.pauseMs;
+    });
+    expect(pauses).toEqual([0, 25, 99.9]);
+  });
+
+  for (const [failure, { same, next }] of Object.entries(remedies) as [Failure, { same: boolean; next: boolean }][]) {
+    test(`${failure}: ${next ? "another target" : "no other target"}, ${same ? "the same once more" : "not the same"}`, () => {
+      const other = progressOver(["a", "b"]);
+      const lone = progressOver(["a"]);
+      for (const each of [other, lone]) played(each, [failure]);
+      expect([other.next()?.target.provider, lone.next()?.target.provider]).toEqual([next ? "b" : undefined, same ? "a" : undefined]);
+    });
+  }
+});
+
+describe("the verdict", () => {
+  for (const { what, script, failure, retryAfterMs } of [
+    { what: "a stop is the answer", script: ["OVERLOADED", "CONTENT_POLICY"], failure: "CONTENT_POLICY" },
+    { what: "the last of equals", script: ["UPSTREAM_AUTH", "UPSTREAM_PROTOCOL", "TIMEOUT"], failure: "TIMEOUT" },
+    { what: "what waiting heals before what it cannot", script: ["OVERLOADED", "UPSTREAM_AUTH", "TIMEOUT"], failure: "OVERLOADED" },
+    {
+      what: "the shortest wait",
+      script: [error("RATE_LIMITED", { retryAfterMs: 9000 }), error("RATE_LIMITED", { retryAfterMs: 300 }), "OVERLOADED"],
+      failure: "RATE_LIMITED",
+      retryAfterMs: 300,
+    },
+    { what: "the upstream's fault before the request's own", script: ["UPSTREAM_AUTH", "CONTEXT_LENGTH_EXCEEDED"], failure: "UPSTREAM_AUTH" },
+    {
+      what: "the request's own where nothing else is known",
+      script: ["CONTEXT_LENGTH_EXCEEDED", "UNSUPPORTED_FEATURE", "CONTEXT_LENGTH_EXCEEDED"],
+      failure: "CONTEXT_LENGTH_EXCEEDED",
+    },
+    { what: "an attempt's error before what was skipped", script: [skip("open"), "UPSTREAM_AUTH", skip("busy")], failure: "UPSTREAM_AUTH" },
+    {
+      what: "all full is shed, after the shortest wait",
+      script: [skip("busy", 900), skip("busy", 700), skip("busy", 800), skip("busy", 800)],
+      failure: "SHED",
+      retryAfterMs: 700,
+    },
+    {
+      what: "all barred is no target, until the first may be called again",
+      script: [skip("open", 5000), skip("cooling", 2500), skip("open", 9000)],
+      failure: "NO_TARGET",
+      retryAfterMs: 2500,
+    },
+    {
+      what: "some full and some barred is no target",
+      script: [skip("busy", 1000), skip("open", 5000), skip("open", 5000), skip("busy", 1000)],
+      failure: "NO_TARGET",
+      retryAfterMs: 1000,
+    },
+    { what: "nobody at all is no target", script: [], failure: "NO_TARGET", retryAfterMs: 1000 },
+  ] satisfies { what: string; script: (Failure | ChatError)[]; failure: Failure; retryAfterMs?: number }[]) {
+    test(what, () => {
+      const names = ["a", "b", "c"].slice(0, script.length);
+      const progress = progressOver(names);
+      played(progress, script);
+      expect(progress.verdict()).toMatchObject({ failure, ...(retryAfterMs !== undefined && { retryAfterMs }) });
+    });
+  }
+});

@@ -1,0 +1,150 @@
+import { create, type DescField, type DescMessage } from "@bufbuild/protobuf";
+import { reflect, type ReflectMessage } from "@bufbuild/protobuf/reflect";
+import { describe, expect, test } from "vitest";
+
+import type { CacheKey } from "../../src/core/cache.ts";
+import type { Key, KeyId } from "../../src/core/call.ts";
+import { type Batch, CacheMode, type ChatRequest, ChatRequestSchema, Priority } from "../../src/core/chat.ts";
+import { recall } from "../../src/stages/recall.ts";
+import { chatRequest } from "../support/attempt.ts";
+import { createFakeClock } from "../support/fake-clock.ts";
+import { callOf, createTape, readAll, streamOf, whole } from "./support.ts";
+
+/** The key a request is looked up, or failing that kept, by. */
+async function keyOf(request: ChatRequest, caller: Partial<Key> = {}): Promise<CacheKey | undefined> {
+  let key: CacheKey | undefined;
+  const cache = {
+    find: (asked: CacheKey) => ((key = asked), Promise.resolve(undefined)),
+    keep: (kept: CacheKey) => (key = kept),
+  };
+  const room = recall({ cache, mode: () => "all", clock: createFakeClock() })(() => {
+    const tape = createTape<Batch>();
+    tape.push([whole("Hello")]);
+    tape.end();
+    return Promise.resolve(streamOf(tape));
+  });
+  const call = callOf(request);
+  await readAll((await room({ ...call, key: { ...call.key, ...caller } })).batches);
+  return key;
+}
+
+/** What says nothing about the answer: contract, Cache. */
+const ignored = ["metadata", "routing", "routing.first_token_timeout", "routing.tags", "routing.cache"];
+
+interface Change {
+  readonly path: string;
+  readonly apply: (message: ReflectMessage) => void;
+}
+
+/** One change for each field of a message, and of the messages within. */
+function* changesOf(schema: DescMessage, before = "", depth = 0): Generator<Change> {
+  for (const field of schema.fields) {
+    const path = before + field.name;
+    yield { path, apply: (message) => setField(message, field) };
+    const { message: inner } = field;
+    if (inner === undefined || depth === 4 || field.fieldKind === "map") continue;
+    for (const { path: below, apply } of changesOf(inner, `${path}.`, depth + 1)) {
+      yield {
+        path: below,
+        apply(message) {
+          const child = reflect(inner);
+          apply(child);
+          if (field.fieldKind === "list") message.get(field).add(child);
+          else if (field.fieldKind === "message") message.set(field, child);
+        },
+      };
+    }
+  }
+}
+
+/** Gives a field a value that it has not yet. */
+function setField(message: ReflectMessage, field: DescField): void {
+  switch (field.fieldKind) {
+    case "scalar":
+      message.set(field, scalarOf(field.scalar));
+      break;
+    case "enum":
+      message.set(field, 1);
+      break;
+    case "message":
+      message.set(field, reflect(field.message));
+      break;
+    case "list":
+      message
+        .get(field)
+        .add(field.listKind === "message" ? reflect(field.message) : field.listKind === "enum" ? 1 : scalarOf(field.scalar));
+      break;
+    case "map":
+      message.get(field).set("name", field.mapKind === "scalar" ? scalarOf(field.scalar) : 1);
+  }
+}
+
+/** By ScalarType: numbers, 64-bit ones, bools, strings, bytes. */
+function scalarOf(type: number): unknown {
+  if ([3, 4, 6, 16, 18].includes(type)) return 7n;
+  if (type === 8) return true;
+  if (type === 9) return "other";
+  return type === 12 ? new Uint8Array([1]) : 7;
+}
+
+describe("the key covers the whole request", () => {
+  const changes = [...changesOf(ChatRequestSchema)];
+
+  test("down to the fields of its messages, tools and wishes", () => {
+    expect(changes.length).toBeGreaterThan(150);
+    expect(changes.map(({ path }) => path)).toEqual(expect.arrayContaining([...ignored, "sampling.seed", "messages.content.text.text"]));
+  });
+
+  test("each change but those that say nothing about the answer gives a key of its own", async () => {
+    const base = await keyOf(chatRequest("hi"));
+    const byKey = new Map([[base, "base"]]);
+    const same: string[] = [];
+    for (const { path, apply } of changes) {
+      const request = chatRequest("hi");
+      apply(reflect(ChatRequestSchema, request));
+      const key = await keyOf(request);
+      if (key === base) same.push(path);
+      else {
+        expect(`${path} has the key of ${byKey.get(key)}`).toBe(`${path} has the key of undefined`);
+        byKey.set(key, path);
+      }
+    }
+    expect(same.filter((path) => !path.startsWith("routing.first_token_timeout.")).toSorted()).toEqual(ignored.toSorted());
+  });
+
+  test("fields that we do not know are part of it", async () => {
+    const request = chatRequest("hi");
+    request.$unknown = [{ no: 999, wireType: 0, data: new Uint8Array([1]) }];
+    expect(await keyOf(request)).not.toBe(await keyOf(chatRequest("hi")));
+  });
+
+  test("what a call wishes of the cache does not hide its answer from others", async () => {
+    const plain = await keyOf(chatRequest("hi"));
+    for (const cache of [CacheMode.USE, CacheMode.REFRESH]) expect(await keyOf(chatRequest("hi", { routing: { cache } }))).toBe(plain);
+    expect(await keyOf(chatRequest("hi", { routing: { tags: { team: "a" } }, metadata: { user: "7" } }))).toBe(plain);
+  });
+
+  test("equal requests have equal keys, and asking does not change them", async () => {
+    const request = chatRequest("hi", { routing: { tags: { team: "a" }, cache: CacheMode.USE, affinityKey: "x" }, metadata: { a: "b" } });
+    const copy = create(ChatRequestSchema, structuredClone(request));
+    expect(await keyOf(request)).toBe(await keyOf(copy));
+    expect(request).toEqual(copy);
+  });
+});
+
+describe("the key is within one tenant", () => {
+  const id = (text: string): Partial<Key> => ({ id: text as KeyId });
+
+  test("another tenant has another key", async () => {
+    expect(await keyOf(chatRequest("hi"), id("cfg_b"))).not.toBe(await keyOf(chatRequest("hi"), id("cfg_a")));
+  });
+
+  test("the tenant's name, models and priority are not its identity", async () => {
+    const changed = { ...id("cfg_a"), name: "other", models: new Set(["m"]), priority: Priority.HIGH };
+    expect(await keyOf(chatRequest("hi"), changed)).toBe(await keyOf(chatRequest("hi"), id("cfg_a")));
+  });
+
+  test("it begins with the tenant's id, by which a tenant's answers can be purged, and holds no prompt", async () => {
+    expect(await keyOf(chatRequest("a secret prompt"), id("cfg_a"))).toMatch(/^cfg_a:[\w-]{43}$/);
+  });
+});
