@@ -17,6 +17,8 @@ export function listModels(catalog: Catalog, key: Key, createdWall: number): Mod
     const allowed = (byName.get(name) ?? []).filter(({ kind }) => catalog.resolve(name, kind, key)?.length !== 0);
     if (catalog.mayAsk(name, key) && allowed.length > 0) models.push(describe(name, allowed, createdWall));
   }
+  // What a key's list names by target can be asked for only by that name.
+  for (const target of catalog.targets) if (key.models?.has(target.id) === true) models.push(describe(target.id, [target], createdWall));
   return models;
 }
 

@@ -133,7 +133,12 @@ export function createFolder(): Folder {
     push,
     response() {
       if (response.choices.length === 0) response.choices = [...choices.values()].toSorted((a, b) => a.index - b.index);
-      for (const each of response.choices) if (each.message !== undefined) each.message.text = textOf(each.message.content);
+      for (const { message } of response.choices) {
+        if (message === undefined) continue;
+        // Indices are the upstream's: what it skipped leaves no holes.
+        message.content = message.content.filter(() => true);
+        message.text = textOf(message.content);
+      }
       return response;
     },
   };

@@ -1,8 +1,9 @@
 /** Whatever bytes arrive on the port, the process goes on, and quotes none of them. */
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ServerProcess, startServer } from "../support/server.ts";
 import { doorClients } from "./doors.ts";
-import { raw } from "./wire.ts";
+import { frame, grpc, post, raw } from "./wire.ts";
 
 const canary = "canary7f3a";
 const told: string[] = [];
@@ -35,6 +36,25 @@ describe("a socket with", () => {
     ["HTTP/2 and then garbage", `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${canary.repeat(9)}`, /^[^]*$/],
     ["a bad host", "GET /semaroute.v1.RouterService/ListModels HTTP/1.1\r\nhost: [::\r\n\r\n", /^HTTP\/1\.1 4\d\d /],
   ] as const)("%s is no trouble", async (_what, bytes, wanted) => expect(await send(bytes)).toMatch(wanted));
+});
+
+describe("JSON that is too deep", () => {
+  const deep = `{"model":"m","messages":[{"role":"ROLE_USER","text":"hi"}],"nobody_knows_it":${"[".repeat(64)}${"]".repeat(64)}}`;
+  const path = "/semaroute.v1.RouterService/StreamChat";
+
+  test("is refused by streams of Connect and gRPC-Web in their last frame", async () => {
+    const connect = await post(server.url + path, frame(deep), { "content-type": "application/connect+json" });
+    expect(connect.text).toContain('"code":"invalid_argument"');
+    const web = await post(server.url + path, frame(deep), { "content-type": "application/grpc-web+json" });
+    expect(web.text.toLowerCase()).toMatch(/grpc-status"?: ?"?3/);
+  });
+
+  test("is refused when it is compressed, too", async () => {
+    const sent = frame(gzipSync(deep), { flags: 1 });
+    expect((await grpc(server.url, path, sent, { "content-type": "application/grpc+json", "grpc-encoding": "gzip" })).code).toBe("3");
+    const unary = await post(`${server.url}/semaroute.v1.RouterService/Chat`, gzipSync(deep), { "content-encoding": "gzip" });
+    expect([unary.status, unary.code]).toEqual([400, "invalid_argument"]);
+  });
 });
 
 test("after all this every door answers, and nobody was quoted", async () => {

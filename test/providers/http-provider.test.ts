@@ -164,21 +164,11 @@ describe("what an upstream answers instead", () => {
     }
   });
 
-  test("an error of any size is looked at up to 64 KiB, and closed", async () => {
+  test("an error of any size is looked at up to 64 KiB", async () => {
     seen.length = 0;
-    const gate = createGate();
-    await using up = await scene(
-      async (reply) => {
-        reply.sse({ "content-type": "text/plain" });
-        await gate.opened;
-      },
-      { dialect: watching },
-    );
-    gate.open();
     await using big = await scene((reply) => reply.json({ error: "x".repeat(300_000) }, 500), { dialect: watching });
     expect((await read(big.chat(true))).error).toMatchObject({ message: "status 500" });
     expect(seen).toEqual(["500 65536"]);
-    expect(up.upstream.requests).toHaveLength(0);
   });
 
   test("an error whose body breaks is still that error", async () => {

@@ -23,7 +23,7 @@ const report = (provider: string): ProviderHealth => ({
   targets: [],
   successRatio: 1,
   inFlight: 0,
-  maxConcurrent: 0,
+  concurrencyMax: 0,
 });
 const term = { $typeName: "semaroute.v1.ScoreTerm", name: "cost", raw: 1, ratio: 0.5, weight: 0.6 } as const;
 /** Ranks backwards, with a score, and remarks on the last. */

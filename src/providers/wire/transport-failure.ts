@@ -19,7 +19,7 @@ const words: Readonly<Record<string, string>> = {
 const notHttp: ReadonlySet<string> = new Set(["HTTPParserError", "UND_ERR_HEADERS_OVERFLOW", "UND_ERR_RES_CONTENT_LENGTH_MISMATCH"]);
 
 /** What a transport error means. Its own text is kept as the cause only: it may hold addresses or header values. */
-export function failureFromTransport(error: Error & { readonly code?: string }): ChatError {
+export function failureFromTransport(error: Error & { readonly code?: string | undefined }): ChatError {
   if (error instanceof ChatError) return error;
   const code = typeof error.code === "string" ? error.code : error.name;
   if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT")

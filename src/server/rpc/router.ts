@@ -149,6 +149,7 @@ function openCall(
   unfoldText(request);
   applyWishes(request, wishes);
   const door = context.protocolName === "grpc" || context.protocolName === "grpc-web" ? context.protocolName : "connect";
+  const { signal } = context;
   const opened = desk.open({
     door,
     key: callerOf(context),
@@ -159,12 +160,19 @@ function openCall(
     id: context.values.get(callIdKey),
   });
   const leave = (): void => {
-    opened.abort(chatErrorFromAbort(context.signal.reason));
+    opened.abort(chatErrorFromAbort(signal.reason));
   };
-  if (context.signal.aborted) leave();
-  else context.signal.addEventListener("abort", leave, { once: true });
+  if (signal.aborted) leave();
+  else signal.addEventListener("abort", leave, { once: true });
   setHeaders(context.responseHeader, callHeaders(opened.call));
-  return opened;
+  return {
+    ...opened,
+    close() {
+      // Connect aborts at the end of good calls too.
+      signal.removeEventListener("abort", leave);
+      opened.close();
+    },
+  };
 }
 
 /** The shorter of the protocol's own deadline and the header's. */
