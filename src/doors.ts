@@ -1,4 +1,4 @@
-import { createConnectRouter } from "@connectrpc/connect";
+import { type ContextValues, createConnectRouter } from "@connectrpc/connect";
 import { compressionGzip } from "@connectrpc/connect-node";
 import { Health } from "../gen/grpc/health/v1/health_pb.ts";
 import { AdminService } from "../gen/semaroute/v1/admin_pb.ts";
@@ -8,8 +8,10 @@ import type { KeyId } from "./core/call.ts";
 import { Priority } from "./core/chat.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Operations } from "./core/operations.ts";
+import type { Failure } from "./core/error.ts";
 import type { Router } from "./core/router.ts";
 import type { Secret } from "./core/secret.ts";
+import type { RefusalObserver, RefusedRequest } from "./core/telemetry.ts";
 import { createAdminGate, createKeyRing, type KeyRing } from "./server/auth.ts";
 import { type BrowserRule, createBrowserRule } from "./server/browsers.ts";
 import { type CallDesk, createCallDesk } from "./server/call-desk.ts";
@@ -17,7 +19,8 @@ import type { RequestHandler } from "./server/listen.ts";
 import { createAdminDoor } from "./server/rest/admin.ts";
 import { createRequestHandler, type DoorSet } from "./server/routes.ts";
 import { adminOptions, adminService } from "./server/rpc/admin.ts";
-import { errorDetails, gateWithDetails } from "./server/rpc/error-details.ts";
+import { callIdKey, peerKey } from "./server/rpc/context.ts";
+import { errorDetails, gateWithDetails, requestIdKey } from "./server/rpc/error-details.ts";
 import { rpcGate } from "./server/rpc/gate.ts";
 import { healthService } from "./server/rpc/health.ts";
 import { callerJson } from "./server/rpc/json.ts";
@@ -39,6 +42,8 @@ export interface DoorsOptions {
   readonly adminToken: { readonly token: Secret; readonly configured: boolean };
   /** Undefined: metrics are off. */
   readonly metrics: (() => Promise<{ readonly contentType: string; readonly body: string }>) | undefined;
+  /** Told of requests that never became a call. */
+  readonly refusals: readonly RefusalObserver[];
   readonly onBug: (error: unknown) => void;
 }
 
@@ -65,9 +70,15 @@ export function createDoors(options: DoorsOptions): Doors {
   const keysEver = { seen: false };
   let live = liveFrom(initial, initial, { throttle, keysEver });
   const desk: CallDesk = createCallDesk({ router, clock, newId: options.newId, random: options.random });
+  const onRefused = (request: RefusedRequest): void => {
+    for (const observer of options.refusals) observer.refused(request);
+  };
   const validator = createWarmValidator([RouterService, AdminService]);
   const connect = {
-    requestGate: gateWithDetails(rpcGate(() => ({ keys: live.keys, admin }))),
+    requestGate: gateWithDetails(
+      rpcGate(() => ({ keys: live.keys, admin })),
+      ({ service, protocolName, values }, failure) => onRefused(refusedRpc(service.typeName, protocolName, values, failure)),
+    ),
     interceptors: [errorDetails, validation(validator)],
     jsonOptions: callerJson,
     readMaxBytes: initial.server.max_body,
@@ -103,6 +114,7 @@ export function createDoors(options: DoorsOptions): Doors {
     }),
     metrics: options.metrics,
     deadlineMaxMs: () => router.snapshot().options.totalMs,
+    onRefused,
     onBug: options.onBug,
   };
   return {
@@ -113,6 +125,11 @@ export function createDoors(options: DoorsOptions): Doors {
     drain: () => gone.abort(),
     cut: () => desk.cut(),
   };
+}
+
+function refusedRpc(service: string, protocol: string, values: ContextValues, failure: Failure): RefusedRequest {
+  const door = service === AdminService.typeName ? "admin" : protocol === "grpc" || protocol === "grpc-web" ? protocol : "connect";
+  return { id: values.get(callIdKey), requestId: values.get(requestIdKey), door, address: values.get(peerKey).remoteAddress, failure };
 }
 
 /** What a reload replaces. */

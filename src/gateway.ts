@@ -1,10 +1,12 @@
 import { breakerOptionsFrom, callOptionsFrom } from "./assembly/options.ts";
-import { listModels } from "./assembly/models.ts";
+import { findModel, listModels } from "./assembly/models.ts";
 import { type Prober, startProber } from "./assembly/probes.ts";
+import { createSnapshots } from "./assembly/snapshots.ts";
 import { createRoster, type Roster } from "./assembly/roster.ts";
 import { policyFromSettings } from "./config/policy.ts";
 import type { Settings } from "./config/schema.ts";
-import type { Attempt, Call, Snapshot } from "./core/call.ts";
+import type { Attempt, Call } from "./core/call.ts";
+import type { PolicyIssue } from "./core/chat.ts";
 import type { Clock } from "./core/clock.ts";
 import { type AttemptStream, compose } from "./core/handler.ts";
 import type { PolicyDesk } from "./core/operations.ts";
@@ -42,8 +44,11 @@ export interface Gateway {
   readonly router: Router;
   readonly providers: Roster;
   readonly policies: PolicyDesk;
-  /** Takes over another configuration, all of it at once; calls in flight finish as they began. */
-  apply(settings: Settings): void;
+  /**
+   * Takes over another configuration, all of it at once; calls in flight finish as they began. Where its policy cannot
+   * stand it changes nothing, and says why.
+   */
+  apply(settings: Settings): readonly PolicyIssue[];
   /** Refuses new calls with DRAINING. */
   drain(): void;
   /** Calls that run. */
@@ -64,24 +69,16 @@ export function createGateway({ settings: initial, clock, random, observers }: G
   const roster = createRoster({ clock, health, slots });
   roster.apply(initial);
 
-  let snapshot: Snapshot | undefined;
-  let madeWall = clock.wall();
-  const current = (): Snapshot => {
-    if (snapshot === undefined) throw new Error("the policy desk activates a policy when it is made");
-    return snapshot;
-  };
-  const refresh = (policy: Snapshot["policy"]): void => {
-    madeWall = clock.wall();
-    snapshot = Object.freeze({ catalog: roster.catalog(), providers: roster.providers(), policy, options: callOptionsFrom(settings) });
-  };
+  const snapshots = createSnapshots(roster, () => callOptionsFrom(settings), clock);
   const policies = createPolicyDesk({
     clock,
     initial: policyFromSettings(initial.routing_policy),
     author: "configuration",
-    examine: (policy) => examinePolicy(policy, policyFacts(roster)),
+    // A disabled provider may be named: it can be enabled later, and until then only a warning is due.
+    examine: (policy) => examinePolicy(policy, policyFacts(roster, Object.keys(settings.providers))),
     withDefaults,
     createPolicy,
-    onActive: refresh,
+    onActive: snapshots.renew,
   });
 
   const sources = { health, clock, stateOf: (provider: string) => roster.stateOf(provider) };
@@ -92,26 +89,35 @@ export function createGateway({ settings: initial, clock, random, observers }: G
     dispatch(sources, attempt),
   );
 
-  const prober = startProbes(initial, { clock, health, roster, onListed: () => refresh(current().policy) });
+  const prober = startProbes(initial, { clock, health, roster, onListed: () => snapshots.renew() });
 
   return {
     router: {
       chat,
-      snapshot: current,
+      snapshot: snapshots.current,
       explain(call, policy) {
         const rank = policy === undefined ? undefined : createPolicy(withDefaults(policy));
         return explainCall(call, sources, (provider) => health.report(provider), rank);
       },
-      models: (key) => listModels(current().catalog, key, madeWall),
+      models: (key) => listModels(snapshots.current().catalog, key, snapshots.madeWall()),
+      model: (id, key) => findModel(snapshots.current().catalog, id, key, snapshots.madeWall()),
     },
     providers: roster,
     policies,
     apply(next) {
       const policy = policyFromSettings(next.routing_policy);
+      const before = settings;
       settings = next;
       roster.apply(next);
-      refresh(current().policy);
-      policies.install(policy, "configuration", "the configuration file changed");
+      const verdict = policies.install(policy, "configuration", "the configuration file changed");
+      if (verdict?.kind === "invalid") {
+        settings = before;
+        roster.apply(before);
+        snapshots.renew();
+        return verdict.issues;
+      }
+      snapshots.renew();
+      return [];
     },
     drain: () => limiter.drain(),
     running: () => limiter.running(),
@@ -150,7 +156,7 @@ function startProbes(
 }
 
 /** What a policy is examined against. */
-function policyFacts(roster: Roster): PolicyFacts {
+function policyFacts(roster: Roster, configured: readonly string[]): PolicyFacts {
   const catalog = roster.catalog();
   const together = (primary: string, backup: string): boolean => {
     const groups = [
@@ -160,7 +166,7 @@ function policyFacts(roster: Roster): PolicyFacts {
     return groups.some((targets) => [primary, backup].every((name) => targets.some(({ provider }) => provider === name)));
   };
   return {
-    providers: [...roster.providers().keys()],
+    providers: configured,
     unpricedTargets: catalog.targets.filter(({ price, kind }) => price === undefined && kind === "chat").map(({ id }) => id),
     servesTogether: together,
   };

@@ -3,7 +3,7 @@ import { check } from "./cli/check.ts";
 import { policyKinds } from "./policies/index.ts";
 import { providerTypes } from "./providers/hosts.ts";
 import { knownModels } from "./providers/known-models.ts";
-import { type ExitCode, type Running, serve } from "./serve.ts";
+import type { ExitCode, Running } from "./serve.ts";
 import { version } from "./version.ts";
 
 /** A second signal this soon is the same key press, or the shell and npm both passing one on. */
@@ -46,7 +46,8 @@ switch (command.kind) {
 }
 
 async function run(config: string | undefined): Promise<void> {
-  const starting = serve({ ...input, explicitPath: config, tell: complain });
+  // Loaded only where it is needed: a version or a help text should not wait for a server.
+  const starting = import("./serve.ts").then(({ serve }) => serve({ ...input, explicitPath: config, tell: complain }));
   // Heard from the first moment: whoever reads "listening" may send one at once, and unheard it would kill the process.
   let stoppingSince: number | undefined;
   const onStop = (): void => {

@@ -22,6 +22,7 @@ import { callLog } from "./telemetry/call-log.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
 import { auditLine, type ListenerFacts, startupLine } from "./telemetry/lines.ts";
 import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
+import { refusalLog } from "./telemetry/refusal-log.ts";
 import { createTracing, type Tracing } from "./telemetry/tracing.ts";
 import { version } from "./version.ts";
 
@@ -58,8 +59,9 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
     log,
     metrics,
     apply(next) {
-      gateway.apply(next.settings);
-      doors.apply(next.settings);
+      const issues = gateway.apply(next.settings);
+      if (issues.length === 0) doors.apply(next.settings);
+      return issues.map(({ field, message }) => ({ path: `routing_policy.${field}`, message }));
     },
   });
   const operations: Operations = {
@@ -80,6 +82,7 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
     random: Math.random,
     adminToken: { token: token.token, configured: token.kind === "configured" },
     metrics: settings.observability.metrics.enabled ? () => metrics.render() : undefined,
+    refusals: [refusalLog(log, (failure) => statusOf(failure).http), metrics.observer],
     onBug: (error) => log.error({ error: bugText(error) }, "bug"),
   });
   const facts = { simulated: loaded.simulated, adminTokenFile: token.kind === "minted" ? token.path : undefined };

@@ -22,6 +22,15 @@ export function listModels(catalog: Catalog, key: Key, createdWall: number): Mod
   return models;
 }
 
+/** Any name the key may ask for: one of the list, `auto`, or `provider/model`. */
+export function findModel(catalog: Catalog, id: string, key: Key, createdWall: number): Model | undefined {
+  const listed = listModels(catalog, key, createdWall).find((model) => model.id === id);
+  if (listed !== undefined || !catalog.mayAsk(id, key)) return listed;
+  const targets = catalog.resolve(id, "chat", key) ?? [];
+  const found = targets.length > 0 ? targets : (catalog.resolve(id, "embedding", key) ?? []);
+  return found.length === 0 ? undefined : describe(id, found, createdWall);
+}
+
 /** What all of its targets can do, and the price where they agree on it. */
 function describe(id: string, targets: readonly Target[], createdWall: number): Model {
   const owners = [...new Set(targets.map(({ provider }) => provider))];

@@ -1,5 +1,6 @@
 import type { Settings } from "../config/schema.ts";
 import type { CallOptions } from "../core/call.ts";
+import { Secret } from "../core/secret.ts";
 import type { BreakerOptions } from "../stores/breaker.ts";
 
 /** What bounds a call, from the configuration. */
@@ -48,4 +49,15 @@ const needRestart: readonly (readonly [path: string, read: (settings: Settings) 
 /** Paths of what changed between two configurations and will not take effect before a restart. */
 export function restartNeeded(before: Settings, after: Settings): string[] {
   return needRestart.filter(([, read]) => JSON.stringify(read(before)) !== JSON.stringify(read(after))).map(([path]) => path);
+}
+
+/** Whether two configurations say the same, the values of their secrets included. */
+export function sameSettings(before: Settings, after: Settings): boolean {
+  return JSON.stringify(before, withSecrets) === JSON.stringify(after, withSecrets);
+}
+
+/** A secret prints as stars; its holder still has it. The text is compared and forgotten. */
+function withSecrets(this: unknown, name: string, value: unknown): unknown {
+  const held: unknown = typeof this === "object" && this !== null ? Reflect.get(this, name) : undefined;
+  return held instanceof Secret ? held.reveal() : value;
 }

@@ -1,8 +1,8 @@
 import type { Loaded, Refused } from "../config/load.ts";
-import { formatProblem } from "../config/problem.ts";
+import { formatProblem, type Problem } from "../config/problem.ts";
 import type { Settings } from "../config/schema.ts";
 import type { ReloadOutcome } from "../core/operations.ts";
-import { restartNeeded } from "./options.ts";
+import { restartNeeded, sameSettings } from "./options.ts";
 
 /** Reads the configuration again, by whatever it was asked: SIGHUP, a change of the file, an RPC. */
 export interface Reloader {
@@ -18,8 +18,8 @@ export interface ReloaderParts {
     info(fields: Readonly<Record<string, unknown>>, message: string): void;
   };
   readonly metrics: { reloaded(result: "applied" | "unchanged" | "refused"): void };
-  /** Takes over the whole configuration at once. */
-  readonly apply: (next: Loaded) => void;
+  /** Takes over the whole configuration at once, or changes nothing and says why. */
+  readonly apply: (next: Loaded) => readonly Problem[];
 }
 
 /** A bad configuration changes nothing, and says what is wrong with it. */
@@ -36,9 +36,11 @@ export function createReloader(initial: Loaded, read: () => Loaded | Refused, { 
       const next = read();
       if (next.kind === "refused") return Promise.resolve(refused(next));
       // Beside the text: a variable or a file of a secret may have changed under it.
-      const changed = next.revision !== running.revision || JSON.stringify(next.settings) !== JSON.stringify(running.settings);
-      const restart = restartNeeded(running.settings, next.settings);
-      apply(next);
+      const changed = next.revision !== running.revision || !sameSettings(running.settings, next.settings);
+      // What the process started with is what it still runs by, however often the file was read since.
+      const restart = restartNeeded(initial.settings, next.settings);
+      const problems = apply(next);
+      if (problems.length > 0) return Promise.resolve(refused({ kind: "refused", problems }));
       running = next;
       metrics.reloaded(changed ? "applied" : "unchanged");
       log.info({ revision: next.revision, changed, restart_needed: restart }, "configuration reloaded");

@@ -4,6 +4,11 @@ import { ErrorReason, type Usage } from "./chat.ts";
 /** A cause that a machine can act on: the names of the proto's ErrorReason. */
 export type Failure = Exclude<keyof typeof ErrorReason, "UNSPECIFIED">;
 
+/** Whether a word names a failure. */
+export function isFailure(word: string): word is Failure {
+  return word !== "UNSPECIFIED" && Object.hasOwn(ErrorReason, word);
+}
+
 /** What is known about the upstream answer behind a failure. */
 export interface UpstreamTrace {
   /** HTTP status; 0 when no answer came. */

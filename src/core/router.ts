@@ -21,4 +21,6 @@ export interface Router {
   explain(call: Call, policy: RoutingPolicy | undefined): Explanation;
   /** Models and aliases the key may use, aliases first, then by name. */
   models(key: Key): readonly Model[];
+  /** One of them, or any other name the key may ask for: `auto`, `provider/model`. */
+  model(id: string, key: Key): Model | undefined;
 }

@@ -11,6 +11,8 @@ import {
   partDelta,
   partEnded,
   partStarted,
+  type StreamCompleted,
+  type StreamStarted,
   textPart,
 } from "./chat.ts";
 
@@ -69,79 +71,86 @@ export interface Folder {
 
 /** A fresh folder. */
 export function createFolder(): Folder {
-  let response: ChatResponse = chatResponse("", [], undefined);
-  const choices = new Map<number, Choice>();
-  const choiceAt = (index: number): Choice => {
-    let found = choices.get(index);
-    if (found === undefined) {
-      found = choice(index, []);
-      choices.set(index, found);
-    }
-    return found;
-  };
-  const push = (event: ChatEvent): void => {
+  return new Folding();
+}
+
+class Folding implements Folder {
+  #response: ChatResponse = chatResponse("", [], undefined);
+  readonly #choices = new Map<number, Choice>();
+
+  push(event: ChatEvent): void {
     switch (event.case) {
       case "whole":
-        response = event.value;
+        this.#response = event.value;
         return;
-      case "started": {
-        const { id, model, createTime, route } = event.value;
-        response.id = id;
-        response.model = model;
-        if (createTime !== undefined) response.createTime = createTime;
-        if (route !== undefined) response.route = route;
+      case "started":
+        this.#start(event.value);
         return;
-      }
       case "partStarted":
         // A copy: deltas are appended to it, and a cached event must stay as it came.
-        if (event.value.part !== undefined) partsOf(choiceAt(event.value.choiceIndex))[event.value.partIndex] = copied(event.value.part);
+        if (event.value.part !== undefined)
+          partsOf(this.#choiceAt(event.value.choiceIndex))[event.value.partIndex] = copied(event.value.part);
         return;
       case "partDelta": {
-        const to = choiceAt(event.value.choiceIndex);
+        const to = this.#choiceAt(event.value.choiceIndex);
         append(to, event.value);
         to.logprobs.push(...event.value.logprobs);
         return;
       }
       case "choiceEnded": {
-        const to = choiceAt(event.value.choiceIndex);
-        to.finishReason = event.value.finishReason;
-        to.nativeFinishReason = event.value.nativeFinishReason;
-        to.stopSequence = event.value.stopSequence;
-        Object.assign(to.extensionsJson, event.value.extensionsJson);
+        const { choiceIndex, finishReason, nativeFinishReason, stopSequence, extensionsJson } = event.value;
+        const to = this.#choiceAt(choiceIndex);
+        Object.assign(to, { finishReason, nativeFinishReason, stopSequence });
+        Object.assign(to.extensionsJson, extensionsJson);
         return;
       }
       case "usage":
-        response.usage = event.value;
+        this.#response.usage = event.value;
         return;
-      case "completed": {
-        const { usage, route, serviceTier, systemFingerprint, extensionsJson } = event.value;
-        if (usage !== undefined) response.usage = usage;
-        if (route !== undefined) response.route = route;
-        response.serviceTier = serviceTier;
-        response.systemFingerprint = systemFingerprint;
-        response.extensionsJson = extensionsJson;
+      case "completed":
+        this.#complete(event.value);
         return;
-      }
       case "partEnded":
       case "heartbeat":
         return;
       default:
         event satisfies never;
     }
-  };
-  return {
-    push,
-    response() {
-      if (response.choices.length === 0) response.choices = [...choices.values()].toSorted((a, b) => a.index - b.index);
-      for (const { message } of response.choices) {
-        if (message === undefined) continue;
-        // Indices are the upstream's: what it skipped leaves no holes.
-        message.content = message.content.filter(() => true);
-        message.text = textOf(message.content);
-      }
-      return response;
-    },
-  };
+  }
+
+  response(): ChatResponse {
+    const response = this.#response;
+    if (response.choices.length === 0) response.choices = [...this.#choices.values()].toSorted((a, b) => a.index - b.index);
+    for (const { message } of response.choices) {
+      if (message === undefined) continue;
+      // Indices are the upstream's: what it skipped leaves no holes.
+      if (this.#choices.size > 0) message.content = message.content.filter(() => true);
+      message.text = textOf(message.content);
+    }
+    return response;
+  }
+
+  #choiceAt(index: number): Choice {
+    let found = this.#choices.get(index);
+    if (found === undefined) {
+      found = choice(index, []);
+      this.#choices.set(index, found);
+    }
+    return found;
+  }
+
+  #start({ id, model, createTime, route }: StreamStarted): void {
+    this.#response.id = id;
+    this.#response.model = model;
+    if (createTime !== undefined) this.#response.createTime = createTime;
+    if (route !== undefined) this.#response.route = route;
+  }
+
+  #complete({ usage, route, serviceTier, systemFingerprint, extensionsJson }: StreamCompleted): void {
+    if (usage !== undefined) this.#response.usage = usage;
+    if (route !== undefined) this.#response.route = route;
+    Object.assign(this.#response, { serviceTier, systemFingerprint, extensionsJson });
+  }
 }
 
 /** All text parts joined. */

@@ -5,6 +5,7 @@ import { ChatError } from "../core/error.ts";
 import type { Provider, ProviderEvent } from "../core/provider.ts";
 import { answerPart, type SimulatedAnswer, simulatedAnswer, type SimulatedReply, usageFor } from "./simulated-answer.ts";
 import { tokenEnd } from "./simulated-tokens.ts";
+import { simulatedNotes } from "./simulated-notes.ts";
 
 /** How a simulated call fails. */
 export type SimulatedFailure =
@@ -53,7 +54,7 @@ export function createSimulatedProvider(options: SimulatedOptions): Provider {
 
       const answer = simulatedAnswer(attempt, options.reply);
       const shown = failure === "truncate" ? Math.ceil(answer.tokens / 2) : answer.tokens;
-      yield [{ case: "head", value: { status: 200, requestId, notes: [] } }];
+      yield [{ case: "head", value: { status: 200, requestId, notes: simulatedNotes(attempt.request) } }];
       const complete = failure === undefined;
       yield* attempt.streamed
         ? streamed(options, attempt, answer, { shown, complete })
@@ -63,6 +64,7 @@ export function createSimulatedProvider(options: SimulatedOptions): Provider {
         upstream: { status: 200, requestId },
       });
     },
+    translator: { notes: simulatedNotes },
     probing: {
       async probe(signal) {
         signal.throwIfAborted();

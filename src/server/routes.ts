@@ -1,6 +1,7 @@
 import type { ConnectRouter } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { chatErrorFrom, ChatError } from "../core/error.ts";
+import type { RefusedRequest } from "../core/telemetry.ts";
 import { type BrowserRequest, type BrowserRule, isAdminPath } from "./browsers.ts";
 import { shownMessage, statusOf } from "./errors.ts";
 import type { RequestHandler, ServerRequest, ServerResponse } from "./listen.ts";
@@ -29,6 +30,8 @@ export interface ServerParts extends RestParts {
   /** Undefined: metrics are off. */
   readonly metrics: (() => Promise<{ readonly contentType: string; readonly body: string }>) | undefined;
   readonly deadlineMaxMs: () => number;
+  /** Hears of requests that never became a call. */
+  readonly onRefused: (request: RefusedRequest) => void;
   /** Tells of what nobody foresaw. */
   readonly onBug: (error: unknown) => void;
 }
@@ -59,7 +62,7 @@ export function createRequestHandler(parts: ServerParts, doors: DoorSet): Reques
     const requestId = given !== undefined && requestIdPattern.test(given) ? given : id;
     const rules = parts.browsers();
     const headers: [string, string][] = [...rules.headers(browser), ["x-request-id", requestId]];
-    const rest: RestCall = { request, response, params: {}, id, headers };
+    const rest: RestCall = { request, response, params: {}, id, requestId, headers };
     try {
       rules.admit(browser);
       if (request.method === "OPTIONS" && request.headers["access-control-request-method"] !== undefined) {
@@ -78,9 +81,12 @@ export function createRequestHandler(parts: ServerParts, doors: DoorSet): Reques
         if (request.method !== "GET" && request.method !== "HEAD") refuseContent(request);
         serveAdmin(parts, served, headers);
       } else if (isGrpc(request)) refuseGrpc(rest, path);
-      else serveRest(routes, rest, path, parts.onBug);
+      else serveRest(routes, rest, path, parts);
     } catch (thrown) {
-      if (isAdminPath(path) || rpc(path) !== undefined) sendConnectError(response, thrown, headers);
+      const isRpc = rpc(path) !== undefined;
+      if (!(thrown instanceof Refusal))
+        parts.onRefused(refusedRequest(rest, isAdminPath(path) ? "admin" : isRpc ? "connect" : "openai", thrown));
+      if (isAdminPath(path) || isRpc) sendConnectError(response, thrown, headers);
       else if (thrown instanceof Refusal) sendRefusal(response, thrown, headers);
       else sendError(response, chatErrorFrom(thrown), headers);
     }
@@ -134,7 +140,11 @@ function health(answer: () => HealthAnswer): Door {
   };
 }
 
-function serveRest(routes: RouteTable, rest: RestCall, path: string, onBug: (error: unknown) => void): void {
+function refusedRequest({ id, requestId, request }: RestCall, door: RefusedRequest["door"], thrown: unknown): RefusedRequest {
+  return { id, requestId, door, address: request.socket?.remoteAddress, failure: chatErrorFrom(thrown).failure };
+}
+
+function serveRest(routes: RouteTable, rest: RestCall, path: string, { onBug, onRefused }: ServerParts): void {
   const { request, response, headers } = rest;
   const fail = (thrown: unknown): void => {
     if (thrown instanceof Refusal) {
@@ -142,6 +152,7 @@ function serveRest(routes: RouteTable, rest: RestCall, path: string, onBug: (err
       return;
     }
     const error = chatErrorFrom(thrown);
+    onRefused(refusedRequest(rest, "openai", error));
     if (error.failure === "INTERNAL") onBug(error.cause ?? error);
     sendError(response, error, headers);
   };
@@ -228,7 +239,9 @@ function isGrpc(request: ServerRequest): boolean {
   return request.headers["content-type"]?.startsWith("application/grpc") === true;
 }
 
-function pathOf({ url = "/" }: ServerRequest): string {
+function pathOf({ url: target = "/" }: ServerRequest): string {
+  // RFC 9112, 3.2.2: a server must take the absolute form too.
+  const url = target.startsWith("/") ? target : target.replace(/^https?:\/\/[^/?]*/i, "");
   const query = url.indexOf("?");
   return query < 0 ? url : url.slice(0, query);
 }

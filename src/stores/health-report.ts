@@ -55,8 +55,8 @@ export function reportProvider(input: ReportInput, clock: Clock): ProviderHealth
 }
 
 /**
- * Unhealthy: the last probe failed and no call succeeded since, or no target may be called. Degraded: some target may not,
- * is on trial, or fails more often than not. Unknown: never called and never probed.
+ * Unhealthy: the last probe got no answer and no call succeeded since, or no target may be called. Degraded: some target may
+ * not, is on trial, or fails more often than not, or the last probe was answered with an error and no call succeeded since. Unknown: never called and never probed.
  */
 function providerStatus({ declared, others, host }: ReportInput, nowMs: number): HealthStatus {
   if (host === "bad") return HealthStatus.UNHEALTHY;
@@ -65,6 +65,7 @@ function providerStatus({ declared, others, host }: ReportInput, nowMs: number):
   const unusable = statuses.filter((status) => status === HealthStatus.UNHEALTHY).length;
   if (unusable > 0) return unusable === statuses.length ? HealthStatus.UNHEALTHY : HealthStatus.DEGRADED;
   if (statuses.includes(HealthStatus.DEGRADED)) return HealthStatus.DEGRADED;
+  if (host === "doubtful") return HealthStatus.DEGRADED;
   const known = host === "good" || [...declared, ...others].some((target) => target.tried);
   return known ? HealthStatus.HEALTHY : HealthStatus.UNKNOWN;
 }

@@ -21,7 +21,7 @@ const degradedRatio = 0.5;
 const refusals: ReadonlySet<Failure> = new Set(["RATE_LIMITED", "QUOTA_EXHAUSTED", "UPSTREAM_AUTH"]);
 
 /** What the last probe of the target's provider said, or a call that succeeded since. */
-export type HostEvidence = "none" | "good" | "bad";
+export type HostEvidence = "none" | "good" | "doubtful" | "bad";
 
 /** Everything known of one target: breaker, cool-down, success ratio and latencies, each on its own axis. */
 export class TargetState {
@@ -122,7 +122,7 @@ export class TargetState {
   /** Half-open is degraded, whether or not its one trial happens to run just now. */
   #status(nowMs: number, breaker: BreakerState, host: HostEvidence): HealthStatus {
     if (host === "bad" || breaker === BreakerState.OPEN || nowMs < this.#cooldownUntilMs) return HealthStatus.UNHEALTHY;
-    if (!this.tried) return host === "good" ? HealthStatus.HEALTHY : HealthStatus.UNKNOWN;
+    if (!this.tried) return host === "good" ? HealthStatus.HEALTHY : host === "doubtful" ? HealthStatus.DEGRADED : HealthStatus.UNKNOWN;
     if (breaker !== BreakerState.CLOSED) return HealthStatus.DEGRADED;
     return isPoor(this.counts.calls(nowMs), this.counts.failures(nowMs)) ? HealthStatus.DEGRADED : HealthStatus.HEALTHY;
   }

@@ -145,7 +145,9 @@ class HealthWindow implements WindowHealth {
     if (provider === undefined) return;
     provider.lastProbeWallMs = this.#options.clock.wall();
     if (error !== undefined) provider.lastError = this.#lastError(error);
-    this.#setHost(provider, error === undefined ? "good" : "bad");
+    // A host that answers the list call with an error is there: its list may be closed to the key, or down, where chats are served.
+    const answered = error?.upstream !== undefined && error.upstream.status > 0;
+    this.#setHost(provider, error === undefined ? "good" : answered ? "doubtful" : "bad");
   }
 
   reset(name: string): void {
@@ -209,7 +211,7 @@ class HealthWindow implements WindowHealth {
     if (outcome.kind === "succeeded") {
       state.breaker.succeeded(ticket, nowMs);
       state.succeeded(outcome.streamed, outcome.firstContentMs, nowMs);
-      if (provider.host === "bad") this.#setHost(provider, "good");
+      if (provider.host === "bad" || provider.host === "doubtful") this.#setHost(provider, "good");
     } else if (outcome.kind === "failed" && speaksAgainst(outcome.error)) {
       if (remedies[outcome.error.failure].blame) state.breaker.failed(ticket, nowMs);
       else state.breaker.abandoned(ticket);
@@ -264,5 +266,6 @@ function untriedView(status: HealthStatus): HealthView {
 const untried = {
   none: untriedView(HealthStatus.UNKNOWN),
   good: untriedView(HealthStatus.HEALTHY),
+  doubtful: untriedView(HealthStatus.DEGRADED),
   bad: untriedView(HealthStatus.UNHEALTHY),
 } as const satisfies Record<HostEvidence, HealthView>;

@@ -34,7 +34,7 @@ function fieldsOf(record: CallRecord, status: number): LogFields {
   return {
     call_id: call.id,
     request_id: call.requestId,
-    key: call.key.name,
+    key: call.key.id,
     door: call.door,
     model: model.length > modelLengthMax ? model.slice(0, modelLengthMax) : model,
     provider: source?.target.provider,

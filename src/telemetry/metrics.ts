@@ -2,16 +2,16 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 import { failedOverFrom, upstreamMs, wasMade } from "../core/attempts.ts";
 import type { AttemptRecord, Door } from "../core/call.ts";
 import type { Target, TargetId } from "../core/catalog.ts";
-import type { CallObserver, CallRecord } from "../core/telemetry.ts";
+import type { CallObserver, CallRecord, RefusalObserver } from "../core/telemetry.ts";
 import { createFamilies } from "./families.ts";
 import { createGauges, type GaugeSources } from "./gauges.ts";
 import { createPendingCounters } from "./pending-counters.ts";
 import { createTargetSeries, once, type TargetSeries } from "./target-series.ts";
-import { cacheWords, doors, outcomeWord } from "./words.ts";
+import { cacheWords, doors, failureWord, outcomeWord } from "./words.ts";
 
 /** The metrics of one process. */
 export interface Metrics {
-  readonly observer: CallObserver;
+  readonly observer: CallObserver & RefusalObserver;
   /** The configuration was read again. */
   reloaded(result: ReloadResult): void;
   /** What `GET /metrics` answers. */
@@ -57,7 +57,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
   };
   const move = (door: Door, by: number): void => void callsInFlight.set(door, (callsInFlight.get(door) ?? 0) + by);
 
-  const observer: CallObserver = {
+  const observer: CallObserver & RefusalObserver = {
+    refused({ door, failure }) {
+      if (door !== "admin") none.calls(door, failureWord(failure)).pending++;
+    },
     began: (call) => move(call.door, 1),
     ended(record) {
       const { call, attempts, endMs, firstContentMs, source, error } = record;

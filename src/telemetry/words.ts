@@ -27,7 +27,12 @@ const attemptKindWords: Readonly<Partial<Record<AttemptKind, string>>> = {
 
 /** `ok`, or the ErrorReason in lower case. */
 export function outcomeWord(error: ChatError | undefined): string {
-  return error === undefined ? "ok" : error.failure.toLowerCase();
+  return error === undefined ? "ok" : failureWord(error.failure);
+}
+
+/** A failure as a label. */
+export function failureWord(failure: Failure): string {
+  return failure.toLowerCase();
 }
 
 const callersFaults: ReadonlySet<Failure> = new Set([

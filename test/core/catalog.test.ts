@@ -24,7 +24,8 @@ const catalog = createCatalog({
   ]),
 });
 const keyOf = (...models: string[]): Key => ({ ...callOf().key, models: models.length === 0 ? undefined : new Set(models) });
-const idsOf = (name: string, kind: ModelKind, key: Key): readonly string[] | undefined => catalog.resolve(name, kind, key)?.map(({ id }) => id);
+const idsOf = (name: string, kind: ModelKind, key: Key): readonly string[] | undefined =>
+  catalog.resolve(name, kind, key)?.map(({ id }) => id);
 
 describe("a name means", () => {
   for (const [name, kind, key, ids] of [

@@ -10,10 +10,30 @@ describe("a cost", () => {
   for (const { what, of, usage, cost } of [
     { what: "is tokens times price", of: price, usage: usageOf(1000, 100), cost: 3_500_000_000n },
     { what: "of nothing is nothing", of: price, usage: usageOf(0, 0), cost: 0n },
-    { what: "counts cached input at its own price", of: price, usage: { ...usageOf(1000, 0), cacheReadTokens: 400, cacheWriteTokens: 100 }, cost: 500n * 2_500_000n + 400n * 1_250_000n + 100n * 3_125_000n },
-    { what: "counts cached input as input where it has no price", of: bare, usage: { ...usageOf(1000, 0), cacheReadTokens: 400, cacheWriteTokens: 100 }, cost: 2_500_000_000n },
-    { what: "never counts more cached input than input", of: price, usage: { ...usageOf(10, 0), cacheReadTokens: 8, cacheWriteTokens: 8 }, cost: 8n * 1_250_000n + 2n * 3_125_000n },
-    { what: "is exact beyond 2^53", of: { ...bare, input: 999_999_999 }, usage: usageOf(4_000_000_001, 1), cost: 4_000_000_001n * 999_999_999n + 10_000_000n },
+    {
+      what: "counts cached input at its own price",
+      of: price,
+      usage: { ...usageOf(1000, 0), cacheReadTokens: 400, cacheWriteTokens: 100 },
+      cost: 500n * 2_500_000n + 400n * 1_250_000n + 100n * 3_125_000n,
+    },
+    {
+      what: "counts cached input as input where it has no price",
+      of: bare,
+      usage: { ...usageOf(1000, 0), cacheReadTokens: 400, cacheWriteTokens: 100 },
+      cost: 2_500_000_000n,
+    },
+    {
+      what: "never counts more cached input than input",
+      of: price,
+      usage: { ...usageOf(10, 0), cacheReadTokens: 8, cacheWriteTokens: 8 },
+      cost: 8n * 1_250_000n + 2n * 3_125_000n,
+    },
+    {
+      what: "is exact beyond 2^53",
+      of: { ...bare, input: 999_999_999 },
+      usage: usageOf(4_000_000_001, 1),
+      cost: 4_000_000_001n * 999_999_999n + 10_000_000n,
+    },
   ]) {
     test(what, () => expect(costPicoUsd(of, usage)).toBe(cost));
   }
@@ -40,7 +60,13 @@ for (const [usd, micro] of [
 }
 
 test("a price is shown with what it has", () => {
-  expect(modelPrice(price)).toEqual({ $typeName: "semaroute.v1.ModelPrice", inputMicroUsdPerMillion: 2_500_000n, outputMicroUsdPerMillion: 10_000_000n, cacheReadMicroUsdPerMillion: 1_250_000n, cacheWriteMicroUsdPerMillion: 3_125_000n });
+  expect(modelPrice(price)).toEqual({
+    $typeName: "semaroute.v1.ModelPrice",
+    inputMicroUsdPerMillion: 2_500_000n,
+    outputMicroUsdPerMillion: 10_000_000n,
+    cacheReadMicroUsdPerMillion: 1_250_000n,
+    cacheWriteMicroUsdPerMillion: 3_125_000n,
+  });
   expect(modelPrice(bare)).not.toHaveProperty("cacheReadMicroUsdPerMillion");
 });
 

@@ -12,7 +12,11 @@ const call = callOf(undefined, { requestId: "the-callers", snapshot: snapshotOf(
 test("an answer is signed with our id, the catalogue's name and the second", () => {
   const clock = createFakeClock();
   clock.advance(61_999);
-  expect(identityOf(call, sourceOf({ target }), clock)).toMatchObject({ id: call.id, model: "gpt", createTime: { seconds: 1_767_225_661n, nanos: 0 } });
+  expect(identityOf(call, sourceOf({ target }), clock)).toMatchObject({
+    id: call.id,
+    model: "gpt",
+    createTime: { seconds: 1_767_225_661n, nanos: 0 },
+  });
 });
 
 test("a route tells where the answer came from, and by which way", () => {
@@ -36,7 +40,18 @@ test("a route tells where the answer came from, and by which way", () => {
 
 test("an attempt is told with all that is known of it", () => {
   const error = new ChatError("RATE_LIMITED", "slow down");
-  const record = recordOf({ target, kind: AttemptKind.FAILOVER, startWall: 1_000_500, startMs: 10, endMs: 1260.5, status: 429, upstreamRequestId: "up-1", error, usage: usageOf(1, 0), won: false });
+  const record = recordOf({
+    target,
+    kind: AttemptKind.FAILOVER,
+    startWall: 1_000_500,
+    startMs: 10,
+    endMs: 1260.5,
+    status: 429,
+    upstreamRequestId: "up-1",
+    error,
+    usage: usageOf(1, 0),
+    won: false,
+  });
   expect(attemptInfo(record, createFakeClock())).toMatchObject({
     provider: "up",
     model: "gpt",

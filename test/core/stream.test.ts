@@ -1,5 +1,5 @@
 import { clone } from "@bufbuild/protobuf";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
 import {
@@ -23,17 +23,29 @@ import { closed, completed, finished, opened, said, started, whole } from "../st
 const opaque = (value: string) => ({ $typeName: "semaroute.v1.Opaque" as const, issuer: "anthropic", kind: "signature", value });
 const parts = {
   text: (text: string): ContentPart => textPart(text),
-  refusal: (text: string): ContentPart => contentPart({ case: "refusal", value: { $typeName: "semaroute.v1.RefusalPart", text, category: "" } }),
+  refusal: (text: string): ContentPart =>
+    contentPart({ case: "refusal", value: { $typeName: "semaroute.v1.RefusalPart", text, category: "" } }),
   reasoning: (text: string, sealed: string[] = []): ContentPart =>
-    contentPart({ case: "reasoning", value: { $typeName: "semaroute.v1.ReasoningPart", text, summary: false, opaque: sealed.map(opaque) } }),
+    contentPart({
+      case: "reasoning",
+      value: { $typeName: "semaroute.v1.ReasoningPart", text, summary: false, opaque: sealed.map(opaque) },
+    }),
   toolCall: (argumentsJson: string): ContentPart =>
-    contentPart({ case: "toolCall", value: { $typeName: "semaroute.v1.ToolCallPart", id: "call_1", name: "f", argumentsJson, custom: false } }),
+    contentPart({
+      case: "toolCall",
+      value: { $typeName: "semaroute.v1.ToolCallPart", id: "call_1", name: "f", argumentsJson, custom: false },
+    }),
   audio: (bytes: number[], audioId = "a1"): ContentPart =>
     contentPart({
       case: "audio",
       value: {
         $typeName: "semaroute.v1.AudioPart",
-        media: { $typeName: "semaroute.v1.Media", source: { case: "data", value: new Uint8Array(bytes) }, mimeType: "audio/wav", filename: "" },
+        media: {
+          $typeName: "semaroute.v1.Media",
+          source: { case: "data", value: new Uint8Array(bytes) },
+          mimeType: "audio/wav",
+          filename: "",
+        },
         transcript: "t",
         audioId,
       },
@@ -116,7 +128,10 @@ describe("folding", () => {
     expect(events).toEqual(before);
     expect(one.choices[0]?.message).toMatchObject({
       text: "Hello",
-      content: [{ part: { value: { text: "Hello" } } }, { part: { value: { transcript: "tu", media: { source: { value: new Uint8Array([1, 2, 3]) } } } } }],
+      content: [
+        { part: { value: { text: "Hello" } } },
+        { part: { value: { transcript: "tu", media: { source: { value: new Uint8Array([1, 2, 3]) } } } } },
+      ],
     });
   });
 
@@ -141,7 +156,9 @@ describe("folding", () => {
     folder.push(partStarted(0, 0, parts.reasoning("")));
     for (const value of ["one", "two"]) folder.push(partDelta(0, 0, { case: "opaque", value: opaque(value) }));
     folder.push(partDelta(0, 0, { case: "opaque", value: { ...opaque("x"), kind: "other" } }));
-    expect(folder.response().choices[0]?.message?.content[0]?.part).toMatchObject({ value: { opaque: [{ value: "two" }, { value: "x" }] } });
+    expect(folder.response().choices[0]?.message?.content[0]?.part).toMatchObject({
+      value: { opaque: [{ value: "two" }, { value: "x" }] },
+    });
   });
 
   test("parts that never came leave no holes", () => {
@@ -156,7 +173,11 @@ describe("folding", () => {
 
 describe("a whole answer as events", () => {
   test("each part begins empty, comes in one delta, and ends; choices end, then the stream", () => {
-    const response = chatResponse("m", [{ ...choice(0, [parts.reasoning("why", ["s"]), parts.text("Hello"), parts.toolCall("{}")]), finishReason: 3 }], usageOf(1, 2));
+    const response = chatResponse(
+      "m",
+      [{ ...choice(0, [parts.reasoning("why", ["s"]), parts.text("Hello"), parts.toolCall("{}")]), finishReason: 3 }],
+      usageOf(1, 2),
+    );
     const events = eventsFromResponse(response);
     expect(events.map((event) => event.case).join(" ")).toBe(
       "started partStarted partDelta partEnded partStarted partDelta partEnded partStarted partDelta partEnded choiceEnded completed",

@@ -98,7 +98,10 @@ describe("a call", () => {
       const sse = reply.sse({ "request-id": "req-8" }).raw(": hello\n\n");
       sse.data(chunk({ role: "assistant", content: "Hel" }));
       await gate.opened;
-      sse.data(chunk({ content: "lo" })).data(chunk({}, "stop")).done();
+      sse
+        .data(chunk({ content: "lo" }))
+        .data(chunk({}, "stop"))
+        .done();
     });
     const events = up.chat(true);
     const first = await events.next();
@@ -115,7 +118,9 @@ describe("a call", () => {
   test("streamed, split at odd places, is the same", async () => {
     await using up = await scene((reply) => {
       const sse = reply.sse();
-      const bytes = Buffer.from(`data: ${JSON.stringify(chunk({ content: "Grüße 世界" }))}\n\ndata: ${JSON.stringify(chunk({}, "stop"))}\n\n`);
+      const bytes = Buffer.from(
+        `data: ${JSON.stringify(chunk({ content: "Grüße 世界" }))}\n\ndata: ${JSON.stringify(chunk({}, "stop"))}\n\n`,
+      );
       for (let at = 0; at < bytes.length; at += 7) sse.raw(bytes.subarray(at, at + 7));
       sse.done();
     });
@@ -142,10 +147,30 @@ describe("what an upstream answers instead", () => {
     },
   };
   for (const { what, answer, failure, message } of [
-    { what: "a redirect", answer: (reply) => reply.json({}, 307, { location: "http://127.0.0.1:1/" }), failure: "UPSTREAM_UNAVAILABLE", message: "the upstream answered 307; redirects are not followed" },
-    { what: "an accepted", answer: (reply) => reply.json({}, 202), failure: "UPSTREAM_PROTOCOL", message: "the upstream answered 202 without an answer" },
-    { what: "a web page", answer: (reply) => void reply.sse({ "content-type": "text/html" }).raw("  <!doctype html><p>secret answer").end(), failure: "UPSTREAM_PROTOCOL", message: "the upstream's answer is a web page" },
-    { what: "broken JSON", answer: (reply) => void reply.sse().raw('{"choices": [secret answer').end(), failure: "UPSTREAM_PROTOCOL", message: "the upstream's answer is not valid JSON" },
+    {
+      what: "a redirect",
+      answer: (reply) => reply.json({}, 307, { location: "http://127.0.0.1:1/" }),
+      failure: "UPSTREAM_UNAVAILABLE",
+      message: "the upstream answered 307; redirects are not followed",
+    },
+    {
+      what: "an accepted",
+      answer: (reply) => reply.json({}, 202),
+      failure: "UPSTREAM_PROTOCOL",
+      message: "the upstream answered 202 without an answer",
+    },
+    {
+      what: "a web page",
+      answer: (reply) => reply.sse({ "content-type": "text/html" }).raw("  <!doctype html><p>secret answer").end(),
+      failure: "UPSTREAM_PROTOCOL",
+      message: "the upstream's answer is a web page",
+    },
+    {
+      what: "broken JSON",
+      answer: (reply) => reply.sse().raw('{"choices": [secret answer').end(),
+      failure: "UPSTREAM_PROTOCOL",
+      message: "the upstream's answer is not valid JSON",
+    },
     { what: "an error", answer: (reply) => reply.error(503), failure: "OVERLOADED", message: "status 503" },
   ] satisfies { what: string; answer: UpstreamHandler; failure: string; message: string }[]) {
     for (const streamed of [true, false]) {
@@ -158,7 +183,7 @@ describe("what an upstream answers instead", () => {
 
   test("an empty answer is an error", async () => {
     for (const streamed of [true, false]) {
-      await using up = await scene((reply) => void reply.sse().end());
+      await using up = await scene((reply) => reply.sse().end());
       const { error } = await read(up.chat(streamed));
       expect(error).toMatchObject({ failure: expect.stringMatching(/^UPSTREAM_/) });
     }
@@ -212,7 +237,7 @@ describe("a probe", () => {
     { what: "401", answer: (reply) => reply.error(401), result: "UPSTREAM_AUTH" },
     { what: "500", answer: (reply) => reply.error(500), result: "UPSTREAM_UNAVAILABLE" },
     { what: "a redirect", answer: (reply) => reply.json({}, 302, { location: "/" }), result: "UPSTREAM_UNAVAILABLE" },
-    { what: "no JSON", answer: (reply) => void reply.sse().raw("<html>").end(), result: "UPSTREAM_PROTOCOL" },
+    { what: "no JSON", answer: (reply) => reply.sse().raw("<html>").end(), result: "UPSTREAM_PROTOCOL" },
   ] satisfies { what: string; answer: UpstreamHandler; result: string[] | string | undefined }[]) {
     test(`answered with ${what}`, async () => {
       await using up = await scene(answer);

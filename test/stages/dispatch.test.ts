@@ -50,13 +50,13 @@ function scene(names: readonly string[], script: readonly Outcome[], more: Parti
   const call = callOf(chatRequest("hi", { model: "m" }), { snapshot: snapshotOf(targets), signal: caller.signal, ...more });
   /** Lets pauses pass until the room has settled. */
   const run = async (running: ReturnType<typeof room> = room(call)) => {
-    let over = false;
-    running.then(
-      () => (over = true),
-      () => (over = true),
-    );
+    const state = { over: false };
+    const end = (): void => {
+      state.over = true;
+    };
+    running.then(end, end);
     await settled();
-    for (let i = 0; i < 50 && clock.pending() > 0 && !over; i++) {
+    for (let i = 0; i < 50 && clock.pending() > 0 && !state.over; i++) {
       clock.advance(100);
       await settled();
     }
@@ -130,7 +130,11 @@ describe("attempts", () => {
   ]) {
     test(what, async () => {
       const request = chatRequest("hi", { model: "m", routing });
-      const { run, tried } = scene(names, Array.from({ length: 9 }, () => "UPSTREAM_UNAVAILABLE" as const), { request });
+      const { run, tried } = scene(
+        names,
+        Array.from({ length: 9 }, () => "UPSTREAM_UNAVAILABLE" as const),
+        { request },
+      );
       const error = await rejection(run());
       expect(error).toMatchObject({ failure: "UPSTREAM_UNAVAILABLE" });
       expect(tried).toHaveLength(tries);

@@ -23,7 +23,10 @@ const report = (provider: string): ProviderHealth => ({
   targets: [],
   successRatio: 1,
   inFlight: 0,
-  concurrencyMax: 0,
+  concurrencyLimit: 0,
+  lastErrorReason: 0,
+  lastError: "",
+  rateLimits: [],
 });
 const term = { $typeName: "semaroute.v1.ScoreTerm", name: "cost", raw: 1, ratio: 0.5, weight: 0.6 } as const;
 /** Ranks backwards, with a score, and remarks on the last. */

@@ -172,8 +172,18 @@ describe("names", () => {
     { what: "an alias is its targets", model: "fast", ranked: ["b/o", "a/m"] },
     { what: "auto is all", model: "auto", ranked: ["a/m", "a/n", "b/m", "b/o"] },
     { what: "any name at a provider", model: "a/brand/new", ranked: ["a/brand/new"] },
-    { what: "fallback models come after, in their order", model: "a/n", fallbackModels: ["b/o", "m"], ranked: ["a/n", "b/o", "a/m", "b/m"] },
-    { what: "each target once, at its first place", model: "b/m", fallbackModels: ["m", "fast", "auto"], ranked: ["b/m", "a/m", "b/o", "a/n"] },
+    {
+      what: "fallback models come after, in their order",
+      model: "a/n",
+      fallbackModels: ["b/o", "m"],
+      ranked: ["a/n", "b/o", "a/m", "b/m"],
+    },
+    {
+      what: "each target once, at its first place",
+      model: "b/m",
+      fallbackModels: ["m", "fast", "auto"],
+      ranked: ["b/m", "a/m", "b/o", "a/n"],
+    },
     { what: "a key's list bounds auto", model: "auto", models: ["n", "b/m"], ranked: ["a/n", "b/m"] },
     { what: "an alias in the list grants all its targets", model: "fast", models: ["fast"], ranked: ["b/o", "a/m"] },
     { what: "a model in the list", model: "m", models: ["m"], ranked: ["a/m", "b/m"] },
@@ -187,7 +197,13 @@ describe("names", () => {
 
   for (const { what, model, fallbackModels = [], models, failure, field } of [
     { what: "an unknown name", model: "zzz", failure: "MODEL_NOT_FOUND", field: "model" },
-    { what: "an unknown fallback", model: "m", fallbackModels: ["n", "zzz"], failure: "MODEL_NOT_FOUND", field: "routing.fallback_models[1]" },
+    {
+      what: "an unknown fallback",
+      model: "m",
+      fallbackModels: ["n", "zzz"],
+      failure: "MODEL_NOT_FOUND",
+      field: "routing.fallback_models[1]",
+    },
     { what: "a model for something else", model: "embed", failure: "MODEL_NOT_FOUND", field: "model" },
     { what: "a name outside the list", model: "n", models: ["m"], failure: "CALLER_FORBIDDEN", field: "model" },
     { what: "an unknown name outside the list, which is not told to be unknown", model: "zzz", models: ["m"], failure: "CALLER_FORBIDDEN" },
@@ -207,7 +223,12 @@ describe("when no target is left", () => {
   const small = can({ contextTokens: 1 });
   const deaf = can({ streaming: false });
   for (const { what, failure, retryAfterMs, ...init } of [
-    { what: "all barred: after the first bar ends", views: { ...open("a/m", 9000), ...open("b/m", 1250) }, failure: "NO_TARGET", retryAfterMs: 250 },
+    {
+      what: "all barred: after the first bar ends",
+      views: { ...open("a/m", 9000), ...open("b/m", 1250) },
+      failure: "NO_TARGET",
+      retryAfterMs: 250,
+    },
     { what: "all switched off", states: { a: DISABLED, b: DRAINING }, failure: "NO_TARGET", retryAfterMs: 1000 },
     {
       what: "one too small, one barred: waiting may help",
@@ -219,7 +240,12 @@ describe("when no target is left", () => {
     { what: "all too small", targets: [targetOf("a/m", small), targetOf("b/m", small)], failure: "CONTEXT_LENGTH_EXCEEDED" },
     { what: "one too small, one unable", targets: [targetOf("a/m", small), targetOf("b/m", deaf)], failure: "CONTEXT_LENGTH_EXCEEDED" },
     { what: "all unable", targets: [targetOf("a/m", deaf)], failure: "UNSUPPORTED_FEATURE" },
-    { what: "one unable, one denied", targets: [targetOf("a/m", deaf), targetOf("b/m")], request: { routing: { denyProviders: ["b"] } }, failure: "UNSUPPORTED_FEATURE" },
+    {
+      what: "one unable, one denied",
+      targets: [targetOf("a/m", deaf), targetOf("b/m")],
+      request: { routing: { denyProviders: ["b"] } },
+      failure: "UNSUPPORTED_FEATURE",
+    },
     { what: "all denied", request: { routing: { denyProviders: ["a", "b"] } }, failure: "NO_TARGET", retryAfterMs: 1000 },
   ] satisfies (Scene & { what: string; failure: string; retryAfterMs?: number })[]) {
     test(`${what}: ${failure}`, () => {
@@ -247,6 +273,10 @@ test("the policy sees the facts and the candidates' cost, and no prompt", () => 
     seen.push(facts, ...candidates.map(({ target, costMicroUsd }) => [target.id satisfies TargetId, costMicroUsd]));
     return { order: [], rule: "none" };
   });
-  expect(seen).toEqual([{ model: "m", inputTokens: 9, streamed: false, nowMs: 1000, seed: 9 }, ["a/m", 9 * 2 + 200 * 10], ["b/m", undefined]]);
+  expect(seen).toEqual([
+    { model: "m", inputTokens: 9, streamed: false, nowMs: 1000, seed: 9 },
+    ["a/m", 9 * 2 + 200 * 10],
+    ["b/m", undefined],
+  ]);
   expect(plan).toMatchObject({ ranked: [], excluded: [], rule: "none", inputTokens: 9 });
 });

@@ -149,7 +149,11 @@ describe("the verdict", () => {
       failure: "RATE_LIMITED",
       retryAfterMs: 300,
     },
-    { what: "the upstream's fault before the request's own", script: ["UPSTREAM_AUTH", "CONTEXT_LENGTH_EXCEEDED"], failure: "UPSTREAM_AUTH" },
+    {
+      what: "the upstream's fault before the request's own",
+      script: ["UPSTREAM_AUTH", "CONTEXT_LENGTH_EXCEEDED"],
+      failure: "UPSTREAM_AUTH",
+    },
     {
       what: "the request's own where nothing else is known",
       script: ["CONTEXT_LENGTH_EXCEEDED", "UNSUPPORTED_FEATURE", "CONTEXT_LENGTH_EXCEEDED"],

@@ -1,7 +1,7 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
 
-import { type Batch, usageOf } from "../../src/core/chat.ts";
+import { usageOf } from "../../src/core/chat.ts";
 import { ChatError, type Failure } from "../../src/core/error.ts";
 import type { AttemptStream, Ending } from "../../src/core/handler.ts";
 import type { Provider, ProviderEvent } from "../../src/core/provider.ts";
@@ -80,7 +80,13 @@ describe("the wait for the first content", () => {
 
   for (const [what, batches] of [
     ["nothing at all", []],
-    ["starts only", [[head, started], [opened, closed]]],
+    [
+      "starts only",
+      [
+        [head, started],
+        [opened, closed],
+      ],
+    ],
   ] as const) {
     test(`an end after ${what} is a failed attempt`, async () => {
       const { tape, call, linked, clock } = scene();
@@ -238,15 +244,10 @@ describe("the end", () => {
     const endings = endingsOf(stream);
     await stream.batches.next();
     tape.push([finished(), completed(usageOf(10, 5))]);
-    let last: Batch | undefined;
-    const read = stream.batches.next().then(({ value }: IteratorResult<Batch, Batch | undefined>) => {
-      expect(endings).toHaveLength(1);
-      last = value;
-    });
-    await read;
+    const last = await stream.batches.next();
     const priced = { inputTokens: 10, outputTokens: 5, costPicoUsd: 20_000_000n };
     expect(endings).toMatchObject([{ error: undefined, usage: priced }]);
-    expect(last?.at(-1)).toMatchObject({ case: "completed", value: { usage: priced } });
+    expect(last).toMatchObject({ done: false, value: [{}, { case: "completed", value: { usage: priced } }] });
     expect(await stream.batches.next()).toEqual({ done: true, value: undefined });
     await stream.batches.return?.();
     expect(endings).toHaveLength(1);

@@ -135,7 +135,14 @@ describe("only complete answers with finish reason stop are kept", () => {
     ["without its end", [[said("Hel")], [said("lo"), finished()]], false],
     ["without any choice's end", [[said("Hello"), completed()]], false],
     ["of two choices, one cut", [[said("a"), finished(STOP, 0), finished(LENGTH, 1), completed()]], false],
-    ["of two good choices", [[said("a"), finished(STOP, 0)], [finished(STOP, 1), completed()]], true],
+    [
+      "of two good choices",
+      [
+        [said("a"), finished(STOP, 0)],
+        [finished(STOP, 1), completed()],
+      ],
+      true,
+    ],
     ["larger than a mebibyte", [[said("x".repeat(600_000)), finished(), completed()]], false],
     ["of a great many small pieces", [...Array.from({ length: 5000 }, () => [said("x")]), [finished(), completed()]], false],
     ["that is large, but not too large", [[said("x".repeat(400_000)), finished(), completed()]], true],

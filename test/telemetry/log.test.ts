@@ -153,7 +153,7 @@ describe("the line of a call", () => {
       message: "call",
       call_id: "0193-call",
       request_id: "caller-1",
-      key: "team-a",
+      key: "cfg_team-a",
       door: "openai",
       model: "auto",
       provider: "openai",

@@ -30,6 +30,8 @@ export interface RestCall {
   readonly params: Readonly<Record<string, string | undefined>>;
   /** Ours; becomes the call's id where there will be a call. */
   readonly id: string;
+  /** The caller's if sane, else ours. */
+  readonly requestId: string;
   /** Headers every answer carries: CORS, and the request's id. */
   readonly headers: readonly [name: string, value: string][];
 }

@@ -14,7 +14,7 @@ export function listModels(parts: RestParts, { request, response, headers }: Res
 export function getModel(parts: RestParts, { request, response, headers, params }: RestCall): void {
   const key = callerOf(parts.settings(), request);
   const id = params["*"] ?? "";
-  const model = parts.router.models(key).find((each) => each.id === id);
+  const model = parts.router.model(id, key);
   if (model === undefined) throw new ChatError("MODEL_NOT_FOUND", `model ${JSON.stringify(id)} is not known here`, { field: "model" });
   sendJson(response, 200, headers, JSON.stringify(openaiModel(model)));
 }

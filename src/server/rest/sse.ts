@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import type { Clock } from "../../core/clock.ts";
 import type { ChatError } from "../../core/error.ts";
 import { streamErrorText } from "../../dialects/openai-chat/error-encode.ts";
@@ -51,7 +50,7 @@ export class SseResponse {
     // The two classes of answers agree on this call, but their overloads do not unite.
     const out: NodeJS.WritableStream = response;
     if (out.write(text)) return;
-    await Promise.race([once(response, "drain"), once(response, "close")]).catch(() => undefined);
+    await drained(out);
   }
 
   /** A good end; the dialect's own end mark has been written. */
@@ -91,4 +90,17 @@ export class SseResponse {
       } else this.#beatAfter(heartbeatMs - silentMs);
     });
   }
+}
+
+/** Until there is room again, or nobody left to read. Whichever comes, both listeners go: a slow reader makes many such waits. */
+function drained(out: NodeJS.WritableStream): Promise<void> {
+  return new Promise((resolve) => {
+    const go = (): void => {
+      out.removeListener("drain", go);
+      out.removeListener("close", go);
+      resolve();
+    };
+    out.on("drain", go);
+    out.on("close", go);
+  });
 }

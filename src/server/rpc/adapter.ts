@@ -73,11 +73,27 @@ export function serveUniversal(handler: UniversalServerFn, served: Served, onBug
   try {
     const answering = handler(asked);
     if (answering === undefined) otherwise?.();
-    else answering.then((answer) => universalResponseToNodeResponse(answer, response)).catch(failed);
+    else answering.then((answer) => send(answer, response, facts.requestId)).catch(failed);
   } catch (thrown) {
     failed(thrown);
   }
 }
+
+/** Connect refuses methods and content types without a word; people with curl should read one. */
+async function send(answer: UniversalServerResponse, response: ServerResponse, requestId: string): Promise<void> {
+  const text = answer.body === undefined ? wordless[answer.status] : undefined;
+  if (text === undefined) {
+    await universalResponseToNodeResponse(answer, response);
+    return;
+  }
+  const allow = answer.status === 405 ? [["allow", "POST"] as const] : [];
+  sendJson(response, answer.status, [["x-request-id", requestId], ...allow], JSON.stringify({ code: "unimplemented", message: text }));
+}
+
+const wordless: Readonly<Record<number, string>> = {
+  405: "this method is called by POST",
+  415: "the content type is none of application/json, application/proto, application/connect+json, application/connect+proto, application/grpc, application/grpc-web",
+};
 
 const grpcUnits: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };
 

@@ -1,7 +1,8 @@
 import { Code, ConnectError, type ContextKey, createContextKey, type HandlerContext, type Interceptor } from "@connectrpc/connect";
 
 import { ErrorInfoSchema, RequestInfoSchema } from "../../../gen/google/rpc/error_details_pb.ts";
-import { ChatError, chatErrorFrom, type Failure } from "../../core/error.ts";
+import { ChatError, chatErrorFrom, type Failure, isFailure } from "../../core/error.ts";
+import { openedKey } from "./context.ts";
 import { connectErrorFrom, errorDomain } from "../errors.ts";
 
 /** The request id of an RPC: set it with `contextValues` of the adapter. Empty: not known. */
@@ -14,18 +15,42 @@ export type RequestGate = (context: HandlerContext) => void | Promise<void>;
  * The gate, told of ChatErrors, in front of every RPC. It also completes what Connect itself refuses (bad JSON, too many
  * bytes, unknown methods): those errors pass no interceptor, but abort the context's signal before they are written.
  */
-export function gateWithDetails(gate: RequestGate): RequestGate {
+export function gateWithDetails(gate: RequestGate, onRefused: OnRefused = ignore): RequestGate {
   return async (context) => {
     const requestId = context.values.get(requestIdKey);
     encodeMessagesByTheBook(context.responseTrailer);
     if (requestId !== "") context.responseHeader.set("x-request-id", requestId);
-    context.signal.addEventListener("abort", () => completeInPlace(context.signal.reason, requestId), { once: true });
+    const onAbort = (): void => {
+      const { reason } = context.signal;
+      completeInPlace(reason, requestId);
+      if (isRefusal(reason) && !context.values.get(openedKey)) onRefused(context, failureOf(reason));
+    };
+    context.signal.addEventListener("abort", onAbort, { once: true });
     try {
       await gate(context);
     } catch (thrown) {
+      context.signal.removeEventListener("abort", onAbort);
+      onRefused(context, failureOf(thrown));
       throw connectErrorOf(thrown, requestId);
     }
   };
+}
+
+/** Hears of requests that never became a call. */
+export type OnRefused = (context: HandlerContext, failure: Failure) => void;
+
+function ignore(): void {}
+
+function isRefusal(reason: unknown): boolean {
+  return reason instanceof ChatError || (reason instanceof ConnectError && !reason.isWireError && !foreignCodes.has(reason.code));
+}
+
+/** What a refusal is called in our words; by its ErrorInfo where it has one. */
+function failureOf(thrown: unknown): Failure {
+  if (!(thrown instanceof ConnectError)) return chatErrorFrom(thrown).failure;
+  const [info] = thrown.findDetails(ErrorInfoSchema);
+  const told = info?.reason ?? reasons.get(thrown.code);
+  return told !== undefined && isFailure(told) ? told : "INVALID_REQUEST";
 }
 
 /**

@@ -13,9 +13,13 @@ export async function* heartbeats(
 ): AsyncGenerator<ChatStream | Batch | "heartbeat", undefined> {
   const beat = createBeat(clock, silenceMs);
   let batches: AsyncIterableIterator<Batch> | undefined;
+  let begun = false;
   try {
     for await (const stream of untilSettled(pending, beat)) {
-      if (stream !== "heartbeat") ({ batches } = stream);
+      if (stream !== "heartbeat") {
+        ({ batches } = stream);
+        begun = true;
+      }
       yield stream;
     }
     while (batches !== undefined) {
@@ -30,6 +34,8 @@ export async function* heartbeats(
   } finally {
     beat.stop();
     await batches?.return?.();
+    // Left before there was a stream: nobody waits for it any more, and nobody else would leave it.
+    if (!begun) void pending.then((late) => late.batches.return?.()).catch(() => undefined);
   }
 }
 

@@ -18,7 +18,7 @@ import { callHeaders, costHeaders, sourceHeaders, timingHeader } from "../answer
 import type { CallDesk, OpenCall } from "../call-desk.ts";
 import { connectErrorFrom } from "../errors.ts";
 import { applyWishes, type Wishes } from "../wishes.ts";
-import { callerKey, callIdKey, receivedKey, wishesKey } from "./context.ts";
+import { callerKey, callIdKey, openedKey, receivedKey, wishesKey } from "./context.ts";
 import { chatErrorFromAbort } from "./abort.ts";
 import { heartbeats } from "./heartbeats.ts";
 import { pageOf } from "./pages.ts";
@@ -44,7 +44,7 @@ export function routerService(parts: RouterServiceParts): Partial<ServiceImpl<ty
       return create(ListModelsResponseSchema, { models: items, nextPageToken });
     },
     getModel: ({ id }, context) => {
-      const model = router.models(callerOf(context)).find((each) => each.id === id);
+      const model = router.model(id, callerOf(context));
       if (model === undefined) throw new ChatError("MODEL_NOT_FOUND", `model ${JSON.stringify(id)} is not known here`, { field: "id" });
       return create(GetModelResponseSchema, { model });
     },
@@ -159,6 +159,7 @@ function openCall(
     receivedMs: context.values.get(receivedKey),
     id: context.values.get(callIdKey),
   });
+  context.values.set(openedKey, true);
   const leave = (): void => {
     opened.abort(chatErrorFromAbort(signal.reason));
   };

@@ -9,7 +9,6 @@ import { createFakeClock } from "../../support/fake-clock.ts";
 import { createGate, createUpstream } from "../../support/scripted-upstream.ts";
 import { rejection, settled } from "../../stages/support.ts";
 
-
 function wireTo(origin: string, more: Partial<Parameters<typeof createWire>[0]> = {}): Wire & AsyncDisposable {
   const wire = createWire({ clock, origin, connectMs: 5000, totalMs: 20_000, connectionsMax: 4, ...more });
   return { ...wire, [Symbol.asyncDispose]: () => wire.close() };
@@ -53,7 +52,12 @@ describe("a request", () => {
     expect([answer.status, answer.headers["x-request-id"]]).toEqual([200, "up-1"]);
     expect((await answer.body.all(1000)).toString()).toBe(`{"b":1}`);
     const request = await upstream.request(0);
-    expect(request).toMatchObject({ method: "POST", path: "/v1/x?y=z", headers: { "x-one": "1", "content-length": "10" }, body: { a: "ü" } });
+    expect(request).toMatchObject({
+      method: "POST",
+      path: "/v1/x?y=z",
+      headers: { "x-one": "1", "content-length": "10" },
+      body: { a: "ü" },
+    });
   });
 
   test("of several shares a connection with those before it", async () => {
@@ -81,7 +85,9 @@ describe("a request", () => {
   test("of eight mebibytes of answer comes back whole, however slowly it is read", async () => {
     const bytes = Buffer.alloc(8 * 1024 * 1024, "0123456789abcdef");
     await using upstream = await rawServer((socket) =>
-      socket.on("data", () => socket.end(Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\ncontent-length: ${bytes.length}\r\n\r\n`), bytes]))),
+      socket.on("data", () =>
+        socket.end(Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\ncontent-length: ${bytes.length}\r\n\r\n`), bytes])),
+      ),
     );
     await using wire = wireTo(upstream.url);
     const { body } = await wire.send(post());

@@ -81,7 +81,7 @@ describe("the events are the same wherever the chunks end", () => {
     ]);
   });
 
-  test("text without any event is none", () => expect(eventsOf([bytesOf("{\"not\": \"sse\"}\n\n")])).toEqual([]));
+  test("text without any event is none", () => expect(eventsOf([bytesOf('{"not": "sse"}\n\n')])).toEqual([]));
 });
 
 describe("limits", () => {
