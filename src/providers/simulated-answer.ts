@@ -11,7 +11,7 @@ import {
   type Usage,
   usageOf,
 } from "../core/chat.ts";
-import { textOf } from "../core/stream.ts";
+import { textOf } from "../core/fold.ts";
 import { sampleJson } from "./schema-sample.ts";
 import { countRequestTokens, firstTokens } from "./simulated-tokens.ts";
 

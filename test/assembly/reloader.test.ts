@@ -94,7 +94,7 @@ describe("a reload", () => {
       metrics: { reloaded: (result) => heard.push(result) },
       apply: ({ revision }) => {
         heard.push(["apply", revision]);
-        return [];
+        return problems;
       },
     });
     return { reloader, heard };

@@ -17,7 +17,8 @@ import {
   textPart,
   usageOf,
 } from "../../src/core/chat.ts";
-import { createFolder, eventsFromResponse, fold, isContent, textOf } from "../../src/core/stream.ts";
+import { createFolder, fold, textOf } from "../../src/core/fold.ts";
+import { eventsFromResponse, isContent } from "../../src/core/stream.ts";
 import { closed, completed, finished, opened, said, started, whole } from "../stages/support.ts";
 
 const opaque = (value: string) => ({ $typeName: "semaroute.v1.Opaque" as const, issuer: "anthropic", kind: "signature", value });

@@ -5,7 +5,7 @@ import type { Attempt } from "../../src/core/call.ts";
 import { type ChatResponse, FinishReason, Role, ToolChoice_Mode } from "../../src/core/chat.ts";
 import { ToolSchema } from "../../gen/semaroute/v1/chat_pb.ts";
 import { ChatError } from "../../src/core/error.ts";
-import { createFolder } from "../../src/core/stream.ts";
+import { createFolder } from "../../src/core/fold.ts";
 import type { SimulatedOptions } from "../../src/providers/simulated.ts";
 import { attemptOf, chatRequest, chatTarget } from "../support/attempt.ts";
 import { type Batches, read, settled, simulated, texts } from "../support/simulated.ts";

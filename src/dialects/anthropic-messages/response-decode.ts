@@ -1,6 +1,6 @@
 import { chatResponse, type ChatResponse, choice } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
-import { textOf } from "../../core/stream.ts";
+import { textOf } from "../../core/fold.ts";
 import { partFromBlock } from "./blocks-decode.ts";
 import { failureInside } from "./errors.ts";
 import { extensionsOf, type Fields, isFields, issuer, textAt } from "./fields.ts";

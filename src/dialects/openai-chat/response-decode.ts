@@ -2,7 +2,7 @@ import type { ChatResponse, Choice, Citation, ContentPart } from "../../core/cha
 import { chatResponse, choice, contentPart, FinishReason, textPart, type Usage } from "../../core/chat.ts";
 import type { Quirks } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
-import { textOf } from "../../core/stream.ts";
+import { textOf } from "../../core/fold.ts";
 import { audioPart, decodeCitations, textsOf } from "./answer-decode.ts";
 import { extensionsOf, keys, shape } from "./extensions.ts";
 import { failureInside } from "./failure.ts";

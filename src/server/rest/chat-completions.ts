@@ -1,7 +1,7 @@
 import { chatErrorFrom, ChatError } from "../../core/error.ts";
 import type { ChatStream } from "../../core/handler.ts";
 import { parseCallerJson } from "../../core/json.ts";
-import { createFolder } from "../../core/stream.ts";
+import { createFolder } from "../../core/fold.ts";
 import { decodeChatRequest, type DecodedChatRequest } from "../../dialects/openai-chat/request-decode.ts";
 import { encodeChatResponse } from "../../dialects/openai-chat/response-encode.ts";
 import { createStreamEncoder } from "../../dialects/openai-chat/stream-encode.ts";

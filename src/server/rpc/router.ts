@@ -13,7 +13,7 @@ import type { Clock } from "../../core/clock.ts";
 import { ChatError, chatErrorFrom } from "../../core/error.ts";
 import { routeOf } from "../../core/route.ts";
 import type { Router } from "../../core/router.ts";
-import { fold } from "../../core/stream.ts";
+import { fold } from "../../core/fold.ts";
 import { callHeaders, costHeaders, sourceHeaders, timingHeader } from "../answer-headers.ts";
 import type { CallDesk, OpenCall } from "../call-desk.ts";
 import { connectErrorFrom } from "../errors.ts";

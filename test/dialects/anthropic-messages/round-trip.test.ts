@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { parseJson } from "../../../src/core/json.ts";
-import { createFolder } from "../../../src/core/stream.ts";
+import { createFolder } from "../../../src/core/fold.ts";
 import { isFields } from "../../../src/dialects/anthropic-messages/fields.ts";
 import { anthropicMessages } from "../../../src/dialects/anthropic-messages/upstream.ts";
 import { messagesOf, text, user } from "./builders.ts";

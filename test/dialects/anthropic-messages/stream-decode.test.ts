@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type ChatEvent, FinishReason } from "../../../src/core/chat.ts";
-import { createFolder, isContent } from "../../../src/core/stream.ts";
+import { createFolder } from "../../../src/core/fold.ts";
+import { isContent } from "../../../src/core/stream.ts";
 import { anthropicMessages } from "../../../src/dialects/anthropic-messages/upstream.ts";
 import { decoded, recorded, type Sse, thrownBy } from "./support.ts";
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 
 import type { ChatRequest } from "../../../src/core/chat.ts";
 import type { Quirks } from "../../../src/core/dialect.ts";
-import { createFolder } from "../../../src/core/stream.ts";
+import { createFolder } from "../../../src/core/fold.ts";
 import { encodeChatResponse } from "../../../src/dialects/openai-chat/response-encode.ts";
 import { createStreamEncoder } from "../../../src/dialects/openai-chat/stream-encode.ts";
 import { openaiChat } from "../../../src/dialects/openai-chat/upstream.ts";

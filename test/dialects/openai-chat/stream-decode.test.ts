@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 
 import { FinishReason } from "../../../src/core/chat.ts";
 import type { Quirks } from "../../../src/core/dialect.ts";
-import { createFolder } from "../../../src/core/stream.ts";
+import { createFolder } from "../../../src/core/fold.ts";
 import { openaiChat } from "../../../src/dialects/openai-chat/upstream.ts";
 import { chunk, short, streamed, thrown } from "./support.ts";
 
