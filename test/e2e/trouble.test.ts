@@ -235,12 +235,12 @@ ${timed("one", primary.url, "")}
 ${timed("two", backup.url, "")}
 `);
     const ask = async () => (await rest.ask(server.url, { model: "m" })).text;
+    const askedMs = performance.now();
     expect(await ask()).toBe("backup");
-    const failedMs = performance.now();
     broken = false;
     expect(await ask()).toBe("backup");
     expect(primary.requests).toHaveLength(1);
     await until(async () => (await ask()) === "primary", "the primary is asked again");
-    expect(performance.now() - failedMs).toBeGreaterThan(700);
+    expect(performance.now() - askedMs).toBeGreaterThan(800);
   });
 });
