@@ -40,7 +40,7 @@ interface Entrant {
 }
 
 /** Seconds of load before anything is measured, so that the compiler has seen the code. */
-const warmSeconds = 1.5;
+const warmSeconds = 6;
 /** What a server may still do after its last answer, a log line say, belongs to the calls. */
 const settleMs = 50;
 /** How long a server idles before its memory is looked at. */

@@ -23,16 +23,20 @@ export function callProvider(clock: Clock): Handler<Attempt, AttemptStream> {
       attempt.signal.removeEventListener("abort", leave);
     };
     const limitMs = firstContentLimit(attempt);
-    const cancelTimer = clock.after(limitMs, () => {
-      const what = attempt.streamed ? "first content" : "answer";
-      stop.abort(new ChatError("TIMEOUT", `target ${target.id} sent no ${what} within ${limitMs} ms`));
-    });
+    // A limit that the call's own deadline comes before needs no timer: the call's signal ends the attempt.
+    const cancelTimer =
+      clock.now() + limitMs >= attempt.deadline
+        ? undefined
+        : clock.after(limitMs, () => {
+            const what = attempt.streamed ? "first content" : "answer";
+            stop.abort(new ChatError("TIMEOUT", `target ${target.id} sent no ${what} within ${limitMs} ms`));
+          });
     const stream = new ProviderStream({ attempt, stop, unlink, clock }, provider.chat({ ...attempt, signal: stop.signal }));
     try {
       await stream.prime();
       return stream;
     } finally {
-      cancelTimer();
+      cancelTimer?.();
     }
   };
 }

@@ -39,6 +39,7 @@ export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batc
   #complete = false;
   #ending: Ending | undefined;
   #ranOut = false;
+  #whole = false;
 
   constructor(parts: ProviderStreamParts, events: AsyncIterator<readonly ProviderEvent[]>) {
     this.#parts = parts;
@@ -125,6 +126,11 @@ export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batc
   #runOut(): void {
     if (this.#ranOut) return;
     this.#ranOut = true;
+    if (this.#whole) {
+      // A whole answer was read to its end before it was one: there is nothing to wait for.
+      void Promise.resolve(this.#events.return?.()).catch(() => undefined);
+      return;
+    }
     const { clock, stop } = this.#parts;
     const cancelTimer = clock.after(lingerMs, () => {
       stop.abort(new ChatError("CANCELLED", "the answer is complete"));
@@ -142,6 +148,7 @@ export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batc
       const usage = priced(this.#tally.usage(), this.#parts.attempt.target.price);
       event.value.usage = usage;
       this.#complete = true;
+      this.#whole = event.case === "whole";
       this.#end({ error: undefined, usage });
     }
   }

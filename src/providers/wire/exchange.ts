@@ -62,7 +62,6 @@ export class Exchange implements Dispatcher.DispatchHandler, WireBody {
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: WireHeaders): void {
     if (status < 200) return;
     this.#lastByteMs = this.#clock.now();
-    this.#watchIdle(this.#idleMs);
     this.#head.resolve({ status, headers, body: this });
   }
 
@@ -86,6 +85,8 @@ export class Exchange implements Dispatcher.DispatchHandler, WireBody {
     if (this.#chunks.length > 0) return Promise.resolve(this.#take());
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (this.#done) return Promise.resolve(undefined);
+    // Only who waits needs a watch, and most whole answers are there before anybody waits.
+    if (this.#cancelIdle === undefined) this.#watchIdle(this.#idleMs);
     return new Promise((resolve, reject) => {
       this.#reader = { resolve, reject };
     });

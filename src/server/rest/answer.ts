@@ -7,14 +7,15 @@ import type { ServerResponse } from "../listen.ts";
 /** Sends a whole JSON answer, head and body in one segment. Nothing is sent to a caller who has left. */
 export function sendJson(response: ServerResponse, status: number, headers: readonly (readonly [string, string])[], body: string): void {
   if (response.headersSent || response.destroyed) return;
+  const bytes = Buffer.from(body);
   const head = flat([
     ...headers,
     ["content-type", "application/json"],
-    ["content-length", String(Buffer.byteLength(body))],
+    ["content-length", String(bytes.length)],
     ["x-content-type-options", "nosniff"],
   ]);
   writeHead(response, status, head);
-  response.end(body);
+  response.end(bytes);
 }
 
 /** Sends an error in OpenAI's shape. */
