@@ -13,7 +13,7 @@ const checks: readonly (readonly [name: string, check: () => Promise<Finished>])
   ["generated code is current", drift],
   ["proto format", () => attempt("buf", ["format", "--diff", "--exit-code", "proto"])],
   ["proto lint", () => attempt("buf", ["lint"])],
-  ["proto compatibility", () => attempt("buf", ["breaking", "--against", "proto/released.binpb"])],
+  ["proto compatibility", () => attempt("buf", ["breaking", "proto", "--against", "tools/released-api.binpb"])],
   ["format", () => attempt("oxfmt", ["--check", ...formatted])],
   ["lint", () => attempt("oxlint", ["--type-aware", "--deny-warnings"])],
   ["types", () => attempt("tsc", ["--noEmit"])],
