@@ -4,6 +4,7 @@
 /* eslint-disable unicorn/prefer-node-protocol, no-console */
 import { spawn, spawnSync } from "child_process";
 import { existsSync } from "fs";
+import module from "module";
 import { delimiter, dirname, join, sep } from "path";
 import { fileURLToPath, pathToFileURL } from "url";
 
@@ -27,6 +28,8 @@ function findProgram() {
 }
 
 function run(program) {
+  // Compiled code is kept between starts where the folder for temporary files can be written; since Node 22.1.
+  if (module.enableCompileCache) module.enableCompileCache();
   import(pathToFileURL(program).href).catch(function (error) {
     console.error(error);
     process.exit(1);

@@ -49,15 +49,22 @@ export function parseCallerJson(text: string): unknown {
 /** Refuses JSON that is too deep or too much before anyone spends memory on it. What is no JSON at all is left to its parser. */
 export function refuseExcess(text: string): void {
   let depth = 0;
-  let nodes = 0;
+  // The root; further on, one value a comma and one for each container that is not empty.
+  let nodes = 1;
+  let opened = false;
   for (let i = 0; i < text.length; i++) {
-    switch (text.charCodeAt(i)) {
+    const code = text.charCodeAt(i);
+    if (opened && code > 0x20) {
+      opened = false;
+      if (code !== 0x5d && code !== 0x7d) nodes++;
+    }
+    switch (code) {
       case quote:
         i = stringEnd(text, i);
         break;
       case 0x5b: // [
       case 0x7b: // {
-        nodes++;
+        opened = true;
         depth++;
         if (depth > depthMax) throw new ChatError("INVALID_REQUEST", `the body's JSON is nested deeper than ${depthMax}`);
         break;

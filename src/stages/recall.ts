@@ -107,15 +107,25 @@ function kept(stream: ChatStream, { cache, key, status }: Keeping): ChatStream {
   return { source, batches: new Keeper(stream.batches, (batches, bytes) => cache.keep(key, { target: source.target, batches, bytes })) };
 }
 
-/** Settles with the flight's first content, as every handler does. What was tried belongs to the first caller alone. */
+/** Settles with the flight's first content, as every handler does. */
 async function board(reader: FlightReader, status: CacheStatus, clock: Clock): Promise<ChatStream> {
-  if (status !== CacheStatus.HIT) return { source: await reader.source(), batches: reader };
   const startMs = clock.now();
   try {
     const source = await reader.source();
-    return { source: { ...source, cache: status, attempts: [], sharedMs: clock.now() - startMs }, batches: reader };
+    const shared = status === CacheStatus.HIT ? { sharedMs: clock.now() - startMs } : {};
+    const own: Source = {
+      ...source,
+      ...shared,
+      cache: status,
+      get attempts() {
+        return reader.owns() ? source.attempts : [];
+      },
+    };
+    return { source: own, batches: reader };
   } catch (thrown) {
     const error = chatErrorFrom(thrown);
-    throw error.attempts.length === 0 ? error : new ChatError(error.failure, error.message, error);
+    const mine = error.attempts.length === 0 || reader.claim();
+    void reader.return?.();
+    throw mine ? error : new ChatError(error.failure, error.message, error);
   }
 }

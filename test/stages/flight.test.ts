@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
 
@@ -38,6 +40,11 @@ function scene() {
 
 const end: Batch = [finished(), completed()];
 
+function collectGarbage(): void {
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
+}
+
 describe("equal calls at the same time", () => {
   test("share one upstream call, and each reads all of it, whoever pulls", async () => {
     const { upstreams, join } = scene();
@@ -73,6 +80,38 @@ describe("equal calls at the same time", () => {
     upstreams[0]?.tape.end();
     expect(textIn((await readAll(late)).batches)).toBe("Hello");
     expect(upstreams).toHaveLength(1);
+  });
+
+  test("what was tried is told by whoever stays when the first caller leaves", async () => {
+    const { upstreams, join } = scene();
+    const [one, two] = [join(), join()];
+    await settled();
+    upstreams[0]?.open();
+    const [first, second] = await Promise.all([one.stream, two.stream]);
+    expect([first.source.attempts.length, second.source.attempts.length]).toEqual([1, 0]);
+    one.leave();
+    await settled();
+    expect([first.source.attempts.length, second.source.attempts.length]).toEqual([0, 1]);
+  });
+
+  test("a long answer does not stay in memory once all have read it", async () => {
+    const { upstreams, join } = scene();
+    const caller = join();
+    await settled();
+    upstreams[0]?.open();
+    const { batches } = await caller.stream;
+    // Long enough that it is not kept for the cache either.
+    const refs: WeakRef<Batch>[] = [];
+    for (let i = 0; i < 1000; i++) {
+      const batch: Batch = [said("x".repeat(3000))];
+      refs.push(new WeakRef(batch));
+      upstreams[0]?.tape.push(batch);
+      await batches.next();
+    }
+    // Weak references are cleared only between turns.
+    await new Promise((resolve) => setImmediate(resolve));
+    collectGarbage();
+    expect(refs.filter((ref) => ref.deref() !== undefined).length).toBeLessThan(700);
   });
 
   test("a newcomer too far behind flies anew", async () => {
