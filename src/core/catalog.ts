@@ -93,7 +93,7 @@ export function createCatalog(input: CatalogInput): Catalog {
 
   const aliases = new Map<string, Alias>();
   for (const [name, list] of input.aliases) {
-    aliases.set(name, { name, targets: list.flatMap((id) => atProvider(id) ?? []) });
+    aliases.set(name, { name, targets: list.flatMap((id) => offered(atProvider(id))) });
   }
 
   return {
@@ -121,6 +121,13 @@ export function createCatalog(input: CatalogInput): Catalog {
       return one !== undefined && allows(key, one);
     },
   };
+}
+
+/** What an alias names is the operator's choice, listed or not. */
+function offered(target: Target | undefined): Target[] {
+  if (target?.madeUp !== true) return target === undefined ? [] : [target];
+  const { madeUp: _chosen, ...rest } = target;
+  return [rest];
 }
 
 function chatOnly(targets: readonly Target[]): readonly Target[] {

@@ -2,6 +2,8 @@ import { ChatError } from "./error.ts";
 
 /** Deepest nesting of a caller's JSON (contract, 2: server.max_body). */
 const depthMax = 64;
+/** 2^53 has sixteen. */
+const digitsMax = 16;
 /** Most values in a caller's JSON. */
 const nodesMax = 1_000_000;
 
@@ -36,9 +38,9 @@ export function integerText(value: unknown): string | undefined {
 
 /** `parseJson` for what callers send: bad JSON, too deep or too much of it is INVALID_REQUEST. */
 export function parseCallerJson(text: string): unknown {
-  refuseExcess(text);
+  const long = refuseExcess(text);
   try {
-    return parseJson(text);
+    return long ? JSON.parse(text, keepDigits) : JSON.parse(text);
   } catch (cause) {
     // V8's message quotes the text around the fault, which may be a prompt: only its position is passed on.
     const at = cause instanceof SyntaxError ? /at position \d+( \(line \d+ column \d+\))?/.exec(cause.message)?.[0] : undefined;
@@ -46,14 +48,21 @@ export function parseCallerJson(text: string): unknown {
   }
 }
 
-/** Refuses JSON that is too deep or too much before anyone spends memory on it. What is no JSON at all is left to its parser. */
-export function refuseExcess(text: string): void {
+/**
+ * Refuses JSON that is too deep or too much before anyone spends memory on it. What is no JSON at all is left to its
+ * parser. Returns whether a number has so many digits that a double may not hold it.
+ */
+export function refuseExcess(text: string): boolean {
   let depth = 0;
+  let digits = 0;
+  let long = false;
   // The root; further on, one value a comma and one for each container that is not empty.
   let nodes = 1;
   let opened = false;
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
+    digits = code >= 0x30 && code <= 0x39 ? digits + 1 : 0;
+    if (digits === digitsMax) long = true;
     if (opened && code > 0x20) {
       opened = false;
       if (code !== 0x5d && code !== 0x7d) nodes++;
@@ -79,6 +88,7 @@ export function refuseExcess(text: string): void {
     }
   }
   if (nodes > nodesMax) throw new ChatError("INVALID_REQUEST", `the body has more than ${nodesMax} JSON values`);
+  return long;
 }
 
 const quote = 0x22;

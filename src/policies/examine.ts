@@ -70,7 +70,7 @@ function examineFailover({ primaryProvider, backupProviders, failoverDelay }: Fa
 const namedMax = 5;
 
 function unknownProvider(name: string, { providers }: PolicyFacts): string {
-  return `no enabled provider is named ${JSON.stringify(name)}; there are ${providers.join(", ") || "none"}`;
+  return `no provider is named ${JSON.stringify(name)}; there are ${providers.join(", ") || "none"}`;
 }
 
 function error(field: string, message: string): PolicyIssue {

@@ -88,7 +88,7 @@ for (const { name, kind, facts, expected } of [
 describe("messages", () => {
   test("name the provider that is not there, and those that are", () => {
     const [issue] = examinePolicy(create(RoutingPolicySchema, { kind: failover({ primaryProvider: "opanai" }) }), calm);
-    expect(issue?.message).toBe('no enabled provider is named "opanai"; there are openai, groq, mistral');
+    expect(issue?.message).toBe('no provider is named "opanai"; there are openai, groq, mistral');
   });
 
   test("name at most five unpriced targets", () => {

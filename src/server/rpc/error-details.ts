@@ -30,7 +30,7 @@ export function gateWithDetails(gate: RequestGate, onRefused: OnRefused = ignore
       await gate(context);
     } catch (thrown) {
       context.signal.removeEventListener("abort", onAbort);
-      onRefused(context, failureOf(thrown));
+      if (!(thrown instanceof ConnectError) || isRefusal(thrown)) onRefused(context, failureOf(thrown));
       throw connectErrorOf(thrown, requestId);
     }
   };
@@ -41,8 +41,10 @@ export type OnRefused = (context: HandlerContext, failure: Failure) => void;
 
 function ignore(): void {}
 
+/** A method that is not there is nobody's fault. */
 function isRefusal(reason: unknown): boolean {
-  return reason instanceof ChatError || (reason instanceof ConnectError && !reason.isWireError && !foreignCodes.has(reason.code));
+  if (reason instanceof ChatError) return true;
+  return reason instanceof ConnectError && !reason.isWireError && !foreignCodes.has(reason.code) && reason.code !== Code.Unimplemented;
 }
 
 /** What a refusal is called in our words; by its ErrorInfo where it has one. */
