@@ -107,7 +107,9 @@ export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batc
       if (this.#ending === undefined) throw this.#fail(this.#cut(), true);
       return { done: true, value: undefined };
     }
-    const batch = withoutHead(result.value);
+    const batch = result.value;
+    // The head came first, and was taken out then.
+    if (!isAnswer(batch)) throw this.#fail(new ChatError("INTERNAL", "a provider sent its head twice"), true);
     this.#look(batch);
     return { done: false, value: batch };
   };
@@ -182,10 +184,9 @@ export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batc
   }
 }
 
-function withoutHead(batch: readonly ProviderEvent[]): ChatEvent[] {
-  const events: ChatEvent[] = [];
-  for (const event of batch) if (event.case !== "head") events.push(event);
-  return events;
+function isAnswer(batch: readonly ProviderEvent[]): batch is readonly ChatEvent[] {
+  for (const event of batch) if (event.case === "head") return false;
+  return true;
 }
 
 /** After the first content only the caller's own reasons keep their name; all else is a broken stream. */

@@ -83,7 +83,8 @@ async function sendStream(parts: RestParts, rest: RestCall, { call }: OpenCall, 
     for await (const batch of stream.batches) {
       let text = "";
       for (const event of batch) if (event.case !== "whole") text += encoder.push(event);
-      if (text !== "") await sse.write(text);
+      const wait = text === "" ? undefined : sse.write(text);
+      if (wait !== undefined) await wait;
     }
     sse.end();
   } catch (thrown) {

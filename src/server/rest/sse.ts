@@ -42,15 +42,14 @@ export class SseResponse {
     writeHead(response, 200, flat([...headers, ...more, ...streamHeaders]));
   }
 
-  /** Waits while the caller does not read. */
-  async write(text: string): Promise<void> {
+  /** A promise only where the caller does not read, to be waited for before more is written: most events cost none. */
+  write(text: string): Promise<void> | undefined {
     const { response, clock } = this.#parts;
-    if (this.#gone()) return;
+    if (this.#gone()) return undefined;
     this.#lastWriteMs = clock.now();
     // The two classes of answers agree on this call, but their overloads do not unite.
     const out: NodeJS.WritableStream = response;
-    if (out.write(text)) return;
-    await drained(out);
+    return out.write(text) ? undefined : drained(out);
   }
 
   /** A good end; the dialect's own end mark has been written. */
