@@ -26,7 +26,7 @@ import { refusalLog } from "./telemetry/refusal-log.ts";
 import { createTracing, type Tracing } from "./telemetry/tracing.ts";
 import { version } from "./version.ts";
 
-/** Exit codes (contract, 1). */
+/** Exit codes (docs/operations.md). */
 export type ExitCode = 0 | 1 | 78;
 
 /** A server that runs. */

@@ -2,7 +2,7 @@ import { z } from "zod";
 
 import { choice, duration, list, named, number, section, text, whole } from "./values.ts";
 
-/** The kinds of the contract, whether this build has them or not. */
+/** All kinds of the API, whether this build has them or not. */
 const kinds = ["cost_based", "failover", "weighted", "latency", "least_busy", "experiment", "rules"] as const;
 
 /** How targets are ordered, as the file says it. */

@@ -6,7 +6,7 @@ export interface ProviderTypeFacts {
   readonly requires?: readonly string[];
 }
 
-/** Every type of the contract, whether this build has it or not. */
+/** Every type that is planned, whether this build has it or not. */
 export const providerTypeFacts: Readonly<Record<string, ProviderTypeFacts>> = {
   openai: { keyVariable: "OPENAI_API_KEY" },
   anthropic: { keyVariable: "ANTHROPIC_API_KEY" },

@@ -2,7 +2,7 @@ import type { Target } from "./catalog.ts";
 import type { ChatEvent, ChatRequest, ChatResponse, TranslationNote } from "./chat.ts";
 import type { ChatError } from "./error.ts";
 
-/** A host's deviations from its dialect, as data (wire-protocols 9). All optional; absent: as the dialect says. */
+/** A host's deviations from its dialect, as data. All optional; absent: as the dialect says. */
 export interface Quirks {
   /** The field that carries the output limit. Default `max_completion_tokens`. */
   readonly maxTokensField?: "max_tokens" | "max_completion_tokens";

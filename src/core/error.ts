@@ -88,7 +88,7 @@ const stop: Remedy = { same: false, next: false, blame: false };
 const fault: Remedy = { same: true, next: true, blame: true };
 const elsewhere: Remedy = { same: false, next: true, blame: false };
 
-/** What to do about each failure of an attempt (contract, Outcomes; reliability 1.2). */
+/** What to do about each failure of an attempt: one table for all dialects. */
 export const remedies = {
   INVALID_REQUEST: stop,
   CONTEXT_LENGTH_EXCEEDED: elsewhere,

@@ -1,6 +1,6 @@
 import { ChatError } from "./error.ts";
 
-/** Deepest nesting of a caller's JSON (contract, 2: server.max_body). */
+/** Deepest nesting of a caller's JSON (docs/protocols.md). */
 const depthMax = 64;
 /** 2^53 has sixteen. */
 const digitsMax = 16;

@@ -24,7 +24,7 @@ export interface FailureStatus {
   readonly waits?: true;
 }
 
-/** The contract's table of outcomes; OpenAI's types and codes live with that dialect. */
+/** The table of outcomes (docs/protocols.md); OpenAI's types and codes live with that dialect. */
 const statuses = {
   INVALID_REQUEST: { http: 400, code: Code.InvalidArgument },
   CONTEXT_LENGTH_EXCEEDED: { http: 400, code: Code.InvalidArgument },

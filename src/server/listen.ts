@@ -40,7 +40,7 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-// Node's own defaults are no limits: HTTP/2 advertises 2^32-1 streams and has no timeouts at all (reliability 5.6).
+// Node's own defaults are no limits: HTTP/2 advertises 2^32-1 streams and has no timeouts at all.
 const http1Options = {
   maxHeaderSize: 16 * 1024,
   headersTimeout: 10_000,

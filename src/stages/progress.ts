@@ -4,7 +4,7 @@ import { AttemptKind } from "../core/chat.ts";
 import { ChatError, type Failure, remedies } from "../core/error.ts";
 import type { Ranked } from "../core/policy.ts";
 
-/** Longest wait for a free slot once every target is full (contract, 2: max_concurrent). */
+/** Longest wait for a free slot once every target is full (docs/configuration.md, max_concurrent). */
 const slotWaitMs = 2000;
 /** Longest Retry-After that a call sits out before the same target is asked again. */
 const retryAfterWaitMaxMs = 5000;

@@ -9,7 +9,7 @@ import type { ChatStream, Handler, Stage } from "../core/handler.ts";
 import { Flight, type FlightReader } from "./flight.ts";
 import { Keeper } from "./keeper.ts";
 
-/** When the cache is used where a call does not say (contract, 2: cache.mode). */
+/** When the cache is used where a call does not say (docs/configuration.md, cache.mode). */
 export type RecallMode = "off" | "deterministic" | "all" | "on_request";
 
 /** What the room works with. */

@@ -5,7 +5,7 @@ export interface ErrorBody {
   readonly error: { readonly message: string; readonly type: string; readonly param: string | null; readonly code: string | null };
 }
 
-/** Type and code of each failure (contract, Outcomes). */
+/** Type and code of each failure (docs/protocols.md, outcomes). */
 const outcomes = {
   INVALID_REQUEST: ["invalid_request_error", "invalid_request"],
   CONTEXT_LENGTH_EXCEEDED: ["invalid_request_error", "context_length_exceeded"],

@@ -61,7 +61,7 @@ export function readyAnswer(facts: HealthFacts): HealthAnswer {
   return { status: 200, body: { status: "ready" } };
 }
 
-/** Words of the contract; what a newer peer may add is unknown. */
+/** Words that monitors know; what a newer peer may add is unknown. */
 const statusWords: ReadonlyMap<HealthStatus, string> = new Map([
   [HealthStatus.HEALTHY, "healthy"],
   [HealthStatus.DEGRADED, "degraded"],
