@@ -9,15 +9,17 @@ import { watchFile } from "./config/watch.ts";
 import { createReloader } from "./assembly/reloader.ts";
 import type { Clock } from "./core/clock.ts";
 import { sleep } from "./core/clock.ts";
+import { ChatError } from "./core/error.ts";
 import type { Operations, ReloadOutcome } from "./core/operations.ts";
 import { createDoors, type Doors } from "./doors.ts";
-import { createGateway, type Gateway } from "./gateway.ts";
+import { createGateway, type Gateway, type GatewayOptions } from "./gateway.ts";
 import { statusOf } from "./server/errors.ts";
 import { listen, type Listener, type TlsFiles } from "./server/listen.ts";
 import type { DoorSet } from "./server/routes.ts";
 import { createStats, type Stats } from "./stores/stats.ts";
 import { systemClock } from "./stores/system-clock.ts";
 import type { ProviderGauges } from "./telemetry/gauges.ts";
+import { describeCause } from "./telemetry/cause.ts";
 import { callLog } from "./telemetry/call-log.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
 import { auditLine, type ListenerFacts, startupLine } from "./telemetry/lines.ts";
@@ -54,7 +56,9 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
   const log = createLog({ ...settings.observability.logging, clock });
   for (const warning of loaded.warnings) log.warn({ path: warning.path, problem: formatWarning(warning) }, "configuration warning");
 
-  const { gateway, stats, metrics, tracing } = await startRooms(settings, clock, log);
+  const rooms = await startRooms(settings, clock, log);
+  if (rooms instanceof ChatError) return refuse([{ path: rooms.field ?? "routing_policy", message: rooms.message }], tell);
+  const { gateway, stats, metrics, tracing } = rooms;
   const reloader = createReloader(loaded, () => loadConfiguration(input), {
     log,
     metrics,
@@ -83,7 +87,7 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
     adminToken: { token: token.token, configured: token.kind === "configured" },
     metrics: settings.observability.metrics.enabled ? () => metrics.render() : undefined,
     refusals: [refusalLog(log, (failure) => statusOf(failure).http), metrics.observer],
-    onBug: (error) => log.error({ error: bugText(error) }, "bug"),
+    onBug: (error) => log.error({ cause: describeCause(error) }, "bug"),
   });
   const facts = { simulated: loaded.simulated, adminTokenFile: token.kind === "minted" ? token.path : undefined };
   const listeners = await openListeners(settings, doors, log, facts);
@@ -113,7 +117,7 @@ interface Rooms {
 }
 
 /** The gateway, and everybody who is told of its calls. */
-async function startRooms(settings: Settings, clock: Clock, log: Log): Promise<Rooms> {
+async function startRooms(settings: Settings, clock: Clock, log: Log): Promise<Rooms | ChatError> {
   const { tracing: traces, metrics: metering } = settings.observability;
   const stats = createStats();
   const tracing = await createTracing({
@@ -135,9 +139,20 @@ async function startRooms(settings: Settings, clock: Clock, log: Log): Promise<R
   const observers = [callLog(log, (failure) => statusOf(failure).http), stats];
   if (metering.enabled) observers.push(metrics.observer);
   if (tracing.observer !== undefined) observers.push(tracing.observer);
-  const gateway = createGateway({ settings, clock, random: Math.random, observers });
+  const gateway = gatewayOrRefusal({ settings, clock, random: Math.random, observers });
+  if (gateway instanceof ChatError) return gateway;
   late.gateway = gateway;
   return { gateway, stats, metrics, tracing };
+}
+
+/** A policy that the house itself refuses is bad configuration like any other. */
+function gatewayOrRefusal(options: GatewayOptions): Gateway | ChatError {
+  try {
+    return createGateway(options);
+  } catch (thrown) {
+    if (thrown instanceof ChatError && thrown.failure === "INVALID_REQUEST") return thrown;
+    throw thrown;
+  }
 }
 
 async function watch(
@@ -251,11 +266,4 @@ function providerGauges({ providers, router }: Gateway): ProviderGauges[] {
       targets: targets.filter(({ model }) => configured.has(`${id}/${model}`)).map(({ model, breaker }) => ({ model, breaker })),
     };
   });
-}
-
-/** Names and places, never texts: what a bug quotes may be a prompt. */
-function bugText(error: unknown): string {
-  if (!(error instanceof Error)) return typeof error;
-  const frames = error.stack?.split("\n").filter((line) => line.trimStart().startsWith("at ")) ?? [];
-  return [error.name, ...frames.slice(0, 8).map((line) => line.trim())].join(" ");
 }

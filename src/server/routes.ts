@@ -12,6 +12,7 @@ import { oneHeader, type RestCall, type RestParts } from "./rest/context.ts";
 import { healthAnswer, type HealthAnswer, type HealthFacts, liveAnswer, readyAnswer } from "./rest/health.ts";
 import { getModel, listModels } from "./rest/models.ts";
 import { Refusal, sendRefusal } from "./rest/refusal.ts";
+import { saneRequestId } from "./wishes.ts";
 import { rpcHandlers, type Served, serveUniversal } from "./rpc/adapter.ts";
 
 /** Which doors a listener has. */
@@ -32,8 +33,6 @@ export interface ServerParts extends RestParts {
   readonly deadlineMaxMs: () => number;
   /** Hears of requests that never became a call. */
   readonly onRefused: (request: RefusedRequest) => void;
-  /** Tells of what nobody foresaw. */
-  readonly onBug: (error: unknown) => void;
 }
 
 type Door = (rest: RestCall) => Promise<void> | void;
@@ -47,8 +46,6 @@ interface Route {
   readonly json?: true;
 }
 
-const requestIdPattern = /^[A-Za-z0-9._:-]{1,128}$/;
-
 /** The front of the house: finds the door by path and content type. Every request comes through here, whatever its protocol. */
 export function createRequestHandler(parts: ServerParts, doors: DoorSet): RequestHandler {
   const rpc = rpcHandlers(parts.rpc, parts);
@@ -58,8 +55,7 @@ export function createRequestHandler(parts: ServerParts, doors: DoorSet): Reques
     const path = pathOf(request);
     const browser = browserOf(request, path);
     const id = parts.desk.newId();
-    const given = oneHeader(request, "x-request-id");
-    const requestId = given !== undefined && requestIdPattern.test(given) ? given : id;
+    const requestId = saneRequestId((name) => oneHeader(request, name)) ?? id;
     const rules = parts.browsers();
     const headers: [string, string][] = [...rules.headers(browser), ["x-request-id", requestId]];
     const rest: RestCall = { request, response, params: {}, id, requestId, headers };

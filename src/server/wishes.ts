@@ -25,7 +25,6 @@ const affinityMax = 256;
 
 /** Reads all of them; a malformed one is INVALID_REQUEST and names itself. */
 export function wishesFrom(header: HeaderReader): Wishes {
-  const requestId = header("x-request-id");
   const traceparent = header("traceparent");
   const tags = header("x-semaroute-tags");
   const affinity = header("x-semaroute-affinity");
@@ -33,13 +32,19 @@ export function wishesFrom(header: HeaderReader): Wishes {
   if (affinity !== undefined && (affinity === "" || affinity.length > affinityMax))
     throw malformed("x-semaroute-affinity", `must have 1 to ${affinityMax} characters`);
   return {
-    requestId: requestId !== undefined && requestIdPattern.test(requestId) ? requestId : undefined,
+    requestId: saneRequestId(header),
     timeoutMs: timeoutFrom(header("x-semaroute-timeout-ms")),
     tags: tags === undefined ? undefined : tagsFrom(tags),
     affinity,
     cache: cacheFrom(header("cache-control"), header("x-semaroute-cache")),
     traceparent,
   };
+}
+
+/** The caller's own id of a request; undefined: it sent none, or one that must not be echoed. */
+export function saneRequestId(header: HeaderReader): string | undefined {
+  const given = header("x-request-id");
+  return given !== undefined && requestIdPattern.test(given) ? given : undefined;
 }
 
 /** Puts into the request what was wished beside it; a header wins over the request's own field. */
@@ -81,6 +86,8 @@ function tagsFrom(text: string): ReadonlyMap<string, string> {
     const value = pair.slice(at + 1).trim();
     if (at < 1 || name === "" || name.length > tagNameMax || value.length > tagValueMax)
       throw malformed("x-semaroute-tags", "must be name=value pairs with commas between them");
+    // The one name that a record of tags cannot hold.
+    if (name === "__proto__") throw malformed("x-semaroute-tags", "may not name a tag __proto__");
     if (tags.has(name)) throw malformed("x-semaroute-tags", "names a tag twice");
     tags.set(name, value);
   }

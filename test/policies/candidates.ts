@@ -1,7 +1,8 @@
 import type { Target, TargetId } from "../../src/core/catalog.ts";
-import { BreakerState, type CostBasedPolicy, type FailoverPolicy, HealthStatus } from "../../src/core/chat.ts";
+import { type CostBasedPolicy, type FailoverPolicy } from "../../src/core/chat.ts";
 import type { HealthView } from "../../src/core/health.ts";
 import type { CallFacts, Candidate, Ranking } from "../../src/core/policy.ts";
+import { healthy } from "../support/health.ts";
 
 /** What a test says of a candidate; the rest is a healthy target without samples. */
 export interface CandidateFacts extends Partial<HealthView> {
@@ -45,15 +46,3 @@ const bareTarget = {
   price: undefined,
   timeoutMs: undefined,
 } as const satisfies Partial<Target>;
-
-const healthy: HealthView = {
-  status: HealthStatus.HEALTHY,
-  breaker: BreakerState.CLOSED,
-  barred: undefined,
-  barredUntilMs: 0,
-  firstTokenMs: undefined,
-  unaryMs: undefined,
-  firstTokenP95Ms: undefined,
-  successRatio: 1,
-  failedAtMs: undefined,
-};

@@ -2,7 +2,6 @@ import type { AttemptRecord, Call, Source } from "../../src/core/call.ts";
 import { createCatalog, type Target, type TargetId } from "../../src/core/catalog.ts";
 import {
   type Batch,
-  BreakerState,
   CacheStatus,
   type ChatEvent,
   choice,
@@ -10,7 +9,6 @@ import {
   chatResponse,
   type ChatRequest,
   FinishReason,
-  HealthStatus,
   partDelta,
   partEnded,
   partStarted,
@@ -18,9 +16,11 @@ import {
   type Usage,
 } from "../../src/core/chat.ts";
 import type { ChatStream } from "../../src/core/handler.ts";
-import type { HealthView } from "../../src/core/health.ts";
 import type { Ranked } from "../../src/core/policy.ts";
 import { attemptOf, chatRequest, chatTarget } from "../support/attempt.ts";
+import { healthy } from "../support/health.ts";
+
+export { healthy };
 
 /** What a stream begins with; no content. */
 export const started: ChatEvent = { case: "started", value: { $typeName: "semaroute.v1.StreamStarted", id: "up-1", model: "upstream" } };
@@ -179,19 +179,6 @@ export function recordOf(more: Partial<AttemptRecord> = {}): AttemptRecord {
 export function callOf(request: ChatRequest = chatRequest("hi"), more: Partial<Call> = {}): Call {
   return attemptOf(request, more);
 }
-
-/** Health of which nothing bad is known. */
-export const healthy: HealthView = {
-  status: HealthStatus.HEALTHY,
-  breaker: BreakerState.CLOSED,
-  barred: undefined,
-  barredUntilMs: 0,
-  firstTokenMs: undefined,
-  unaryMs: undefined,
-  firstTokenP95Ms: undefined,
-  successRatio: 1,
-  failedAtMs: undefined,
-};
 
 /** Targets ranked as given. */
 export function rankedOf(targets: readonly Target[]): Ranked[] {

@@ -38,11 +38,12 @@ export async function chatCompletions(parts: RestParts, rest: RestCall): Promise
 }
 
 async function sendWhole(
-  { router, desk }: RestParts,
+  { router, desk, onBug }: RestParts,
   rest: RestCall,
-  { call }: OpenCall,
+  opened: OpenCall,
   { legacyFunctions }: DecodedChatRequest,
 ): Promise<void> {
+  const { call } = opened;
   let headers: HeaderList = [...rest.headers, ...callHeaders(call)];
   let stream: ChatStream | undefined;
   try {
@@ -67,12 +68,17 @@ async function sendWhole(
     }
   } catch (thrown) {
     const error = chatErrorFrom(thrown);
+    if (error.failure === "INTERNAL") tellBug(error, opened, onBug);
     sendError(rest.response, error, [...headers, timingHeader(call, error, desk.now())]);
+  } finally {
+    // Whatever went wrong at this door, the rooms behind it must hear that it is over; after a good end it says nothing new.
+    await stream?.batches.return?.();
   }
 }
 
-async function sendStream(parts: RestParts, rest: RestCall, { call }: OpenCall, decoded: DecodedChatRequest): Promise<void> {
-  const { router, desk, clock } = parts;
+async function sendStream(parts: RestParts, rest: RestCall, opened: OpenCall, decoded: DecodedChatRequest): Promise<void> {
+  const { call } = opened;
+  const { router, desk, clock, onBug } = parts;
   const headers: HeaderList = [...rest.headers, ...callHeaders(call)];
   const sse = new SseResponse({ response: rest.response, clock, heartbeatMs: parts.settings().heartbeatMs, headers });
   let stream: ChatStream | undefined;
@@ -80,15 +86,26 @@ async function sendStream(parts: RestParts, rest: RestCall, { call }: OpenCall, 
     stream = await router.chat(call);
     const encoder = createStreamEncoder({ includeUsage: decoded.includeUsage, legacyFunctions: decoded.legacyFunctions });
     sse.open([...sourceHeaders(stream.source), timingHeader(call, stream.source, desk.now())]);
-    for await (const batch of stream.batches) {
+    const { batches } = stream;
+    // By hand here too: `for await` would leave the rooms before they could be told why.
+    for (let result = await batches.next(); result.done !== true; result = await batches.next()) {
       let text = "";
-      for (const event of batch) if (event.case !== "whole") text += encoder.push(event);
+      for (const event of result.value) if (event.case !== "whole") text += encoder.push(event);
       const wait = text === "" ? undefined : sse.write(text);
       if (wait !== undefined) await wait;
     }
     sse.end();
   } catch (thrown) {
     const error = chatErrorFrom(thrown);
+    if (error.failure === "INTERNAL") tellBug(error, opened, onBug);
     sse.fail(error, [timingHeader(call, error, desk.now())]);
+  } finally {
+    await stream?.batches.return?.();
   }
+}
+
+/** A bug of this door ends the call by its own name, so that the log says what the caller saw. */
+function tellBug(error: ChatError, opened: OpenCall, onBug: (error: unknown) => void): void {
+  onBug(error.cause ?? error);
+  opened.abort(error);
 }

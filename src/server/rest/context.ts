@@ -20,6 +20,8 @@ export interface RestParts {
   readonly desk: CallDesk;
   readonly clock: Clock;
   readonly settings: () => DoorSettings;
+  /** Tells of what nobody foresaw. */
+  readonly onBug: (error: unknown) => void;
 }
 
 /** One request at a REST door. */
