@@ -5,7 +5,7 @@ import type { BreakerOptions } from "../stores/breaker.ts";
 
 /** What bounds a call, from the configuration. */
 export function callOptionsFrom({ resilience, unsupported_fields }: Settings): CallOptions {
-  const { retry, timeouts } = resilience;
+  const { retry, timeouts, hedge } = resilience;
   return {
     attemptsMax: resilience.max_attempts,
     retryBaseMs: retry.base_delay,
@@ -13,6 +13,9 @@ export function callOptionsFrom({ resilience, unsupported_fields }: Settings): C
     firstTokenMs: timeouts.first_token,
     idleMs: timeouts.idle,
     totalMs: timeouts.total,
+    progressMs: timeouts.progress,
+    retryBudget: retry.budget,
+    hedge: hedge.enabled ? { quantile: hedge.percentile / 100, extraCostRatioMax: hedge.max_extra_cost_ratio } : undefined,
     unsupportedFields: unsupported_fields,
   };
 }

@@ -108,6 +108,8 @@ const resilienceSchema = section({
     /** Of streams. */
     first_token: positiveDuration().default(60_000),
     idle: positiveDuration().default(60_000),
+    /** Between two content events of a stream. */
+    progress: positiveDuration().default(300_000),
     /** Also the longest deadline a caller may set. */
     total: positiveDuration().default(600_000),
   }).prefault({}),

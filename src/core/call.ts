@@ -27,8 +27,22 @@ export interface CallOptions {
   readonly firstTokenMs: number;
   readonly idleMs: number;
   readonly totalMs: number;
+  /** Longest time between two content events of a stream, whatever else the upstream sends meanwhile. */
+  readonly progressMs: number;
+  /** Repeats per call, over time; 0: none. */
+  readonly retryBudget: number;
+  /** Undefined: calls are not hedged. */
+  readonly hedge: HedgeOptions | undefined;
   /** What to do with request fields a target cannot honour, where the request does not say. */
   readonly unsupportedFields: "drop" | "require";
+}
+
+/** When a second target is asked beside the first, and what that may cost; from `resilience.hedge`. */
+export interface HedgeOptions {
+  /** Of the first target's observed times to first content, in (0, 1). */
+  readonly quantile: number;
+  /** Most that hedges may add to what calls cost without them. */
+  readonly extraCostRatioMax: number;
 }
 
 /** The policy in force and the revision it is known by. */
@@ -80,6 +94,8 @@ export interface Attempt extends Call {
   readonly ordinal: number;
   /** How long to wait for a free slot of the provider; 0: not at all. */
   readonly patienceMs: number;
+  /** The target's breaker is not asked: it is the only target, or most of the call's targets are out. */
+  readonly insist: boolean;
 }
 
 /** What became known of an attempt. `dispatch` owns it; it is final once `endMs` is set. */

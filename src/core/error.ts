@@ -78,15 +78,18 @@ export function chatErrorFrom(thrown: unknown): ChatError {
 export interface Remedy {
   /** The same target may be tried once more, after a pause. */
   readonly same: boolean;
-  /** Another target may be tried, at once. */
-  readonly next: boolean;
+  /**
+   * Who may be tried next, at once: any other target, only one that is called with another credential, or nobody.
+   */
+  readonly next: "target" | "credential" | "nobody";
   /** The breaker hears of it: the target is at fault, not the caller and not a limit. */
   readonly blame: boolean;
 }
 
-const stop: Remedy = { same: false, next: false, blame: false };
-const fault: Remedy = { same: true, next: true, blame: true };
-const elsewhere: Remedy = { same: false, next: true, blame: false };
+const stop: Remedy = { same: false, next: "nobody", blame: false };
+const fault: Remedy = { same: true, next: "target", blame: true };
+const elsewhere: Remedy = { same: false, next: "target", blame: false };
+const otherCredential: Remedy = { same: false, next: "credential", blame: false };
 
 /** What to do about each failure of an attempt: one table for all dialects. */
 export const remedies = {
@@ -100,14 +103,14 @@ export const remedies = {
   MODEL_NOT_FOUND: elsewhere,
   CALLER_RATE_LIMITED: stop,
   BUDGET_EXHAUSTED: stop,
-  RATE_LIMITED: { same: true, next: true, blame: false },
-  QUOTA_EXHAUSTED: elsewhere,
+  RATE_LIMITED: { same: true, next: "target", blame: false },
+  QUOTA_EXHAUSTED: otherCredential,
   OVERLOADED: fault,
   UPSTREAM_UNAVAILABLE: fault,
-  TIMEOUT: { same: false, next: true, blame: true },
-  UPSTREAM_AUTH: elsewhere,
+  TIMEOUT: { same: false, next: "target", blame: true },
+  UPSTREAM_AUTH: otherCredential,
   UPSTREAM_PROTOCOL: fault,
-  STREAM_INTERRUPTED: { same: false, next: false, blame: true },
+  STREAM_INTERRUPTED: { same: false, next: "nobody", blame: true },
   NO_TARGET: elsewhere,
   CANCELLED: stop,
   INTERNAL: stop,

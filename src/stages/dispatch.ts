@@ -63,7 +63,7 @@ async function tryTarget({ call, step, attempts, clock, attempt }: Trying): Prom
     won: false,
   };
   try {
-    const stream = await attempt({ ...call, target, ordinal: attempts.length, patienceMs });
+    const stream = await attempt({ ...call, target, ordinal: attempts.length, patienceMs, insist: false });
     attempts.push(record);
     record.firstContentMs = stream.firstContentMs;
     record.status = stream.head.status;

@@ -99,7 +99,7 @@ export class Progress {
     const remedy = remedies[error.failure];
     entry.again = remedy.same;
     entry.retryAfterMs = error.retryAfterMs;
-    if (!remedy.next && !remedy.same) this.#stopped = error;
+    if (remedy.next === "nobody" && !remedy.same) this.#stopped = error;
   }
 
   /** Why the call failed: the most informative of its attempts' errors. */

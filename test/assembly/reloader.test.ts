@@ -28,6 +28,9 @@ describe("the numbers of a call", () => {
       firstTokenMs: 1000,
       idleMs: 2000,
       totalMs: 3000,
+      progressMs: 300_000,
+      retryBudget: 0.2,
+      hedge: undefined,
       unsupportedFields: "require",
     });
     expect(

@@ -30,7 +30,7 @@ const defaults: Omit<Settings, "providers"> = {
     max_attempts: 3,
     retry: { base_delay: 100, max_delay: 2000, budget: 0.2 },
     circuit_breaker: { consecutive_failures: 5, failure_ratio: 0.5, min_calls: 20, window: 30_000, open: 5000, max_open: 300_000 },
-    timeouts: { connect: 5000, first_token: 60_000, idle: 60_000, total: 600_000 },
+    timeouts: { connect: 5000, first_token: 60_000, idle: 60_000, progress: 300_000, total: 600_000 },
     hedge: { enabled: false, percentile: 95, max_extra_cost_ratio: 0.05 },
   },
   health: { interval: 30_000, timeout: 5000, probe: "models" },

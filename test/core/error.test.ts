@@ -13,7 +13,7 @@ describe("remedies", () => {
     Object.entries(remedies).flatMap(([failure, remedy]) => (pick(remedy) ? [failure] : []));
 
   test("a safety refusal, a bad request and the caller's own end are never tried elsewhere", () => {
-    const stops = where(({ next, same }) => !next && !same);
+    const stops = where(({ next, same }) => next === "nobody" && !same);
     expect(stops).toEqual(
       expect.arrayContaining([
         "CONTENT_POLICY",

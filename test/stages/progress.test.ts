@@ -128,12 +128,12 @@ describe("the order of attempts", () => {
     expect(pauses).toEqual([0, 25, 99.9]);
   });
 
-  for (const [failure, { same, next }] of Object.entries(remedies) as [Failure, { same: boolean; next: boolean }][]) {
-    test(`${failure}: ${next ? "another target" : "no other target"}, ${same ? "the same once more" : "not the same"}`, () => {
+  for (const [failure, { same, next }] of Object.entries(remedies) as [Failure, (typeof remedies)[Failure]][]) {
+    test(`${failure}: next ${next}, ${same ? "the same once more" : "not the same"}`, () => {
       const other = progressOver(["a", "b"]);
       const lone = progressOver(["a"]);
       for (const each of [other, lone]) played(each, [failure]);
-      expect([other.next()?.target.provider, lone.next()?.target.provider]).toEqual([next ? "b" : undefined, same ? "a" : undefined]);
+      expect([other.next()?.target.provider, lone.next()?.target.provider]).toEqual([next === "nobody" ? undefined : "b", same ? "a" : undefined]);
     });
   }
 });

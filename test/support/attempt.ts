@@ -48,6 +48,9 @@ export function attemptOf(request: ChatRequest, more: Partial<Attempt> = {}): At
         retryMaxMs: 2000,
         firstTokenMs: 60_000,
         idleMs: 60_000,
+        progressMs: 300_000,
+        retryBudget: 0.2,
+        hedge: undefined,
         totalMs: 600_000,
         unsupportedFields: "drop",
       },
@@ -57,6 +60,7 @@ export function attemptOf(request: ChatRequest, more: Partial<Attempt> = {}): At
     target: chatTarget(),
     ordinal: 0,
     patienceMs: 0,
+    insist: false,
     ...more,
   };
 }
