@@ -21,10 +21,13 @@ import { dispatch } from "./stages/dispatch.ts";
 import { explainCall } from "./stages/explain.ts";
 import { guard } from "./stages/guard.ts";
 import { meter } from "./stages/meter.ts";
+import { refusal } from "./stages/refusal.ts";
 import { recall } from "./stages/recall.ts";
 import { createCallLimiter } from "./stores/call-limiter.ts";
+import { createHedgeBudget } from "./stores/hedge-budget.ts";
 import { createLruCache } from "./stores/lru-cache.ts";
 import { createPolicyDesk } from "./stores/policy-desk.ts";
+import { createRetryBudget } from "./stores/retry-budget.ts";
 import { createSlots } from "./stores/slots.ts";
 import { createWindowHealth, type WindowHealth } from "./stores/window-health.ts";
 
@@ -81,9 +84,15 @@ export function createGateway({ settings: initial, clock, random, observers }: G
     onActive: snapshots.renew,
   });
 
-  const sources = { health, clock, stateOf: (provider: string) => roster.stateOf(provider) };
+  const sources = {
+    health,
+    clock,
+    stateOf: (provider: string) => roster.stateOf(provider),
+    retries: createRetryBudget(clock),
+    hedges: createHedgeBudget(),
+  };
   const mode = (): Settings["cache"]["mode"] | "off" => (settings.cache.enabled ? settings.cache.mode : "off");
-  const attempt = compose<Attempt, AttemptStream>([guard(health, slots, clock)], callProvider(clock));
+  const attempt = compose<Attempt, AttemptStream>([guard(health, slots, clock), refusal], callProvider(clock));
   const chat = compose<Call, Awaited<ReturnType<Router["chat"]>>>(
     [meter(observers, clock), admit(limiter), recall({ cache, mode, clock })],
     dispatch(sources, attempt),

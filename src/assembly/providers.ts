@@ -111,6 +111,7 @@ export function catalogPart(
       capabilities: model.context_tokens === undefined ? capabilities : { ...capabilities, contextTokens: model.context_tokens },
       price: ownPrice(model, price),
       timeoutMs: settings.timeout,
+      ...(settings.fallback_on_refusal && { fallbackOnRefusal: true as const }),
     };
   };
   const known = (): ModelSettings[] => knownModels(settings.type).map(({ id }) => ({ id }));

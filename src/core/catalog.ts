@@ -27,6 +27,8 @@ export interface Target {
   readonly madeUp?: true;
   /** The provider's own `timeout`; replaces first_token for streams and total for unary upstream calls. */
   readonly timeoutMs: number | undefined;
+  /** Present where the operator wants a refusal of this provider's to be tried elsewhere. */
+  readonly fallbackOnRefusal?: true;
 }
 
 /** A name of the operator's own. */

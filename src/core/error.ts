@@ -29,6 +29,8 @@ export interface ChatErrorOptions {
   readonly skipped?: "open" | "cooling" | "busy" | undefined;
   /** The upstream's own 400, whose message and param the caller may see. */
   readonly fromUpstream?: boolean | undefined;
+  /** The same target would fail in the same way again: a bad certificate, a redirect. */
+  readonly final?: boolean | undefined;
   /** The door's own, more exact name of the fault: `error.code` in OpenAI's shape. */
   readonly code?: string | undefined;
 }
@@ -45,6 +47,7 @@ export class ChatError extends Error {
   readonly upstream: UpstreamTrace | undefined;
   readonly skipped: "open" | "cooling" | "busy" | undefined;
   readonly fromUpstream: boolean;
+  readonly final: boolean;
   readonly code: string | undefined;
   /** Set by the room that watched the attempt: what it used before it failed. */
   usage: Usage | undefined;
@@ -59,6 +62,7 @@ export class ChatError extends Error {
     this.upstream = options.upstream;
     this.skipped = options.skipped;
     this.fromUpstream = options.fromUpstream ?? false;
+    this.final = options.final ?? false;
     this.code = options.code;
   }
 

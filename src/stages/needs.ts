@@ -66,3 +66,9 @@ export function expectedCostMicroUsd({ price, capabilities }: Target, needs: Nee
   const output = Math.min(needs.outputTokens, capabilities.maxOutputTokens ?? needs.outputTokens) * needs.choices;
   return (needs.inputTokens * price.input + output * price.output) / 1e6;
 }
+
+/** Whether a call that was too long for `failed` may fit here: the context is known to be larger, or not known. */
+export function hasMoreRoom({ capabilities: { contextTokens } }: Target, failed: Target): boolean {
+  const room = failed.capabilities.contextTokens;
+  return contextTokens === undefined || (room !== undefined && contextTokens > room);
+}

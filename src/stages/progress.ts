@@ -2,7 +2,8 @@ import type { CallOptions } from "../core/call.ts";
 import type { Target } from "../core/catalog.ts";
 import { AttemptKind } from "../core/chat.ts";
 import { ChatError, type Failure, remedies } from "../core/error.ts";
-import type { Ranked } from "../core/policy.ts";
+import type { Candidate, Ranked } from "../core/policy.ts";
+import { hasMoreRoom } from "./needs.ts";
 
 /** Longest wait for a free slot once every target is full (docs/configuration.md, max_concurrent). */
 const slotWaitMs = 2000;
@@ -12,8 +13,12 @@ const retryAfterWaitMaxMs = 5000;
 /** A moment more than was asked for: by then the target's cool-down is over for certain. */
 const retryAfterSlackMs = 20;
 
+/** A failure that took so long is not repeated: the upstream worked for it, and would again. Other targets are still tried. */
+const lateMs = 10_000;
+
 /** What to do next. */
 export interface Step {
+  readonly candidate: Candidate;
   readonly target: Target;
   readonly index: number;
   readonly kind: AttemptKind;
@@ -23,12 +28,27 @@ export interface Step {
 }
 
 interface Entry {
+  readonly candidate: Candidate;
   readonly target: Target;
   tries: number;
+  /** What went wrong elsewhere would go wrong here too: the same credential, no more room. */
+  passed: boolean;
   /** The last failure's remedy allows this target again. */
   again: boolean;
   skipped: ChatError | undefined;
   retryAfterMs: number | undefined;
+}
+
+/** What progress is made of. */
+export interface ProgressParts {
+  readonly ranked: readonly Ranked[];
+  /** Over all targets. */
+  readonly attemptsMax: number;
+  readonly options: CallOptions;
+  /** In [0, 1). */
+  readonly random: () => number;
+  /** Whether the group's budget grants one more repeat; asked once for each. */
+  readonly mayRepeat: () => boolean;
 }
 
 /**
@@ -40,14 +60,17 @@ export class Progress {
   readonly #attemptsMax: number;
   readonly #options: CallOptions;
   readonly #random: () => number;
+  readonly #mayRepeat: () => boolean;
   readonly #errors: ChatError[] = [];
   #waited = false;
   #stopped: ChatError | undefined;
 
-  constructor(ranked: readonly Ranked[], attemptsMax: number, options: CallOptions, random: () => number) {
+  constructor({ ranked, attemptsMax, options, random, mayRepeat }: ProgressParts) {
     this.#entries = ranked.map(({ candidate }) => ({
+      candidate,
       target: candidate.target,
       tries: 0,
+      passed: false,
       again: true,
       skipped: undefined,
       retryAfterMs: undefined,
@@ -55,37 +78,37 @@ export class Progress {
     this.#attemptsMax = attemptsMax;
     this.#options = options;
     this.#random = random;
+    this.#mayRepeat = mayRepeat;
   }
 
   /** The next attempt; undefined: there is none, and `verdict()` says why. */
   next(): Step | undefined {
     if (this.#stopped !== undefined || this.#errors.length >= this.#attemptsMax) return undefined;
-    const fresh = this.#entries.findIndex((entry) => entry.tries === 0 && entry.skipped === undefined);
+    const fresh = this.#fresh();
     if (fresh >= 0) return this.#step(fresh, 0, 0);
-    const each = this.#entries.length === 1 ? this.#attemptsMax : 2;
-    const again = this.#entries.findIndex(
-      (entry) =>
-        entry.tries > 0 &&
-        entry.again &&
-        entry.tries < each &&
-        entry.skipped === undefined &&
-        (entry.retryAfterMs ?? 0) <= retryAfterWaitMaxMs,
-    );
-    const entry = this.#entries[again];
-    if (entry !== undefined)
-      return this.#step(
-        again,
-        Math.max(this.#backoffMs(entry.tries), entry.retryAfterMs === undefined ? 0 : entry.retryAfterMs + retryAfterSlackMs),
-        0,
-      );
+    const again = this.#again();
+    if (again !== undefined) return again;
     if (this.#waited) return undefined;
     this.#waited = true;
-    const busy = this.#entries.findIndex(({ skipped }) => skipped?.skipped === "busy");
+    const busy = this.#entries.findIndex(({ skipped, passed }) => skipped?.skipped === "busy" && !passed);
     return busy < 0 ? undefined : this.#step(busy, 0, slotWaitMs);
   }
 
-  /** An attempt failed, or was never made because its target could not be called. */
-  failed(step: Step, error: ChatError): void {
+  /** Who may be asked beside `running`, which has not answered yet; undefined: nobody. */
+  beside(running: Step): Step | undefined {
+    if (this.#errors.length + 2 > this.#attemptsMax) return undefined;
+    const index = this.#entries.findIndex((entry, at) => at !== running.index && isFresh(entry));
+    const step = this.#step(index, 0, 0);
+    return step && { ...step, kind: AttemptKind.HEDGE };
+  }
+
+  /** Nobody else is to be tried, whatever still runs. */
+  get stopped(): boolean {
+    return this.#stopped !== undefined;
+  }
+
+  /** An attempt failed after `tookMs`, or was never made because its target could not be called. */
+  failed(step: Step, error: ChatError, tookMs: number): void {
     const entry = this.#entries[step.index];
     if (entry === undefined) return;
     if (error.skipped !== undefined) {
@@ -97,9 +120,38 @@ export class Progress {
     entry.tries++;
     this.#errors.push(error);
     const remedy = remedies[error.failure];
-    entry.again = remedy.same;
+    entry.again = remedy.same && !error.final && tookMs < lateMs;
     entry.retryAfterMs = error.retryAfterMs;
-    if (remedy.next === "nobody" && !remedy.same) this.#stopped = error;
+    const wished = error.failure === "CONTENT_POLICY" && entry.target.fallbackOnRefusal === true;
+    if (remedy.next === "nobody" && !remedy.same && !wished) this.#stopped = error;
+    for (const other of this.#entries) if (isFutile(other, entry, error)) other.passed = true;
+  }
+
+  /** Who has not been asked. One that is asked although its breaker is open is worth no more than a repeat. */
+  #fresh(): number {
+    return this.#entries.findIndex((entry) => {
+      if (!isFresh(entry)) return false;
+      entry.passed = this.#errors.length > 0 && entry.candidate.health.barred === "open" && !this.#mayRepeat();
+      return !entry.passed;
+    });
+  }
+
+  /** The same target once more, after a pause, where its failure allows it and the budget grants it. */
+  #again(): Step | undefined {
+    const each = this.#entries.length === 1 ? this.#attemptsMax : 2;
+    const index = this.#entries.findIndex(
+      (entry) =>
+        entry.tries > 0 &&
+        entry.again &&
+        entry.tries < each &&
+        entry.skipped === undefined &&
+        !entry.passed &&
+        (entry.retryAfterMs ?? 0) <= retryAfterWaitMaxMs,
+    );
+    const entry = this.#entries[index];
+    if (entry === undefined || !this.#mayRepeat()) return undefined;
+    const told = entry.retryAfterMs === undefined ? 0 : entry.retryAfterMs + retryAfterSlackMs;
+    return this.#step(index, Math.max(this.#backoffMs(entry.tries), told), 0);
   }
 
   /** Why the call failed: the most informative of its attempts' errors. */
@@ -129,13 +181,25 @@ export class Progress {
     if (entry === undefined) return undefined;
     const first = this.#errors.length === 0;
     const kind = first ? AttemptKind.PRIMARY : entry.tries > 0 ? AttemptKind.RETRY : AttemptKind.FAILOVER;
-    return { target: entry.target, index, kind, pauseMs, patienceMs };
+    return { candidate: entry.candidate, target: entry.target, index, kind, pauseMs, patienceMs };
   }
 
   /** Full jitter: anything up to base × 2^(tries−1), so that callers who failed together do not come back together. */
   #backoffMs(tries: number): number {
     return this.#random() * Math.min(this.#options.retryMaxMs, this.#options.retryBaseMs * 2 ** (tries - 1));
   }
+}
+
+function isFresh({ tries, skipped, passed }: Entry): boolean {
+  return tries === 0 && skipped === undefined && !passed;
+}
+
+/** Whether a failure of one target tells that the call would fail at the other too. */
+function isFutile(other: Entry, failed: Entry, error: ChatError): boolean {
+  if (error.failure === "CONTEXT_LENGTH_EXCEEDED") return !hasMoreRoom(other.target, failed.target);
+  if (remedies[error.failure].next !== "credential") return false;
+  // A 403 may speak of the one model; everything else of the credential, which all of a provider's targets share.
+  return error.upstream?.status === 403 ? other === failed : other.target.provider === failed.target.provider;
 }
 
 const waitable: ReadonlySet<Failure> = new Set(["RATE_LIMITED", "OVERLOADED"]);

@@ -5,7 +5,11 @@ import { AttemptKind, type Batch, ProviderState, usageOf } from "../../src/core/
 import { ChatError, type Failure } from "../../src/core/error.ts";
 import type { AttemptStream, Ending } from "../../src/core/handler.ts";
 import type { HealthTracker } from "../../src/core/health.ts";
+import type { Clock } from "../../src/core/clock.ts";
+import type { DispatchSources } from "../../src/stages/contest.ts";
 import { dispatch } from "../../src/stages/dispatch.ts";
+import { createHedgeBudget } from "../../src/stores/hedge-budget.ts";
+import { createRetryBudget } from "../../src/stores/retry-budget.ts";
 import { chatRequest } from "../support/attempt.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 import { callOf, createTape, healthy, rejection, said, settled, snapshotOf, targetOf } from "./support.ts";
@@ -23,18 +27,28 @@ function attemptStream(firstContentMs = 5) {
   return { tape, stream, end: (ending: Ending) => listeners.forEach((listener) => listener(ending)) };
 }
 
+const nativeTool = { $typeName: "semaroute.v1.NativeTool" as const, issuer: "openai", json: "{}" };
+
 type Outcome = Failure | ChatError | "answers" | "hangs";
 
+function healthOf(more: Partial<HealthTracker> = {}): HealthTracker {
+  return { view: () => healthy, begin: () => ({ answered() {}, end() {} }), latencyQuantileMs: () => undefined, ...more };
+}
+
+function sourcesOf(health: HealthTracker, clock: Clock): DispatchSources {
+  return { health, clock, stateOf: () => ProviderState.ENABLED, retries: createRetryBudget(clock), hedges: createHedgeBudget() };
+}
+
 /** A room over targets `a/m`, `b/m`…, whose attempts come out as the script says; `tried` says which were made, and when. */
-function scene(names: readonly string[], script: readonly Outcome[], more: Partial<Call> = {}) {
+function scene(names: readonly string[], script: readonly Outcome[], more: Partial<Call> = {}, healthMore: Partial<HealthTracker> = {}) {
   const clock = createFakeClock();
   const targets = names.map((name) => targetOf(`${name}/m`));
   const caller = new AbortController();
   const tried: string[] = [];
   const seen: Attempt[] = [];
   const streams: ReturnType<typeof attemptStream>[] = [];
-  const health: HealthTracker = { view: () => healthy, begin: () => ({ answered() {}, end() {} }) };
-  const room = dispatch({ health, clock, stateOf: () => ProviderState.ENABLED }, async (attempt) => {
+  const health = healthOf(healthMore);
+  const room = dispatch(sourcesOf(health, clock), async (attempt) => {
     const outcome = script[tried.length] ?? "answers";
     tried.push(`${attempt.target.provider}@${clock.now()}${attempt.patienceMs > 0 ? `+${attempt.patienceMs}` : ""}`);
     seen.push(attempt);
@@ -152,8 +166,8 @@ describe("attempts", () => {
 
   test("what nobody foresaw is INTERNAL, and not tried elsewhere", async () => {
     const { call, clock } = scene(["a", "b"], []);
-    const health: HealthTracker = { view: () => healthy, begin: () => ({ answered() {}, end() {} }) };
-    const broken = dispatch({ health, clock, stateOf: () => ProviderState.ENABLED }, () => Promise.reject(new TypeError("oops")));
+    const health = healthOf();
+    const broken = dispatch(sourcesOf(health, clock), () => Promise.reject(new TypeError("oops")));
     expect(await rejection(broken(call))).toMatchObject({ failure: "INTERNAL", attempts: [{ error: { failure: "INTERNAL" } }] });
   });
 
@@ -242,6 +256,102 @@ describe("the call's own end", () => {
     expect(waited[0]).toBe(waited[1]);
     expect(new Set(waited).size).toBeGreaterThan(1);
     expect(Math.max(...waited)).toBeLessThanOrEqual(101);
+  });
+});
+
+describe("hedges", () => {
+  const hedge = { quantile: 0.95, extraCostRatioMax: 1 };
+  /** The first target mostly answers within 50 ms. */
+  function hedged(names: readonly string[], script: readonly Outcome[], more: Partial<Call> = {}, options = {}) {
+    const made = scene(names, script, more, { latencyQuantileMs: () => 50 });
+    const { snapshot } = made.call;
+    return { ...made, call: { ...made.call, snapshot: { ...snapshot, options: { ...snapshot.options, hedge, ...options } } } };
+  }
+  const toTheHedge = async (clock: ReturnType<typeof createFakeClock>): Promise<void> => {
+    await settled();
+    clock.advance(50);
+    await settled();
+  };
+
+  test("a second target is asked when the first is late; its answer wins, and the first is left and accounted for", async () => {
+    const { room, call, clock, tried, seen } = hedged(["a", "b"], ["hangs"]);
+    const running = room(call);
+    await toTheHedge(clock);
+    const { source } = await running;
+    await settled();
+    expect(tried).toEqual(["a@0", "b@50"]);
+    expect(recordsOf(source.attempts)).toEqual([
+      ["1", "a", AttemptKind.PRIMARY, 0, "", "CANCELLED", false],
+      ["2", "b", AttemptKind.HEDGE, 201, "up-7", undefined, true],
+    ]);
+    expect(source).toMatchObject({ target: { id: "b/m" }, attempts: [{ endMs: 50, usage: { estimated: true, outputTokens: 0 } }, {}] });
+    expect(seen.map(({ ordinal, signal }) => [ordinal, signal.aborted])).toEqual([
+      [0, true],
+      [1, false],
+    ]);
+  });
+
+  for (const { what, names, more, options, script } of [
+    { what: "off", names: ["a", "b"], options: { hedge: undefined } },
+    { what: "nobody else to ask", names: ["a"] },
+    { what: "one attempt allowed", names: ["a", "b"], options: { attemptsMax: 1 } },
+    { what: "nothing earned for it", names: ["a", "b"], options: { hedge: { ...hedge, extraCostRatioMax: 0.5 } } },
+    { what: "the deadline before it", names: ["a", "b"], more: { deadline: 50 } },
+    {
+      what: "a tool that runs at the vendor's",
+      names: ["a", "b"],
+      more: {
+        request: chatRequest("hi", {
+          model: "m",
+          tools: [{ $typeName: "semaroute.v1.Tool" as const, kind: { case: "native" as const, value: nativeTool }, extensionsJson: {} }],
+        }),
+      },
+    },
+  ] as { what: string; names: string[]; more?: Partial<Call>; options?: object; script?: Outcome[] }[]) {
+    test(`no hedge: ${what}`, async () => {
+      const { room, call, clock, caller, tried } = hedged(names, script ?? ["hangs"], more, options);
+      const running = rejection(room(call));
+      await toTheHedge(clock);
+      expect(tried).toEqual(["a@0"]);
+      caller.abort(new ChatError("CANCELLED", "the caller left"));
+      expect(await running).toMatchObject({ failure: "CANCELLED" });
+      expect(clock.pending()).toBe(0);
+    });
+  }
+
+  test("an answer before the time hedges nothing, and leaves no timer", async () => {
+    const { room, call, clock, tried } = hedged(["a", "b"], []);
+    await room(call);
+    expect([tried, clock.pending()]).toEqual([["a@0"], 0]);
+  });
+
+  test("when the hedge fails the first is still waited for, and the call fails over once both have failed", async () => {
+    const { room, call, clock, tried, caller } = hedged(["a", "b", "c"], ["hangs", "OVERLOADED"]);
+    const running = rejection(room(call));
+    await toTheHedge(clock);
+    expect(tried).toEqual(["a@0", "b@50"]);
+    caller.abort(new ChatError("DEADLINE_EXCEEDED", "over"));
+    expect(await running).toMatchObject({
+      failure: "DEADLINE_EXCEEDED",
+      attempts: [{ target: { id: "a/m" }, kind: AttemptKind.PRIMARY }, { target: { id: "b/m" }, error: { failure: "OVERLOADED" } }],
+    });
+  });
+
+  test("a failure that nobody can mend ends both", async () => {
+    const { room, call, clock, seen } = hedged(["a", "b"], ["hangs", "CONTENT_POLICY"]);
+    const running = rejection(room(call));
+    await toTheHedge(clock);
+    expect(await running).toMatchObject({ failure: "CONTENT_POLICY" });
+    expect(seen[0]?.signal.aborted).toBe(true);
+  });
+
+  test("the caller who leaves stops both", async () => {
+    const { room, call, clock, caller, seen } = hedged(["a", "b"], ["hangs", "hangs"]);
+    const running = rejection(room(call));
+    await toTheHedge(clock);
+    caller.abort(new ChatError("CANCELLED", "the caller left"));
+    expect(await running).toMatchObject({ failure: "CANCELLED", attempts: [{}, {}] });
+    expect(seen.map(({ signal }) => signal.aborted)).toEqual([true, true]);
   });
 });
 

@@ -2,23 +2,29 @@ import { describe, expect, test } from "vitest";
 
 import { AttemptKind } from "../../src/core/chat.ts";
 import { ChatError, type ChatErrorOptions, type Failure, remedies } from "../../src/core/error.ts";
+import type { Target } from "../../src/core/catalog.ts";
 import { Progress, type Step } from "../../src/stages/progress.ts";
 import { callOf, rankedOf, targetOf } from "./support.ts";
 
 const { options } = callOf().snapshot;
 
-function progressOver(names: readonly string[], { attemptsMax = 3, random = (): number => 1 } = {}): Progress {
-  return new Progress(rankedOf(names.map((name) => targetOf(`${name}/m`))), attemptsMax, options, random);
+/** Names are of providers, or whole target ids. */
+function progressOver(
+  names: readonly string[],
+  { attemptsMax = 3, random = (): number => 1, mayRepeat = (): boolean => true, more = {} as Partial<Target> } = {},
+): Progress {
+  const targets = names.map((name) => ({ ...targetOf(name.includes("/") ? name : `${name}/m`), ...more }));
+  return new Progress({ ranked: rankedOf(targets), attemptsMax, options, random, mayRepeat });
 }
 
 /** Fails every step as the script says, and tells what was done. */
-function played(progress: Progress, script: readonly (Failure | ChatError)[]): string[] {
+function played(progress: Progress, script: readonly (Failure | ChatError)[], tookMs = 1): string[] {
   const steps: string[] = [];
   for (const each of script) {
     const step = progress.next();
     if (step === undefined) break;
     steps.push(shown(step));
-    progress.failed(step, each instanceof ChatError ? each : new ChatError(each, each));
+    progress.failed(step, each instanceof ChatError ? each : new ChatError(each, each), tookMs);
   }
   return steps;
 }
@@ -136,6 +142,106 @@ describe("the order of attempts", () => {
       expect([other.next()?.target.provider, lone.next()?.target.provider]).toEqual([next === "nobody" ? undefined : "b", same ? "a" : undefined]);
     });
   }
+});
+
+describe("who is passed over", () => {
+  const shownTargets = (progress: Progress, script: readonly (Failure | ChatError)[]): string[] => {
+    const seen: string[] = [];
+    for (const each of script) {
+      const step = progress.next();
+      if (step === undefined) break;
+      seen.push(step.target.id);
+      progress.failed(step, each instanceof ChatError ? each : new ChatError(each, each), 1);
+    }
+    return seen;
+  };
+  const upstream = (status: number) => ({ upstream: { status, requestId: "" } });
+
+  for (const failure of ["UPSTREAM_AUTH", "QUOTA_EXHAUSTED"] as const) {
+    test(`${failure} speaks of the credential: the provider's other targets are not asked`, () => {
+      const progress = progressOver(["a/x", "a/y", "b/x"], { attemptsMax: 9 });
+      expect(shownTargets(progress, [error(failure, upstream(401)), "OVERLOADED", "OVERLOADED", "OVERLOADED"])).toEqual(["a/x", "b/x", "b/x"]);
+    });
+  }
+
+  test("a 403 speaks of its target only", () => {
+    const progress = progressOver(["a/x", "a/y"], { attemptsMax: 9 });
+    expect(shownTargets(progress, [error("UPSTREAM_AUTH", upstream(403)), "CONTENT_POLICY"])).toEqual(["a/x", "a/y"]);
+  });
+
+  test("a context that is too small is tried only where there is more room, or where nobody knows", () => {
+    const room = (id: string, contextTokens: number | undefined): Target => ({
+      ...targetOf(id),
+      capabilities: { ...targetOf(id).capabilities, ...(contextTokens !== undefined && { contextTokens }) },
+    });
+    const targets = [room("a/m", 100), room("b/m", 100), room("c/m", 50), room("d/m", undefined), room("e/m", 200)];
+    const progress = new Progress({ ranked: rankedOf(targets), attemptsMax: 9, options, random: () => 1, mayRepeat: () => true });
+    expect(shownTargets(progress, ["CONTEXT_LENGTH_EXCEEDED", "OVERLOADED", "CONTENT_POLICY"])).toEqual(["a/m", "d/m", "e/m"]);
+  });
+
+  test("a refusal is tried elsewhere only where the operator says so", () => {
+    const refused = (fallback: boolean) => progressOver(["a", "b"], { more: fallback ? { fallbackOnRefusal: true } : {} });
+    expect(played(refused(false), ["CONTENT_POLICY", "OVERLOADED"])).toEqual(["a primary 0"]);
+    expect(played(refused(true), ["CONTENT_POLICY", "CONTENT_POLICY", "CONTENT_POLICY"])).toEqual(["a primary 0", "b failover 0"]);
+  });
+});
+
+describe("what is not repeated", () => {
+  test("a failure that came late: the upstream worked for it. Other targets are still tried", () => {
+    expect(played(progressOver(["a"]), ["UPSTREAM_UNAVAILABLE", "OVERLOADED"], 10_000)).toEqual(["a primary 0"]);
+    expect(played(progressOver(["a"]), ["UPSTREAM_UNAVAILABLE", "OVERLOADED"], 9_999)).toEqual(["a primary 0", "a retry 100"]);
+    expect(played(progressOver(["a", "b"]), ["UPSTREAM_UNAVAILABLE", "OVERLOADED", "OVERLOADED"], 10_000)).toEqual([
+      "a primary 0",
+      "b failover 0",
+    ]);
+  });
+
+  test("what would fail the same way again", () => {
+    expect(played(progressOver(["a"]), [error("UPSTREAM_UNAVAILABLE", { final: true }), "OVERLOADED"])).toEqual(["a primary 0"]);
+  });
+
+  test("what the budget does not grant; failover asks no budget", () => {
+    let asked = 0;
+    const mayRepeat = (): boolean => {
+      asked++;
+      return false;
+    };
+    expect(played(progressOver(["a", "b"], { mayRepeat }), ["OVERLOADED", "OVERLOADED", "OVERLOADED"])).toEqual(["a primary 0", "b failover 0"]);
+    expect(asked).toBe(1);
+  });
+});
+
+test("a target whose breaker is open is asked after another only within the budget, and first without", () => {
+  const ranked = rankedOf([targetOf("a/m"), targetOf("b/m")]).map((each) => ({
+    ...each,
+    candidate: { ...each.candidate, health: { ...each.candidate.health, barred: "open" as const } },
+  }));
+  const over = (mayRepeat: boolean) => new Progress({ ranked, attemptsMax: 3, options, random: () => 1, mayRepeat: () => mayRepeat });
+  expect(played(over(false), ["OVERLOADED", "OVERLOADED"])).toEqual(["a primary 0"]);
+  expect(played(over(true), ["OVERLOADED", "OVERLOADED"])).toEqual(["a primary 0", "b failover 0"]);
+});
+
+describe("a second target beside the first", () => {
+  test("is the next that nobody has asked, as long as the attempts last", () => {
+    const progress = progressOver(["a", "b", "c"], { attemptsMax: 3 });
+    const first = progress.next();
+    if (first === undefined) throw new Error("there is a first");
+    expect(progress.beside(first)).toMatchObject({ target: { provider: "b" }, kind: AttemptKind.HEDGE });
+    progress.failed(first, error("OVERLOADED"), 1);
+    const second = progress.next();
+    if (second === undefined) throw new Error("there is a second");
+    expect(progress.beside(second)).toMatchObject({ target: { provider: "c" } });
+    progress.failed(second, error("OVERLOADED"), 1);
+    const third = progress.next();
+    if (third === undefined) throw new Error("there is a third");
+    expect(progress.beside(third)).toBeUndefined();
+  });
+
+  test("is nobody where there is only one", () => {
+    const progress = progressOver(["a"]);
+    const first = progress.next();
+    expect(first && progress.beside(first)).toBeUndefined();
+  });
 });
 
 describe("the verdict", () => {

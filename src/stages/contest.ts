@@ -1,0 +1,206 @@
+import type { HedgeBudget, RetryBudget } from "../core/budget.ts";
+import type { Attempt, AttemptRecord, Call } from "../core/call.ts";
+import type { Target } from "../core/catalog.ts";
+import { AttemptKind, type Usage } from "../core/chat.ts";
+import type { Clock } from "../core/clock.ts";
+import { ChatError, chatErrorFrom } from "../core/error.ts";
+import type { AttemptStream, Handler } from "../core/handler.ts";
+import { priced } from "../core/price.ts";
+import { createUsageTally } from "../core/usage-tally.ts";
+import type { Plan, PlanSources } from "./plan.ts";
+import type { Progress, Step } from "./progress.ts";
+
+/** What dispatch looks at besides the call. */
+export interface DispatchSources extends PlanSources {
+  readonly retries: RetryBudget;
+  readonly hedges: HedgeBudget;
+}
+
+/** What the attempts of one call share. */
+export interface Contest {
+  readonly call: Call;
+  readonly progress: Progress;
+  /** Of the call; each attempt that was made adds its record. */
+  readonly attempts: AttemptRecord[];
+  readonly attempt: Handler<Attempt, AttemptStream>;
+  readonly sources: DispatchSources;
+  readonly insist: Plan["insist"];
+}
+
+/** Who answered. */
+export interface Won {
+  readonly target: Target;
+  readonly stream: AttemptStream;
+}
+
+/**
+ * One step: an attempt, and beside it a second one where the first is slower than it mostly is. The first content wins, the
+ * other is left. Undefined: nobody answered, and `progress` knows why.
+ */
+export async function contest(step: Step, parts: Contest): Promise<Won | undefined> {
+  const waitMs = hedgeAfterMs(step, parts);
+  const first = new Runner(step, parts, waitMs !== undefined);
+  if (waitMs === undefined) return settled(await first.outcome, parts);
+  const early = await within(parts.sources.clock, waitMs, first.outcome);
+  if (early !== undefined) return settled(early, parts);
+  const beside = parts.progress.beside(step);
+  if (beside === undefined || !parts.sources.hedges.take(beside.candidate)) return settled(await first.outcome, parts);
+  // Both are told of from now on, in the order they began.
+  first.enlist();
+  return race(first, new Runner(beside, parts, true), parts);
+}
+
+/** Undefined: this step is not hedged. */
+function hedgeAfterMs({ candidate, target, patienceMs }: Step, { call, sources, attempts }: Contest): number | undefined {
+  const { hedge } = call.snapshot.options;
+  if (hedge === undefined) return undefined;
+  sources.hedges.began(candidate, hedge.extraCostRatioMax);
+  // One hedge a call. A tool that runs at the vendor's would run twice.
+  const hedged = attempts.some(({ kind }) => kind === AttemptKind.HEDGE);
+  if (patienceMs > 0 || hedged || call.request.tools.some(({ kind }) => kind.case === "native")) return undefined;
+  const waitMs = sources.health.latencyQuantileMs(target.id, call.streamed, hedge.quantile);
+  return waitMs !== undefined && sources.clock.now() + waitMs < call.deadline ? waitMs : undefined;
+}
+
+async function race(first: Runner, second: Runner, parts: Contest): Promise<Won | undefined> {
+  const early = await Promise.race([first.outcome, second.outcome]);
+  const other = early.runner === first ? second : first;
+  const won = settled(early, parts);
+  if (won === undefined && !parts.progress.stopped) return settled(await other.outcome, parts);
+  other.leave();
+  return won;
+}
+
+/** Undefined: the time passed first. */
+async function within<T>(clock: Clock, ms: number, pending: Promise<T>): Promise<T | undefined> {
+  let cancel = (): void => {};
+  const late = new Promise<undefined>((resolve) => {
+    cancel = clock.after(ms, () => resolve(undefined));
+  });
+  const first = await Promise.race([pending, late]);
+  cancel();
+  return first;
+}
+
+function settled(outcome: Outcome, { progress }: Contest): Won | undefined {
+  if (outcome.kind === "won") return { target: outcome.runner.step.target, stream: outcome.stream };
+  progress.failed(outcome.runner.step, outcome.error, outcome.tookMs);
+  return undefined;
+}
+
+type Outcome =
+  | { readonly kind: "won"; readonly runner: Runner; readonly stream: AttemptStream }
+  | { readonly kind: "lost"; readonly runner: Runner; readonly error: ChatError; readonly tookMs: number };
+
+/** One attempt under way, and its record. */
+class Runner {
+  readonly step: Step;
+  /** Never rejects. */
+  readonly outcome: Promise<Outcome>;
+  readonly #parts: Contest;
+  readonly #record: AttemptRecord;
+  /** Undefined: only the call's own signal ends it. */
+  readonly #stop: AbortController | undefined;
+  #enlisted = false;
+  #left = false;
+
+  /** `apart`: it can be left while its call goes on. */
+  constructor(step: Step, parts: Contest, apart: boolean) {
+    this.step = step;
+    this.#parts = parts;
+    this.#stop = apart ? new AbortController() : undefined;
+    const { attempts, call, sources } = parts;
+    this.#record = {
+      id: `${call.id}.${attempts.length + 1}`,
+      target: step.target,
+      kind: step.kind,
+      startWall: sources.clock.wall(),
+      startMs: sources.clock.now(),
+      firstContentMs: undefined,
+      endMs: undefined,
+      status: 0,
+      upstreamRequestId: "",
+      error: undefined,
+      usage: undefined,
+      won: false,
+    };
+    this.outcome = this.#run().then(this.#won, this.#lost);
+  }
+
+  /** Puts its record on the call's list; without effect where it is there. */
+  enlist(): void {
+    if (this.#enlisted) return;
+    this.#enlisted = true;
+    this.#parts.attempts.push(this.#record);
+  }
+
+  /** Its answer is no longer wanted: closes its upstream, and accounts for what was sent. */
+  leave(): void {
+    const error = new ChatError("CANCELLED", "another target answered first");
+    this.#left = true;
+    this.#record.error = error;
+    this.#record.endMs = this.#parts.sources.clock.now();
+    this.#stop?.abort(error);
+    void this.outcome.then((outcome) => {
+      // It may have answered in the same moment.
+      if (outcome.kind === "won") void outcome.stream.batches.return?.();
+    });
+  }
+
+  async #run(): Promise<AttemptStream> {
+    const { call, attempts, attempt, insist } = this.#parts;
+    const { target, patienceMs } = this.step;
+    const stop = this.#stop;
+    if (stop === undefined) return attempt({ ...call, target, ordinal: attempts.length, patienceMs, insist });
+    const leave = (): void => stop.abort(call.signal.reason);
+    if (call.signal.aborted) leave();
+    call.signal.addEventListener("abort", leave, { once: true });
+    const unlink = (): void => call.signal.removeEventListener("abort", leave);
+    try {
+      const stream = await attempt({ ...call, signal: stop.signal, target, ordinal: attempts.length, patienceMs, insist });
+      stream.onEnd(unlink);
+      return stream;
+    } catch (thrown) {
+      unlink();
+      throw thrown;
+    }
+  }
+
+  readonly #won = (stream: AttemptStream): Outcome => {
+    const record = this.#record;
+    this.enlist();
+    record.firstContentMs = stream.firstContentMs;
+    record.status = stream.head.status;
+    record.upstreamRequestId = stream.head.requestId;
+    record.won = !this.#left;
+    stream.onEnd(({ error, usage }) => {
+      record.usage = usage;
+      if (this.#left) return;
+      record.endMs = this.#parts.sources.clock.now();
+      record.error = error;
+    });
+    return { kind: "won", runner: this, stream };
+  };
+
+  readonly #lost = (thrown: unknown): Outcome => {
+    const error = chatErrorFrom(thrown);
+    const record = this.#record;
+    const nowMs = this.#parts.sources.clock.now();
+    if (error.skipped === undefined) {
+      this.enlist();
+      record.status = error.upstream?.status ?? 0;
+      record.upstreamRequestId = error.upstream?.requestId ?? "";
+      record.usage = error.usage ?? (this.#left ? this.#sent() : undefined);
+      if (!this.#left) {
+        record.endMs = nowMs;
+        record.error = error;
+      }
+    }
+    return { kind: "lost", runner: this, error, tookMs: nowMs - record.startMs };
+  };
+
+  /** A vendor that was left in the middle of its work tells no usage, and charges at least what it was sent. */
+  #sent(): Usage {
+    return priced(createUsageTally(this.#parts.call.request).usage(), this.step.target.price);
+  }
+}
