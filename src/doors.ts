@@ -1,5 +1,4 @@
-import { type ContextValues, createConnectRouter } from "@connectrpc/connect";
-import { compressionGzip } from "@connectrpc/connect-node";
+import { Code, ConnectError, type ContextValues, createConnectRouter } from "@connectrpc/connect";
 import { Health } from "../gen/grpc/health/v1/health_pb.ts";
 import { AdminService } from "../gen/semaroute/v1/admin_pb.ts";
 import { RouterService } from "../gen/semaroute/v1/router_pb.ts";
@@ -8,10 +7,10 @@ import type { KeyId } from "./core/call.ts";
 import { Priority } from "./core/chat.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Operations } from "./core/operations.ts";
-import type { Failure } from "./core/error.ts";
+import { ChatError, type Failure } from "./core/error.ts";
 import type { Router } from "./core/router.ts";
 import type { Secret } from "./core/secret.ts";
-import type { RefusalObserver, RefusedRequest } from "./core/telemetry.ts";
+import { type RefusalObserver, type RefusedRequest, refusalTeller } from "./core/telemetry.ts";
 import { createAdminGate, createKeyRing, type KeyRing } from "./server/auth.ts";
 import { type BrowserRule, createBrowserRule } from "./server/browsers.ts";
 import { type CallDesk, createCallDesk } from "./server/call-desk.ts";
@@ -23,7 +22,7 @@ import { callIdKey, peerKey } from "./server/rpc/context.ts";
 import { errorDetails, gateWithDetails, requestIdKey } from "./server/rpc/error-details.ts";
 import { rpcGate } from "./server/rpc/gate.ts";
 import { healthService } from "./server/rpc/health.ts";
-import { callerJson } from "./server/rpc/json.ts";
+import { rpcOptions } from "./server/rpc/options.ts";
 import { serveReflection } from "./server/rpc/reflection.ts";
 import { routerService } from "./server/rpc/router.ts";
 import { createWarmValidator, validation } from "./server/rpc/validation.ts";
@@ -54,48 +53,48 @@ export interface Doors {
   apply(settings: Settings): void;
   /** Health says no from now on, and watchers are sent home. */
   drain(): void;
+  /** Calls that arrive from now on are told DRAINING; what has arrived is served. */
+  refuse(): void;
   /** Ends every open call with DRAINING. */
   cut(): void;
 }
 
-/** Largest message we write: a whole answer as one. */
-const writeBytesMax = 128 * 1024 * 1024;
-
 /** One set of handlers for every protocol: gRPC, gRPC-Web, Connect and JSON from one router, REST beside it on the same core. */
 export function createDoors(options: DoorsOptions): Doors {
-  const { router, operations, clock, settings: initial } = options;
+  const { operations, clock, settings: initial } = options;
+  let refusing = false;
+  const router: Router = {
+    ...options.router,
+    refusal: (key) => (refusing ? new ChatError("DRAINING", "this replica is going away") : options.router.refusal(key)),
+  };
   const throttle = createThrottle({ clock });
   const gone = new AbortController();
   const admin = createAdminGate({ ...options.adminToken, throttle });
   const keysEver = { seen: false };
   let live = liveFrom(initial, initial, { throttle, keysEver });
   const desk: CallDesk = createCallDesk({ router, clock, newId: options.newId, random: options.random });
-  const onRefused = (request: RefusedRequest): void => {
-    for (const observer of options.refusals) observer.refused(request);
-  };
+  const onRefused = refusalTeller(options.refusals, options.onBug);
   const validator = createWarmValidator([RouterService, AdminService]);
   const connect = {
-    requestGate: gateWithDetails(
-      rpcGate(() => ({ keys: live.keys, admin })),
-      ({ service, protocolName, values }, failure) => onRefused(refusedRpc(service.typeName, protocolName, values, failure)),
-    ),
+    ...rpcOptions({
+      gate: gateWithDetails(
+        rpcGate(() => ({ keys: live.keys, admin, router })),
+        ({ service, protocolName, values }, failure) => onRefused(refusedRpc(service.typeName, protocolName, values, failure)),
+      ),
+      readMaxBytes: initial.server.max_body,
+    }),
     interceptors: [errorDetails, validation(validator)],
-    jsonOptions: callerJson,
-    readMaxBytes: initial.server.max_body,
-    writeMaxBytes: writeBytesMax,
-    // Callers may compress what they send; what we send is not compressed, for that costs more than it saves on a stream of tokens.
-    acceptCompression: [compressionGzip],
-    compressMinBytes: writeBytesMax,
     shutdownSignal: gone.signal,
   };
   const adminMethods = adminService(operations);
-  // A call in flight finishes within the grace, so the data plane's streams must not hear of the shutdown.
+  // A call in flight finishes within the grace, so the data plane's streams must not hear of the shutdown; and whoever
+  // watches health has to be told of it before his stream ends.
   const { shutdownSignal: _unheard, ...data } = connect;
   const rpc = createConnectRouter(data);
   rpc.service(RouterService, routerService({ router, desk, clock, heartbeatMs: () => live.heartbeatMs }));
   rpc.service(AdminService, adminMethods, adminOptions(adminMethods, connect));
-  rpc.service(Health, healthService({ providers: operations.providers, draining: gone.signal, clock }), connect);
-  serveReflection(rpc, [RouterService, AdminService, Health]);
+  rpc.service(Health, healthService({ providers: operations.providers, draining: gone.signal, clock }));
+  serveReflection(rpc, [RouterService, AdminService, Health], connect);
 
   const parts = {
     router,
@@ -122,7 +121,10 @@ export function createDoors(options: DoorsOptions): Doors {
     apply(settings) {
       live = liveFrom(settings, initial, { throttle, keysEver });
     },
-    drain: () => gone.abort(),
+    drain: () => gone.abort(new ConnectError("this replica is going away", Code.Unavailable)),
+    refuse() {
+      refusing = true;
+    },
     cut: () => desk.cut(),
   };
 }
@@ -146,15 +148,17 @@ interface Lasting {
   readonly keysEver: { seen: boolean };
 }
 
+const priorities = { low: Priority.LOW, normal: Priority.NORMAL, high: Priority.HIGH } as const;
+
 function liveFrom({ auth, server }: Settings, initial: Settings, { throttle, keysEver }: Lasting): Live {
   keysEver.seen ||= auth.keys.length > 0;
   const required = auth.required === "auto" ? keysEver.seen : auth.required;
-  const keys = auth.keys.map(({ name, key, models }) => ({
+  const keys = auth.keys.map(({ name, key, models, priority }) => ({
     id: `cfg_${name}` as KeyId,
     name,
     secret: key,
     models: models.length === 0 ? undefined : new Set(models),
-    priority: Priority.NORMAL,
+    priority: priorities[priority],
   }));
   return {
     keys: createKeyRing({ keys, required, throttle }),

@@ -1,7 +1,7 @@
 import { breakerOptionsFrom, callOptionsFrom } from "./assembly/options.ts";
 import { findModel, listModels } from "./assembly/models.ts";
 import { type Prober, startProber } from "./assembly/probes.ts";
-import { createSnapshots } from "./assembly/snapshots.ts";
+import { createSnapshots, type Snapshots } from "./assembly/snapshots.ts";
 import { createRoster, type Roster } from "./assembly/roster.ts";
 import { policyFromSettings } from "./config/policy.ts";
 import type { Settings } from "./config/schema.ts";
@@ -13,17 +13,20 @@ import type { PolicyDesk } from "./core/operations.ts";
 import type { PolicyFacts } from "./policies/examine.ts";
 import { examinePolicy } from "./policies/examine.ts";
 import { createPolicy, withDefaults } from "./policies/index.ts";
+import type { CredentialChange } from "./core/health.ts";
+import type { LoadGate } from "./core/overload.ts";
 import type { Router } from "./core/router.ts";
-import type { CallObserver } from "./core/telemetry.ts";
+import { type CallObserver, sheltered } from "./core/telemetry.ts";
 import { admit } from "./stages/admit.ts";
 import { callProvider } from "./stages/call-provider.ts";
 import { dispatch } from "./stages/dispatch.ts";
 import { explainCall } from "./stages/explain.ts";
 import { guard } from "./stages/guard.ts";
 import { meter } from "./stages/meter.ts";
+import type { PlanSources } from "./stages/plan.ts";
 import { refusal } from "./stages/refusal.ts";
 import { recall } from "./stages/recall.ts";
-import { createCallLimiter } from "./stores/call-limiter.ts";
+import { type CallLimiter, createCallLimiter } from "./stores/call-limiter.ts";
 import { createHedgeBudget } from "./stores/hedge-budget.ts";
 import { createLruCache } from "./stores/lru-cache.ts";
 import { createPolicyDesk } from "./stores/policy-desk.ts";
@@ -40,6 +43,12 @@ export interface GatewayOptions {
   readonly random: () => number;
   /** Told of every call: the log, the metrics, the tracer. */
   readonly observers: readonly CallObserver[];
+  /** Hears of an observer that threw. Default: nobody does. Must not throw. */
+  readonly onBug?: ((error: unknown) => void) | undefined;
+  /** Told once when a provider's credential is refused, and once when it is taken again. Default: nobody is. Must not throw. */
+  readonly onCredential?: ((change: CredentialChange) => void) | undefined;
+  /** Default: no load is shed but by the number of calls. */
+  readonly gate?: LoadGate | undefined;
 }
 
 /** The running router, without a protocol. */
@@ -63,11 +72,12 @@ export interface Gateway {
 }
 
 /** The map of the house: from a configuration to rooms, and from rooms to one handler. */
-export function createGateway({ settings: initial, clock, random, observers }: GatewayOptions): Gateway {
+export function createGateway(options: GatewayOptions): Gateway {
+  const { settings: initial, clock, random, observers, onBug = ignore, onCredential = ignore, gate } = options;
   let settings = initial;
-  const health = createWindowHealth({ clock, random, breaker: breakerOptionsFrom(initial) });
-  const slots = createSlots(clock);
-  const limiter = createCallLimiter();
+  const health = createWindowHealth({ clock, random, breaker: breakerOptionsFrom(initial), onCredential });
+  const slots = createSlots(clock, (target, insist) => health.concurrencyLimit(target, insist));
+  const limiter = createCallLimiter({ gate });
   const cache = createLruCache({ maxBytes: initial.cache.max_bytes, ttlMs: initial.cache.ttl, clock, random });
   const roster = createRoster({ clock, health, slots });
   roster.apply(initial);
@@ -92,25 +102,17 @@ export function createGateway({ settings: initial, clock, random, observers }: G
     hedges: createHedgeBudget(),
   };
   const mode = (): Settings["cache"]["mode"] | "off" => (settings.cache.enabled ? settings.cache.mode : "off");
+  const told = observers.map((observer) => sheltered(observer, onBug));
   const attempt = compose<Attempt, AttemptStream>([guard(health, slots, clock), refusal], callProvider(clock));
   const chat = compose<Call, Awaited<ReturnType<Router["chat"]>>>(
-    [meter(observers, clock), admit(limiter), recall({ cache, mode, clock })],
+    [meter(told, clock), admit(limiter), recall({ cache, mode, clock, sparing: () => gate?.isSparing() === true })],
     dispatch(sources, attempt),
   );
 
-  const prober = startProbes(initial, { clock, health, roster, onListed: () => snapshots.renew() });
+  const prober = startProbes(initial, { clock, health, roster, onBug, onListed: () => snapshots.renew() });
 
   return {
-    router: {
-      chat,
-      snapshot: snapshots.current,
-      explain(call, policy) {
-        const rank = policy === undefined ? undefined : createPolicy(withDefaults(policy));
-        return explainCall(call, sources, (provider) => health.report(provider), rank);
-      },
-      models: (key) => listModels(snapshots.current().catalog, key, snapshots.madeWall()),
-      model: (id, key) => findModel(snapshots.current().catalog, id, key, snapshots.madeWall()),
-    },
+    router: createRouter({ chat, gate, limiter, snapshots, sources, health }),
     providers: roster,
     policies,
     apply(next) {
@@ -139,23 +141,52 @@ export function createGateway({ settings: initial, clock, random, observers }: G
   };
 }
 
+interface RouterParts {
+  readonly chat: Router["chat"];
+  readonly gate: LoadGate | undefined;
+  readonly limiter: CallLimiter;
+  readonly snapshots: Snapshots;
+  readonly sources: PlanSources;
+  readonly health: WindowHealth;
+}
+
+function createRouter({ chat, gate, limiter, snapshots, sources, health }: RouterParts): Router {
+  return {
+    chat,
+    refusal: (key) => gate?.earlyRefusal(key.priority, limiter.running()),
+    snapshot: snapshots.current,
+    explain(call, policy) {
+      const rank = policy === undefined ? undefined : createPolicy(withDefaults(policy));
+      return explainCall(call, sources, (provider) => health.report(provider), rank);
+    },
+    models: (key) => listModels(snapshots.current().catalog, key, snapshots.madeWall()),
+    model: (id, key) => findModel(snapshots.current().catalog, id, key, snapshots.madeWall()),
+  };
+}
+
+function ignore(): void {
+  // The gateway has no log of its own.
+}
+
 interface ProbeParts {
   readonly clock: Clock;
   readonly health: WindowHealth;
   readonly roster: Roster;
+  readonly onBug: (error: unknown) => void;
   /** A host lists other models than before. */
   readonly onListed: () => void;
 }
 
 function startProbes(
   { health: { probe, interval, timeout } }: Settings,
-  { clock, health, roster, onListed }: ProbeParts,
+  { clock, health, roster, onBug, onListed }: ProbeParts,
 ): Prober | undefined {
   if (probe === "none") return undefined;
   return startProber({
     clock,
     intervalMs: interval,
     timeoutMs: timeout,
+    onBug,
     providers: () => [...roster.providers().values()],
     onResult(provider, error, models) {
       health.probed(provider, error);

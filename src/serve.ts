@@ -1,11 +1,11 @@
 import { randomUUIDv7 } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { adminToken, dataFolder } from "./config/data-folder.ts";
 import { formatWarning } from "./cli/check.ts";
 import { type Loaded, loadConfiguration, type LoadInput } from "./config/load.ts";
 import { formatProblem, type Problem } from "./config/problem.ts";
 import type { Settings } from "./config/schema.ts";
 import { watchFile } from "./config/watch.ts";
+import { watchLoad } from "./assembly/load-watch.ts";
 import { createReloader } from "./assembly/reloader.ts";
 import type { Clock } from "./core/clock.ts";
 import { sleep } from "./core/clock.ts";
@@ -13,16 +13,19 @@ import { ChatError } from "./core/error.ts";
 import type { Operations, ReloadOutcome } from "./core/operations.ts";
 import { createDoors, type Doors } from "./doors.ts";
 import { createGateway, type Gateway, type GatewayOptions } from "./gateway.ts";
+import { openListeners } from "./listeners.ts";
+import { boundsDefault } from "./server/bounds.ts";
 import { statusOf } from "./server/errors.ts";
-import { listen, type Listener, type TlsFiles } from "./server/listen.ts";
-import type { DoorSet } from "./server/routes.ts";
+import type { Listener } from "./server/listen.ts";
+import type { Overload } from "./stores/overload.ts";
 import { createStats, type Stats } from "./stores/stats.ts";
 import { systemClock } from "./stores/system-clock.ts";
 import type { ProviderGauges } from "./telemetry/gauges.ts";
 import { describeCause } from "./telemetry/cause.ts";
 import { callLog } from "./telemetry/call-log.ts";
+import { credentialLog } from "./telemetry/credential-log.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
-import { auditLine, type ListenerFacts, startupLine } from "./telemetry/lines.ts";
+import { auditLine, overloadLine } from "./telemetry/lines.ts";
 import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 import { refusalLog } from "./telemetry/refusal-log.ts";
 import { createTracing, type Tracing } from "./telemetry/tracing.ts";
@@ -56,9 +59,10 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
   const log = createLog({ ...settings.observability.logging, clock });
   for (const warning of loaded.warnings) log.warn({ path: warning.path, problem: formatWarning(warning) }, "configuration warning");
 
-  const rooms = await startRooms(settings, clock, log);
+  const listeners: Listener[] = [];
+  const rooms = await startRooms(settings, clock, log, listeners);
   if (rooms instanceof ChatError) return refuse([{ path: rooms.field ?? "routing_policy", message: rooms.message }], tell);
-  const { gateway, stats, metrics, tracing } = rooms;
+  const { gateway, stats, metrics, tracing, overload, onBug } = rooms;
   const reloader = createReloader(loaded, () => loadConfiguration(input), {
     log,
     metrics,
@@ -87,11 +91,11 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
     adminToken: { token: token.token, configured: token.kind === "configured" },
     metrics: settings.observability.metrics.enabled ? () => metrics.render() : undefined,
     refusals: [refusalLog(log, (failure) => statusOf(failure).http), metrics.observer],
-    onBug: (error) => log.error({ cause: describeCause(error) }, "bug"),
+    onBug,
   });
   const facts = { simulated: loaded.simulated, adminTokenFile: token.kind === "minted" ? token.path : undefined };
-  const listeners = await openListeners(settings, doors, log, facts);
-  if (listeners === undefined) {
+  if (!(await openListeners({ settings, doors, log, facts, listeners }))) {
+    overload.stop();
     await gateway.close();
     log.flush();
     return 1;
@@ -100,6 +104,7 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
   const stop = async (): Promise<void> => {
     await unwatch();
     await drain({ settings: reloader.settings(), doors, gateway, listeners, clock, log });
+    overload.stop();
     await tracing.shutdown();
     await gateway.close();
     log.info({}, "stopped");
@@ -114,10 +119,12 @@ interface Rooms {
   readonly stats: Stats;
   readonly metrics: Metrics;
   readonly tracing: Tracing;
+  readonly overload: Overload;
+  readonly onBug: (error: unknown) => void;
 }
 
 /** The gateway, and everybody who is told of its calls. */
-async function startRooms(settings: Settings, clock: Clock, log: Log): Promise<Rooms | ChatError> {
+async function startRooms(settings: Settings, clock: Clock, log: Log, listeners: readonly Listener[]): Promise<Rooms | ChatError> {
   const { tracing: traces, metrics: metering } = settings.observability;
   const stats = createStats();
   const tracing = await createTracing({
@@ -128,6 +135,17 @@ async function startRooms(settings: Settings, clock: Clock, log: Log): Promise<R
     clock,
     onLost: (spans) => log.warn({ spans }, "the trace collector did not take spans"),
   });
+  let bugs = 0;
+  const onBug = (error: unknown): void => {
+    bugs += 1;
+    log.error({ cause: describeCause(error) }, "bug");
+  };
+  const overload = watchLoad({
+    clock,
+    listeners,
+    connectionsMax: boundsDefault.connections,
+    onChange: (change) => overloadLine(log, change),
+  });
   // The gauges read the gateway, and the gateway reports to the counters: the one that is asked later is bound later.
   const late: { gateway?: Gateway } = {};
   const metrics = createMetrics({
@@ -135,14 +153,28 @@ async function startRooms(settings: Settings, clock: Clock, log: Log): Promise<R
     isKnown: (id) => late.gateway?.router.snapshot().catalog.targets.some((target) => target.id === id) ?? false,
     providers: () => (late.gateway === undefined ? [] : providerGauges(late.gateway)),
     logLinesDropped: () => log.dropped(),
+    pressures: () => overload.pressures(),
+    bugs: () => bugs,
+    shed: (priority) => overload.refused(priority),
   });
   const observers = [callLog(log, (failure) => statusOf(failure).http), stats];
   if (metering.enabled) observers.push(metrics.observer);
   if (tracing.observer !== undefined) observers.push(tracing.observer);
-  const gateway = gatewayOrRefusal({ settings, clock, random: Math.random, observers });
-  if (gateway instanceof ChatError) return gateway;
+  const gateway = gatewayOrRefusal({
+    settings,
+    clock,
+    random: Math.random,
+    observers,
+    onBug,
+    onCredential: credentialLog(log),
+    gate: overload,
+  });
+  if (gateway instanceof ChatError) {
+    overload.stop();
+    return gateway;
+  }
   late.gateway = gateway;
-  return { gateway, stats, metrics, tracing };
+  return { gateway, stats, metrics, tracing, overload, onBug };
 }
 
 /** A policy that the house itself refuses is bad configuration like any other. */
@@ -171,56 +203,6 @@ function refuse(problems: readonly Problem[], tell: (line: string) => void): 78 
   return 78;
 }
 
-interface ListenerPlan {
-  readonly host: string;
-  readonly port: number;
-  readonly doors: DoorSet;
-}
-
-/** The main port, and those that admin and metrics were given of their own. */
-function listenerPlans({ server, admin, observability: { metrics } }: Settings): ListenerPlan[] {
-  const adminApart = admin.host !== undefined || admin.port !== undefined;
-  const metricsApart = metrics.enabled && metrics.port !== undefined;
-  const plans: ListenerPlan[] = [
-    { host: server.host, port: server.port, doors: { data: true, admin: !adminApart, metrics: !metricsApart } },
-  ];
-  if (adminApart)
-    plans.push({ host: admin.host ?? server.host, port: admin.port ?? 0, doors: { data: false, admin: true, metrics: false } });
-  if (metricsApart) plans.push({ host: server.host, port: metrics.port ?? 0, doors: { data: false, admin: false, metrics: true } });
-  return plans;
-}
-
-async function openListeners(
-  settings: Settings,
-  doors: Doors,
-  log: Log,
-  facts: Pick<ListenerFacts, "simulated" | "adminTokenFile">,
-): Promise<Listener[] | undefined> {
-  const open: Listener[] = [];
-  for (const { host, port, doors: set } of listenerPlans(settings)) {
-    try {
-      const listener = await listen({ host, port, tls: tlsFrom(settings), handler: doors.handler(set) });
-      open.push(listener);
-      const names = Object.entries(set).flatMap(([name, has]) => (has ? [name] : []));
-      startupLine(log, { ...facts, url: listener.url, doors: names, version });
-    } catch (error) {
-      const code = error instanceof Error && "code" in error ? String(error.code) : "";
-      const why =
-        code === "EADDRINUSE" ? "the port is in use" : code === "EACCES" ? "not allowed to use this port" : `cannot listen (${code})`;
-      log.error({ host, port, code }, `cannot listen on ${host}:${port}: ${why}`);
-      await Promise.all(open.map((listener) => listener.close()));
-      return undefined;
-    }
-  }
-  return open;
-}
-
-function tlsFrom({ server: { tls } }: Settings): TlsFiles | undefined {
-  if (tls.cert_file === undefined || tls.key_file === undefined) return undefined;
-  const clientCa = tls.client_ca_file === undefined ? undefined : readFileSync(tls.client_ca_file, "utf8");
-  return { cert: readFileSync(tls.cert_file, "utf8"), key: readFileSync(tls.key_file, "utf8"), clientCa };
-}
-
 interface Draining {
   readonly settings: Settings;
   readonly doors: Doors;
@@ -240,9 +222,11 @@ async function drain({ settings, doors, gateway, listeners, clock, log }: Draini
   log.info({ running: gateway.running(), drain_delay_ms: delayMs, drain_timeout_ms: graceMs }, "draining");
   doors.drain();
   if (delayMs > 0) await sleep(clock, delayMs, never);
+  doors.refuse();
   for (const listener of listeners) listener.drain();
-  const idle = gateway.idle();
-  const late = await Promise.race([idle.then(() => false), sleep(clock, graceMs, never).then(() => true)]);
+  // What has arrived is served, also where its body is still on its way: then it is a request, and no call yet.
+  const done = Promise.all([gateway.idle(), ...listeners.map((listener) => listener.quiet())]);
+  const late = await Promise.race([done.then(() => false), sleep(clock, graceMs, never).then(() => true)]);
   gateway.drain();
   if (late) {
     log.warn({ running: gateway.running() }, "drain timeout passed, ending the calls that still run");
@@ -263,7 +247,7 @@ function providerGauges({ providers, router }: Gateway): ProviderGauges[] {
       provider: id,
       health: status,
       inFlight,
-      targets: targets.filter(({ model }) => configured.has(`${id}/${model}`)).map(({ model, breaker }) => ({ model, breaker })),
+      targets: targets.filter(({ model }) => configured.has(`${id}/${model}`)),
     };
   });
 }

@@ -23,10 +23,14 @@ const rules: Readonly<Record<string, FolderRule>> = {
   dialects: { folders: ["core"], packages: ["@bufbuild/protobuf", "@bufbuild/protobuf/"], gen: false },
   providers: {
     folders: ["core", "dialects"],
-    packages: ["undici", "eventsource-parser", "@pydantic/genai-prices", "node:net", "node:dns"],
+    packages: ["undici", "eventsource-parser", "@pydantic/genai-prices", "node:net", "node:dns", "node:zlib"],
     gen: false,
   },
-  stores: { folders: ["core"], packages: ["lru-cache", "node:crypto", "@bufbuild/protobuf"], gen: false },
+  stores: {
+    folders: ["core"],
+    packages: ["lru-cache", "node:crypto", "node:os", "node:perf_hooks", "node:v8", "@bufbuild/protobuf"],
+    gen: false,
+  },
   server: {
     folders: ["core", "dialects"],
     packages: ["@connectrpc/", "@bufbuild/protobuf", "@bufbuild/protobuf/", "@bufbuild/protovalidate", "node:"],

@@ -13,6 +13,8 @@ export interface ProberOptions {
   readonly providers: () => readonly Provider[];
   /** Undefined error: it answered. `models`: what it lists, where it lists. */
   readonly onResult: (provider: string, error: ChatError | undefined, models: readonly string[] | undefined) => void;
+  /** Hears what `providers` and `onResult` threw, which stops neither the others nor later rounds. Must not throw. */
+  readonly onBug: (error: unknown) => void;
 }
 
 /** Active health by the unbilled list call. */
@@ -23,7 +25,7 @@ export interface Prober {
 }
 
 /** Asks at once and then at the interval; a round that is still on is not overtaken. */
-export function startProber({ clock, intervalMs, timeoutMs, providers, onResult }: ProberOptions): Prober {
+export function startProber({ clock, intervalMs, timeoutMs, providers, onResult, onBug }: ProberOptions): Prober {
   let cancel: (() => void) | undefined;
   let stopped = false;
   const ask = async (provider: Provider): Promise<void> => {
@@ -32,21 +34,26 @@ export function startProber({ clock, intervalMs, timeoutMs, providers, onResult 
     const cancelTimer = clock.after(timeoutMs, () => {
       stop.abort(new ChatError("TIMEOUT", `provider ${provider.name} did not answer a probe within ${timeoutMs} ms`));
     });
+    let result: readonly [error: ChatError | undefined, models: readonly string[] | undefined];
     try {
-      const models = await provider.probing.probe(stop.signal);
-      if (!stopped) onResult(provider.name, undefined, models);
+      result = [undefined, await provider.probing.probe(stop.signal)];
     } catch (thrown) {
-      if (!stopped) onResult(provider.name, chatErrorFrom(thrown), undefined);
+      result = [chatErrorFrom(thrown), undefined];
     } finally {
       cancelTimer();
     }
+    if (!stopped) onResult(provider.name, ...result);
   };
   const round = async (): Promise<void> => {
-    await Promise.all(providers().map(ask));
+    try {
+      await Promise.all(providers().map((provider) => ask(provider).catch(onBug)));
+    } catch (bug) {
+      onBug(bug);
+    }
   };
   const next = (): void => {
     if (stopped) return;
-    // `round` rejects for nobody: each probe's failure is a result.
+    // `round` never rejects: what went wrong in it was told, and the next one comes.
     void round().then(() => {
       if (!stopped) cancel = clock.after(intervalMs, next);
     });

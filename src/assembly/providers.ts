@@ -43,6 +43,7 @@ export function startProvider(
   const base = new URL(baseUrlOf(host, settings.base_url) ?? "");
   const wire = createWire({
     clock,
+    name,
     origin: base.origin,
     connectMs: timeouts.connect,
     totalMs: Math.max(timeouts.total, settings.timeout ?? 0),

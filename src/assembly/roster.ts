@@ -64,6 +64,7 @@ export function createRoster({ clock, health, slots }: RosterParts): Roster {
       for (const [name, gone] of before) {
         if (running.get(name) === gone) continue;
         if (!running.has(name)) listings.delete(name);
+        else health.renewed(name);
         // Calls in flight finish as they began: closing waits for them, and nobody waits for the closing.
         void gone.close().catch(() => undefined);
       }

@@ -1,6 +1,7 @@
 import type { Catalog, Target } from "./catalog.ts";
 import type { AttemptKind, CacheStatus, ChatRequest, Priority, TranslationNote, Usage } from "./chat.ts";
 import type { ChatError } from "./error.ts";
+import type { Insistence } from "./health.ts";
 import type { Policy } from "./policy.ts";
 import type { Provider } from "./provider.ts";
 
@@ -94,8 +95,8 @@ export interface Attempt extends Call {
   readonly ordinal: number;
   /** How long to wait for a free slot of the provider; 0: not at all. */
   readonly patienceMs: number;
-  /** The target's breaker is not asked: it is the only target, or most of the call's targets are out. */
-  readonly insist: boolean;
+  /** Set: the target's breaker is not asked. From the call's plan. */
+  readonly insist: Insistence | undefined;
 }
 
 /** What became known of an attempt. `dispatch` owns it; it is final once `endMs` is set. */

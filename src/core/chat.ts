@@ -75,9 +75,16 @@ export type {
   ProviderHealth,
   RoutingPolicy,
   ScoreTerm,
+  TargetBar,
   TargetHealth,
 } from "../../gen/semaroute/v1/policy_pb.ts";
-export { PolicyIssue_Severity, PolicyRevisionSchema, ProviderHealthSchema, RoutingPolicySchema } from "../../gen/semaroute/v1/policy_pb.ts";
+export {
+  HealthAxis,
+  PolicyIssue_Severity,
+  PolicyRevisionSchema,
+  ProviderHealthSchema,
+  RoutingPolicySchema,
+} from "../../gen/semaroute/v1/policy_pb.ts";
 export type { Model, ModelCapabilities, ModelPrice } from "../../gen/semaroute/v1/router_pb.ts";
 export { ModelCapabilitiesSchema } from "../../gen/semaroute/v1/router_pb.ts";
 

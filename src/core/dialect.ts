@@ -46,6 +46,8 @@ export interface UpstreamFailure {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   /** At most 64 KiB of it. */
   readonly body: string;
+  /** Our clock when it came: for dates in an answer without one of its own. Milliseconds since the Unix epoch. */
+  readonly wallMs: number;
 }
 
 /** Turns one stream's events into the vocabulary's; one instance a stream. */

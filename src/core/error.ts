@@ -17,6 +17,9 @@ export interface UpstreamTrace {
   readonly requestId: string;
 }
 
+/** Why a target was not called: its credential is out, it wants to be left alone, its breaker is open, or it is full. */
+export type Skip = "credential" | "cooling" | "open" | "busy";
+
 /** Facts that go with a failure. */
 export interface ChatErrorOptions {
   readonly cause?: unknown;
@@ -25,8 +28,8 @@ export interface ChatErrorOptions {
   /** Milliseconds after which a new try may help. */
   readonly retryAfterMs?: number | undefined;
   readonly upstream?: UpstreamTrace | undefined;
-  /** The target was not called at all: its breaker is open, it is cooling down, or it is full. Never counts as an attempt. */
-  readonly skipped?: "open" | "cooling" | "busy" | undefined;
+  /** The target was not called at all: it is barred, or full. Never counts as an attempt. */
+  readonly skipped?: Skip | undefined;
   /** The upstream's own 400, whose message and param the caller may see. */
   readonly fromUpstream?: boolean | undefined;
   /** The same target would fail in the same way again: a bad certificate, a redirect. */
@@ -45,7 +48,7 @@ export class ChatError extends Error {
   readonly field: string | undefined;
   readonly retryAfterMs: number | undefined;
   readonly upstream: UpstreamTrace | undefined;
-  readonly skipped: "open" | "cooling" | "busy" | undefined;
+  readonly skipped: Skip | undefined;
   readonly fromUpstream: boolean;
   readonly final: boolean;
   readonly code: string | undefined;

@@ -1,20 +1,32 @@
-import type { TargetId } from "./catalog.ts";
+import type { Target, TargetId } from "./catalog.ts";
 import type { BreakerState, HealthStatus, ProviderHealth } from "./chat.ts";
-import type { ChatError } from "./error.ts";
+import type { ChatError, Failure } from "./error.ts";
+import type { Feature } from "./features.ts";
 
-/** What is known of a target now. */
+/** What is known of a target now. Each axis stands for itself; a time is monotonic milliseconds, and 0 where nothing bars on that axis. */
 export interface HealthView {
   readonly status: HealthStatus;
   readonly breaker: BreakerState;
-  /** Why it may not be called now; undefined: it may. */
-  readonly barred: "open" | "cooling" | undefined;
-  /** Monotonic milliseconds when `barred` ends; 0 where nothing bars it. */
-  readonly barredUntilMs: number;
-  /** Decaying mean of milliseconds to the first content of streams; undefined: no sample. */
+  /** Until when the breaker admits nobody; while its one trial runs, a guess. */
+  readonly openUntilMs: number;
+  /** Until when it wants to be left alone, having said that it is asked too much. */
+  readonly coolingUntilMs: number;
+  /** Until when its credential is out, the provider's or for this target alone. */
+  readonly lockedUntilMs: number;
+  /** Why the credential is out; undefined: it is not. */
+  readonly lockedBy: LockReason | undefined;
+  /** What it lately said it has not, in the words of `features`; mostly empty. */
+  readonly lacks: readonly Feature[];
+  /** Share of its usual part it may have while it comes back, in (0, 1]; 1: all of it. */
+  readonly warmth: number;
+  /**
+   * Decaying mean of milliseconds to the first content of streams, in which a failure counts as a slow answer, however quick
+   * it was; undefined: no sample.
+   */
   readonly firstTokenMs: number | undefined;
-  /** Decaying mean of milliseconds of whole unary calls; undefined: no sample. */
+  /** The same of whole unary calls. */
   readonly unaryMs: number | undefined;
-  /** Of the observed times to first content; undefined: no sample. */
+  /** Of the observed times to first content, of successes only; undefined: no sample. */
   readonly firstTokenP95Ms: number | undefined;
   /** Over the sliding window; 1 without calls. */
   readonly successRatio: number;
@@ -25,11 +37,23 @@ export interface HealthView {
   readonly failedAtMs: number | undefined;
 }
 
+/** What puts a credential out: it was refused, or its credit is used up. */
+export type LockReason = Extract<Failure, "UPSTREAM_AUTH" | "QUOTA_EXHAUSTED">;
+
+/** A credential was refused, or is taken again. */
+export interface CredentialChange {
+  readonly provider: string;
+  /** Set: only this target's use of it. */
+  readonly target: TargetId | undefined;
+  /** Undefined: it is believed to be good again. */
+  readonly reason: LockReason | undefined;
+}
+
 /** How an attempt came out, as health sees it. */
 export type Outcome =
   /** `firstContentMs` counts from the attempt's start; of a unary call it is the whole answer. */
   | { readonly kind: "succeeded"; readonly streamed: boolean; readonly firstContentMs: number }
-  | { readonly kind: "failed"; readonly error: ChatError }
+  | { readonly kind: "failed"; readonly streamed: boolean; readonly error: ChatError }
   /** The caller left, or the fault was the caller's: says nothing about the target. */
   | { readonly kind: "neutral" };
 
@@ -40,17 +64,34 @@ export interface Trial {
   end(outcome: Outcome): void;
 }
 
-/** The breaker's or the cool-down's no. */
+/** Why a target may not be called now. Of several the first: insisting gets past the last one only. */
+export type Bar = "credential" | "cooling" | "open";
+
+/** The no of one of a target's axes. */
 export interface Barred {
-  readonly barred: "open" | "cooling";
+  readonly barred: Bar;
   readonly retryAfterMs: number;
 }
+
+/**
+ * Why a target's breaker is not asked: it is the only target that fits the call, or fewer than half of those that fit are
+ * usable. All that else bars a target still does.
+ */
+export type Insistence = "lone" | "panic";
 
 /** Passive health: learns from attempts. */
 export interface HealthTracker {
   view(target: TargetId): HealthView;
-  /** Half-open admits exactly one. */
-  begin(target: TargetId): Trial | Barred;
+  /**
+   * Half-open admits exactly one. Past a breaker that is not closed, panic admits a few at a time, and a lone target's calls
+   * all pass.
+   */
+  begin(target: TargetId, insist: Insistence | undefined): Trial | Barred;
+  /**
+   * Of the observed times to the first content of streams, or to the whole of unary answers, in milliseconds; `share` in
+   * (0, 1]. Undefined: fewer than ten samples.
+   */
+  latencyQuantileMs(target: TargetId, streamed: boolean, share: number): number | undefined;
 }
 
 /** Health as operators see it. */
@@ -60,10 +101,21 @@ export interface HealthReporter {
   watch(listener: (provider: string) => void): () => void;
 }
 
-/** A provider's concurrent calls. */
+/** What a slot is asked for; an attempt is one. */
+export interface SlotRequest {
+  readonly target: Target;
+  readonly insist: Insistence | undefined;
+}
+
+/** Concurrent calls, of each provider and of each of its targets. */
 export interface Slots {
-  /** A release function, to be called once; undefined: full. */
-  take(provider: string): (() => void) | undefined;
-  /** Waits for a slot, first come first served; undefined when `ms` passed. Rejects when the signal aborts. */
-  wait(provider: string, ms: number, signal: AbortSignal): Promise<(() => void) | undefined>;
+  /** A release function, to be called once; undefined: the provider or the target is full. */
+  take(request: SlotRequest): (() => void) | undefined;
+  /**
+   * Waits for a slot, first come first served among those who wait for the same; undefined when `ms` passed. Rejects when the
+   * signal aborts.
+   */
+  wait(request: SlotRequest, ms: number, signal: AbortSignal): Promise<(() => void) | undefined>;
+  /** When a newcomer may expect a slot, by the pace at which they were given back: at least 1 ms, at most 30 s. */
+  waitEstimateMs(request: SlotRequest): number;
 }

@@ -1,4 +1,6 @@
 import { ChatError } from "./error.ts";
+import { refuseKeys } from "./json-keys.ts";
+import { isEscaped, isKey, stringEnd } from "./json-text.ts";
 
 /** Deepest nesting of a caller's JSON (docs/protocols.md). */
 const depthMax = 64;
@@ -36,46 +38,84 @@ export function integerText(value: unknown): string | undefined {
   return typeof value.rawJSON === "string" ? value.rawJSON : undefined;
 }
 
-/** `parseJson` for what callers send: bad JSON, too deep or too much of it is INVALID_REQUEST. */
+/** `parseJson` for what callers send: bad JSON, and what is too much or means two things, is INVALID_REQUEST. */
 export function parseCallerJson(text: string): unknown {
-  const long = refuseExcess(text);
+  const unusual = refuseExcess(text);
   try {
-    return long ? JSON.parse(text, keepDigits) : JSON.parse(text);
+    return unusual ? JSON.parse(text, callersNumber) : JSON.parse(text);
   } catch (cause) {
+    if (cause instanceof ChatError) throw cause;
     // V8's message quotes the text around the fault, which may be a prompt: only its position is passed on.
     const at = cause instanceof SyntaxError ? /at position \d+( \(line \d+ column \d+\))?/.exec(cause.message)?.[0] : undefined;
     throw new ChatError("INVALID_REQUEST", `the body is not valid JSON${at === undefined ? "" : ` ${at}`}`);
   }
 }
 
+/** Refuses numbers that a double does not reach; for texts of which `refuseExcess` says that they hold unusual ones. */
+export function refuseHugeNumbers(text: string): void {
+  try {
+    JSON.parse(text, callersNumber);
+  } catch (thrown) {
+    // What is no JSON is left to the parser that reads it.
+    if (thrown instanceof ChatError) throw thrown;
+  }
+}
+
+function callersNumber(key: string, value: unknown, context?: { readonly source?: string }): unknown {
+  const kept = keepDigits(key, value, context);
+  if (kept === Infinity || kept === -Infinity) throw new ChatError("INVALID_REQUEST", "the body's JSON has a number that is too large");
+  return kept;
+}
+
+const quote = 0x22;
+const backslash = 0x5c;
+/** Keys of one object that are compared with each other; an object with more is looked at exactly. */
+const keysMax = 32;
+
+/** Hashes of the keys of the object that is being read, at each depth. One pass at a time uses them. */
+const keyHashes = new Int32Array((depthMax + 1) * keysMax);
+const keyCounts = new Int32Array(depthMax + 1);
+
 /**
- * Refuses JSON that is too deep or too much before anyone spends memory on it. What is no JSON at all is left to its
- * parser. Returns whether a number has so many digits that a double may not hold it.
+ * Refuses JSON that is too deep or too much before anyone spends memory on it, halves of characters, and keys that are
+ * ambiguous or unsafe (`refuseKeys`). What is no JSON at all is left to its parser. Returns whether it holds a number that a
+ * double may not hold.
  */
 export function refuseExcess(text: string): boolean {
   let depth = 0;
   let digits = 0;
-  let long = false;
+  let unusual = false;
+  let doubtful = false;
   // The root; further on, one value a comma and one for each container that is not empty.
   let nodes = 1;
   let opened = false;
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
-    digits = code >= 0x30 && code <= 0x39 ? digits + 1 : 0;
-    if (digits === digitsMax) long = true;
+    if (code >= 0x30 && code <= 0x39) {
+      digits++;
+      if (digits === digitsMax) unusual = true;
+    } else {
+      // An exponent: true and false have no digit before their e.
+      if (digits > 0 && (code === 0x65 || code === 0x45)) unusual = true;
+      digits = 0;
+    }
     if (opened && code > 0x20) {
       opened = false;
       if (code !== 0x5d && code !== 0x7d) nodes++;
     }
     switch (code) {
-      case quote:
-        i = stringEnd(text, i);
+      case quote: {
+        const end = stringEnd(text, i);
+        if (!doubtful && isKey(text, end)) doubtful = isDoubtfulKey(text, i + 1, end, depth);
+        i = end;
         break;
+      }
       case 0x5b: // [
       case 0x7b: // {
         opened = true;
         depth++;
         if (depth > depthMax) throw new ChatError("INVALID_REQUEST", `the body's JSON is nested deeper than ${depthMax}`);
+        keyCounts[depth] = 0;
         break;
       case 0x5d: // ]
       case 0x7d: // }
@@ -88,18 +128,58 @@ export function refuseExcess(text: string): boolean {
     }
   }
   if (nodes > nodesMax) throw new ChatError("INVALID_REQUEST", `the body has more than ${nodesMax} JSON values`);
-  return long;
+  if (doubtful) refuseKeys(text);
+  refuseHalfCharacters(text);
+  return unusual;
 }
 
-const quote = 0x22;
-const backslash = 0x5c;
-
-/** Where the string that begins at `start` ends. Prompts are long, and `indexOf` is much faster than a look at each character. */
-function stringEnd(text: string, start: number): number {
-  for (let at = text.indexOf('"', start + 1); at >= 0; at = text.indexOf('"', at + 1)) {
-    let escapes = 0;
-    while (text.charCodeAt(at - 1 - escapes) === backslash) escapes++;
-    if (escapes % 2 === 0) return at;
+/** Whether a key may be one that must not be; false is certain. Remembers it for the next ones of its object. */
+function isDoubtfulKey(text: string, begin: number, end: number, depth: number): boolean {
+  let hash = 0;
+  for (let i = begin; i < end; i++) {
+    const code = text.charCodeAt(i);
+    // Another spelling of some key.
+    if (code === backslash) return true;
+    hash = (Math.imul(hash, 31) + code) | 0;
   }
-  return text.length;
+  const count = keyCounts[depth] ?? 0;
+  if (count === keysMax || hash === protoHash || hash === prototypeHash) return true;
+  const first = depth * keysMax;
+  for (let i = first; i < first + count; i++) if (keyHashes[i] === hash) return true;
+  keyHashes[first + count] = hash;
+  keyCounts[depth] = count + 1;
+  return false;
+}
+
+const protoHash = hashOf("__proto__");
+const prototypeHash = hashOf("prototype");
+
+function hashOf(key: string): number {
+  let hash = 0;
+  for (let i = 0; i < key.length; i++) hash = (Math.imul(hash, 31) + key.charCodeAt(i)) | 0;
+  return hash;
+}
+
+/** Half of a surrogate pair is no character, and has no UTF-8: what one reader keeps the next replaces or refuses. */
+function refuseHalfCharacters(text: string): void {
+  const first = text.indexOf("\\u");
+  if (first < 0) return;
+  const escape = /\\u[dD][89a-fA-F]/g;
+  escape.lastIndex = first;
+  // Where the other half has to be.
+  let due = -1;
+  for (let found = escape.exec(text); found !== null; found = escape.exec(text)) {
+    const { index } = found;
+    if (isEscaped(text, index)) continue;
+    // 8, 9, a and b; in either case, for that is one bit.
+    const digit = text.charCodeAt(index + 3) | 0x20;
+    const isHigh = digit <= 0x62;
+    if (isHigh ? due >= 0 : due !== index) throw halfCharacter();
+    due = isHigh ? index + 6 : -1;
+  }
+  if (due >= 0) throw halfCharacter();
+}
+
+function halfCharacter(): ChatError {
+  return new ChatError("INVALID_REQUEST", "the body's JSON has half of a surrogate pair, which is no character");
 }

@@ -69,7 +69,13 @@ export function modelPrice(price: Price): ModelPrice {
   return shown;
 }
 
-/** The usage with its cost; as it came where the target is unpriced. */
+/** The usage with its cost; as it came where the target is unpriced, or the tokens told are no count of anything. */
 export function priced(usage: Usage, price: Price | undefined): Usage {
-  return price === undefined ? usage : { ...usage, costPicoUsd: costPicoUsd(price, usage) };
+  if (price === undefined) return usage;
+  try {
+    return { ...usage, costPicoUsd: costPicoUsd(price, usage) };
+  } catch {
+    // An answer is not lost, nor a slot held for ever, because of what cannot be reckoned: it is unpriced, which is counted.
+    return usage;
+  }
 }

@@ -1,5 +1,6 @@
 import type { Call, Key, Snapshot } from "./call.ts";
 import type { ExplainCandidate, Model, RoutingPolicy } from "./chat.ts";
+import type { ChatError } from "./error.ts";
 import type { Handler } from "./handler.ts";
 
 /** What Explain tells. */
@@ -15,6 +16,8 @@ export interface Explanation {
 export interface Router {
   /** Rooms 2 to 9. */
   readonly chat: Handler<Call>;
+  /** Why no call of this key would be served now, before one is read; undefined: it may be. */
+  refusal(key: Key): ChatError | undefined;
   /** What a call that begins now sees. */
   snapshot(): Snapshot;
   /** The plan `chat` would follow, as if `policy` were active where one is given. Throws what `chat` would. */

@@ -18,7 +18,7 @@ export interface CallRecord {
   readonly error: ChatError | undefined;
 }
 
-/** Whoever wants to know of calls: the log, the metrics, the tracer, the counters. Must not throw. */
+/** Whoever wants to know of calls: the log, the metrics, the tracer, the counters. One that throws is sheltered from the rest. */
 export interface CallObserver {
   began(call: Call): void;
   ended(record: CallRecord): void;
@@ -36,7 +36,40 @@ export interface RefusedRequest {
   readonly failure: Failure;
 }
 
-/** Whoever wants to know of refused requests. Must not throw. */
+/** Whoever wants to know of refused requests; sheltered likewise. */
 export interface RefusalObserver {
   refused(request: RefusedRequest): void;
+}
+
+/** An observer whose bugs are its own: the call it was told of, and whoever else is told, do not feel them. */
+export function sheltered(observer: CallObserver, onBug: (error: unknown) => void): CallObserver {
+  return {
+    began(call) {
+      try {
+        observer.began(call);
+      } catch (bug) {
+        onBug(bug);
+      }
+    },
+    ended(record) {
+      try {
+        observer.ended(record);
+      } catch (bug) {
+        onBug(bug);
+      }
+    },
+  };
+}
+
+/** Tells each of them, sheltered likewise. */
+export function refusalTeller(observers: readonly RefusalObserver[], onBug: (error: unknown) => void): (request: RefusedRequest) => void {
+  return (request) => {
+    for (const observer of observers) {
+      try {
+        observer.refused(request);
+      } catch (bug) {
+        onBug(bug);
+      }
+    }
+  };
 }

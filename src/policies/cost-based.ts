@@ -28,13 +28,13 @@ export function createCostBased(config: CostBasedPolicy): Policy {
     for (const candidate of candidates) {
       bestCost = Math.min(bestCost, candidate.costMicroUsd ?? Number.POSITIVE_INFINITY);
       bestLatency = Math.min(bestLatency, latencyOf(candidate, streamed) ?? Number.POSITIVE_INFINITY);
-      bestHealth = Math.max(bestHealth, candidate.health.successRatio);
+      bestHealth = Math.max(bestHealth, healthOf(candidate));
     }
     const order: Placed[] = [];
     for (const candidate of candidates) {
       const cost = candidate.costMicroUsd;
       const latency = latencyOf(candidate, streamed);
-      const health = candidate.health.successRatio;
+      const health = healthOf(candidate);
       const p95 = candidate.health.firstTokenP95Ms;
       const isSlow = p95 !== undefined && p95 > slowMs;
       const costTerm = term("cost", cost ?? 0, cost === undefined ? 0 : share(bestCost, cost), weights.cost);
@@ -64,6 +64,11 @@ function byTierThenScore(one: Placed, other: Placed): number {
 
 function latencyOf({ health }: Candidate, streamed: boolean): number | undefined {
   return streamed ? health.firstTokenMs : health.unaryMs;
+}
+
+/** Less of it while a target comes back from an outage. */
+function healthOf({ health }: Candidate): number {
+  return health.successRatio * health.warmth;
 }
 
 /** The smaller value over the larger one, in [0, 1]; equals, two zeros among them, are 1. */

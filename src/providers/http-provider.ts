@@ -1,22 +1,17 @@
 import type { Attempt } from "../core/call.ts";
-import type { ChatEvent } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Quirks, UpstreamDialect } from "../core/dialect.ts";
 import { ChatError } from "../core/error.ts";
-import type { UpstreamHead } from "../core/handler.ts";
-import { parseJson } from "../core/json.ts";
 import type { Provider, ProviderEvent } from "../core/provider.ts";
 import type { Secret } from "../core/secret.ts";
-import type { WireAnswer, WireBody, WireHeaders } from "./wire/exchange.ts";
+import { type Answering, failureFrom, listFrom, requestIdFrom, streamEvents, wholeAnswer } from "./http-answer.ts";
+import type { WireAnswer } from "./wire/body.ts";
 import type { Wire } from "./wire/pool.ts";
-import { createSseReader } from "./wire/sse.ts";
 
-/** Largest whole answer. */
-const answerBytesMax = 64 * 1024 * 1024;
-/** As much of an error answer as is looked at. */
-const errorBytesMax = 64 * 1024;
-/** Longest wait between two bytes of an error answer. */
-const errorIdleMs = 5000;
+/** Longest wait between two bytes of a list of models. */
+const listIdleMs = 5000;
+/** A key that is shorter says nothing, and could be part of any word. */
+const keyLengthMin = 8;
 
 /** A host and how to speak to it. */
 export interface HttpProviderOptions {
@@ -36,158 +31,90 @@ export interface HttpProviderOptions {
 /** Any dialect over HTTP: one POST a call; knows nothing of retries, caches or limits. */
 export function createHttpProvider(options: HttpProviderOptions): Provider {
   const { dialect, quirks, name } = options;
-  const fixed = fixedHeaders(options);
+  const prepared: Prepared = { ...options, fixed: fixedHeaders(options), answering: answeringOf(options) };
   return {
     name,
-    chat: (attempt) => chat(attempt, options, fixed),
+    chat: (attempt) => chat(attempt, prepared),
     translator: { notes: (request, target, streamed) => dialect.encodeRequest(request, target, quirks, streamed).notes },
-    ...(options.modelsPath !== undefined && { probing: { probe: (signal) => probe(options, fixed, signal) } }),
+    ...(options.modelsPath !== undefined && { probing: { probe: (signal) => probe(prepared, signal) } }),
   };
 }
 
+/** What is the same for all calls. */
+interface Prepared extends HttpProviderOptions {
+  /** Headers of each request; with the key. */
+  readonly fixed: readonly string[];
+  readonly answering: Answering;
+}
+
 function fixedHeaders({ auth, apiKey }: HttpProviderOptions): readonly string[] {
-  const headers = ["content-type", "application/json", "accept", "application/json", "user-agent", "semaroute"];
+  const headers = ["content-type", "application/json", "accept", "application/json", "accept-encoding", "identity"];
+  headers.push("user-agent", "semaroute");
   if (apiKey !== undefined)
     headers.push(...(auth === "bearer" ? ["authorization", `Bearer ${apiKey.reveal()}`] : ["x-api-key", apiKey.reveal()]));
   return headers;
 }
 
-async function* chat(
-  attempt: Attempt,
-  options: HttpProviderOptions,
-  fixed: readonly string[],
-): AsyncGenerator<readonly ProviderEvent[], undefined> {
-  const { dialect, quirks, wire, chatPath } = options;
+async function* chat(attempt: Attempt, prepared: Prepared): AsyncGenerator<readonly ProviderEvent[], undefined> {
+  const { dialect, quirks, wire, chatPath, clock, fixed, answering } = prepared;
   const { request, target, streamed, signal, snapshot } = attempt;
   const encoded = dialect.encodeRequest(request, target, quirks, streamed);
   const headers = [...fixed];
   for (const [header, value] of Object.entries(encoded.headers ?? {})) headers.push(header, value);
+  // Another semaroute there shares the caller's deadline; to all others it is a header they do not know.
+  if (attempt.deadlineByCaller) headers.push("x-semaroute-timeout-ms", String(Math.max(1, Math.floor(attempt.deadline - clock.now()))));
   const answer = await wire.send({ method: "POST", path: chatPath, headers, body: encoded.body, signal, idleMs: snapshot.options.idleMs });
   try {
-    if (answer.status !== 200) throw await failureFrom(answer, options);
-    const head: ProviderEvent = { case: "head", value: headFrom(answer, encoded.notes) };
-    if (streamed) yield* streamEvents(head, answer.body, options);
-    else yield await wholeAnswer(head, answer.body, { dialect, quirks });
+    if (answer.status !== 200) throw await failureFrom(answer, answering);
+    const { status } = answer;
+    const head: ProviderEvent = {
+      case: "head",
+      value: { status, requestId: requestIdFrom(answer.headers, answering), notes: encoded.notes },
+    };
+    if (streamed) yield* streamEvents(head, answer, answering);
+    else yield await wholeAnswer(head, answer, answering);
+  } catch (thrown) {
+    throw failureOf(thrown, answer, answering);
   } finally {
     answer.body.close();
   }
 }
 
-function headFrom({ status, headers }: WireAnswer, notes: UpstreamHead["notes"]): UpstreamHead {
-  return { status, requestId: requestIdFrom(headers), notes };
+function answeringOf({ name, dialect, quirks, clock, apiKey }: HttpProviderOptions): Answering {
+  const key = apiKey?.reveal() ?? "";
+  return { who: `provider ${name}`, dialect, quirks, clock, key: key.length < keyLengthMin ? undefined : key };
 }
 
-function requestIdFrom(headers: WireHeaders): string {
-  const id = headers["x-request-id"] ?? headers["request-id"];
-  return typeof id === "string" ? id.slice(0, 128) : "";
-}
-
-interface Speaking {
-  readonly dialect: UpstreamDialect;
-  readonly quirks: Quirks;
-}
-
-async function wholeAnswer(head: ProviderEvent, body: WireBody, speaking: Speaking): Promise<readonly ProviderEvent[]> {
-  const text = (await body.all(answerBytesMax)).toString("utf8");
-  // Some hosts stream whatever was asked; the same decoder makes one answer of it further on.
-  if (kindOf(text) === "sse") return [head, ...eventsFromText(text, speaking)];
-  return [head, { case: "whole", value: speaking.dialect.decodeResponse(jsonFrom(text), speaking.quirks) }];
-}
-
-function eventsFromText(text: string, { dialect, quirks }: Speaking): ChatEvent[] {
-  const events: ChatEvent[] = [];
-  const decoder = dialect.streamDecoder(quirks);
-  const reader = createSseReader((data, event) => {
-    decoder.push(data, event, events);
+/** What broke an answer. Its words are the upstream's in part, and may hold what it was sent: never the key. */
+function failureOf(thrown: unknown, { status, headers }: WireAnswer, answering: Answering): ChatError {
+  const { who, key } = answering;
+  if (!(thrown instanceof ChatError)) {
+    // Whatever a decoder trips over, another target's answer may do without it.
+    const upstream = { status, requestId: requestIdFrom(headers, answering) };
+    return new ChatError("UPSTREAM_PROTOCOL", `${who} sent an answer that cannot be read`, { cause: thrown, upstream });
+  }
+  const { failure, message, field, retryAfterMs, upstream, fromUpstream, final, code } = thrown;
+  if (key === undefined || ![message, field, upstream?.requestId].some((text) => text?.includes(key) === true)) return thrown;
+  return new ChatError(failure, message.replaceAll(key, "***"), {
+    field: field?.replaceAll(key, "***"),
+    retryAfterMs,
+    upstream: upstream && { ...upstream, requestId: upstream.requestId.replaceAll(key, "***") },
+    fromUpstream,
+    final,
+    code,
   });
-  reader.push(Buffer.from(text));
-  reader.end();
-  decoder.end(events);
-  return events;
 }
 
-async function* streamEvents(
-  head: ProviderEvent,
-  body: WireBody,
-  { dialect, quirks }: Speaking,
-): AsyncGenerator<readonly ProviderEvent[], undefined> {
-  let events: ProviderEvent[] = [head];
-  const first = await body.read();
-  const start = Buffer.concat(first ?? []);
-  if (kindOf(start.toString("utf8", 0, 512)) !== "sse") {
-    const rest = await body.all(answerBytesMax);
-    yield [head, { case: "whole", value: dialect.decodeResponse(jsonFrom(Buffer.concat([start, rest]).toString("utf8")), quirks) }];
-    return;
-  }
-  const decoder = dialect.streamDecoder(quirks);
-  // The decoder appends chat events only; `events` is replaced, not emptied, because its readers keep what they were given.
-  let decoded: ChatEvent[] = [];
-  const reader = createSseReader((data, event) => {
-    decoder.push(data, event, decoded);
-  });
-  for (let chunks: readonly Buffer[] | undefined = [start]; chunks !== undefined; chunks = await body.read()) {
-    for (const chunk of chunks) reader.push(chunk);
-    if (decoded.length === 0) continue;
-    if (events.length > 0) {
-      events.push(...decoded);
-      yield events;
-      events = [];
-    } else yield decoded;
-    decoded = [];
-  }
-  reader.end();
-  decoder.end(decoded);
-  if (events.length + decoded.length > 0) yield [...events, ...decoded];
-}
-
-/** Content types lie; the first character does not. */
-function kindOf(text: string): "json" | "sse" | "html" {
-  const first = text.trimStart()[0];
-  if (first === "{" || first === "[") return "json";
-  return first === "<" ? "html" : "sse";
-}
-
-function jsonFrom(text: string): unknown {
-  try {
-    return parseJson(text);
-  } catch {
-    // The parser's message quotes the answer's text.
-    throw new ChatError("UPSTREAM_PROTOCOL", `the upstream's answer is ${kindOf(text) === "html" ? "a web page" : "not valid JSON"}`);
-  }
-}
-
-async function failureFrom(answer: WireAnswer, { dialect }: HttpProviderOptions): Promise<ChatError> {
-  const { status, headers, body } = answer;
-  const upstream = { status, requestId: requestIdFrom(headers) };
-  if (status < 200 || (status >= 300 && status < 400)) {
-    return new ChatError("UPSTREAM_UNAVAILABLE", `the upstream answered ${status}; redirects are not followed`, { upstream });
-  }
-  if (status < 300) return new ChatError("UPSTREAM_PROTOCOL", `the upstream answered ${status} without an answer`, { upstream });
-  const text = await errorText(body);
-  return dialect.failureFrom({ status, headers, body: text });
-}
-
-async function errorText(body: WireBody): Promise<string> {
-  let text = "";
-  try {
-    for (let chunks = await body.read(); chunks !== undefined && text.length < errorBytesMax; chunks = await body.read()) {
-      text += Buffer.concat(chunks).toString("utf8");
-    }
-  } catch {
-    // A broken error answer is still an error answer: the status says enough.
-  }
-  return text.slice(0, errorBytesMax);
-}
-
-async function probe(options: HttpProviderOptions, fixed: readonly string[], signal: AbortSignal): Promise<readonly string[] | undefined> {
-  const { wire, modelsPath = "/", dialect } = options;
-  const answer = await wire.send({ method: "GET", path: modelsPath, headers: [...fixed], body: undefined, signal, idleMs: errorIdleMs });
+async function probe(prepared: Prepared, signal: AbortSignal): Promise<readonly string[] | undefined> {
+  const { wire, modelsPath = "/", fixed, answering } = prepared;
+  const answer = await wire.send({ method: "GET", path: modelsPath, headers: [...fixed], body: undefined, signal, idleMs: listIdleMs });
   try {
     // A host without a list call is alive all the same.
     if (answer.status === 404 || answer.status === 405) return undefined;
-    if (answer.status !== 200) throw await failureFrom(answer, options);
-    const text = (await answer.body.all(answerBytesMax)).toString("utf8");
-    return dialect.decodeModels(jsonFrom(text));
+    if (answer.status !== 200) throw await failureFrom(answer, answering);
+    return await listFrom(answer, answering);
+  } catch (thrown) {
+    throw failureOf(thrown, answer, answering);
   } finally {
     answer.body.close();
   }

@@ -1,46 +1,94 @@
 import { isUtf8 } from "node:buffer";
+import { promisify } from "node:util";
+import zlib from "node:zlib";
+import type { Clock } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
 import type { ServerRequest } from "./listen.ts";
+import { Refusal } from "./rest/refusal.ts";
+
+/** For a request's body to come whole, from when its door begins to read. Milliseconds. */
+export const bodyMs = 60_000;
+
+/** What a body may cost. */
+export interface BodyOptions {
+  /** As it came, and decompressed. */
+  readonly bytesMax: number;
+  readonly clock: Pick<Clock, "after">;
+}
+
+/** The body as text; a byte order mark is taken off, and bytes that are not UTF-8 are INVALID_REQUEST (RFC 8259, 8.1). */
+export async function readText(request: ServerRequest, options: BodyOptions): Promise<string> {
+  const body = await readBody(request, options);
+  return textFrom(isCompressed(request.headers["content-encoding"]) ? await decompressed(body, options.bytesMax) : body);
+}
+
+/** Whether the body is gzip, the only content coding that is understood; any other, or several, is refused (415) by its name. */
+export function isCompressed(contentEncoding: string | undefined): boolean {
+  const coding = contentEncoding?.trim().toLowerCase() ?? "identity";
+  if (coding === "identity") return false;
+  if (coding === "gzip") return true;
+  const told = JSON.stringify(coding.slice(0, 64));
+  throw new Refusal(415, "unsupported_encoding", `content encoding ${told} is not supported; gzip is`, [["accept-encoding", "gzip"]]);
+}
+
+/** Of gzip, as far as it fits into `bytesMax`: a few bytes can say that they are gigabytes. */
+export async function decompressed(body: Uint8Array, bytesMax: number): Promise<Buffer> {
+  try {
+    return await gunzip(body, { maxOutputLength: bytesMax });
+  } catch (thrown) {
+    if (thrown instanceof Error && "code" in thrown && thrown.code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(bytesMax);
+    throw new ChatError("INVALID_REQUEST", "the body is not valid gzip");
+  }
+}
+
+const gunzip = promisify<zlib.InputType, zlib.ZlibOptions, Buffer>(zlib.gunzip);
+
+/** UTF-8 without its byte order mark. */
+export function textFrom(body: Buffer): string {
+  if (!isUtf8(body)) throw new ChatError("INVALID_REQUEST", "the body is not valid UTF-8");
+  const text = body.toString("utf8");
+  return text.startsWith("\ufeff") ? text.slice(1) : text;
+}
 
 /**
  * Reads a request's body whole. More than `bytesMax` is REQUEST_TOO_LARGE, told by the length header before a byte is read
  * where there is one.
  */
-function readBody(request: ServerRequest, bytesMax: number): Promise<Buffer> {
+function readBody(request: ServerRequest, { bytesMax, clock }: BodyOptions): Promise<Buffer> {
   const told = Number(request.headers["content-length"] ?? 0);
   if (told > bytesMax) return Promise.reject(tooLarge(bytesMax));
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
     let whole = false;
+    const giveUp = (error: Error): void => {
+      cancelTimer();
+      request.removeAllListeners("data");
+      request.resume();
+      reject(error);
+    };
+    const cancelTimer = clock.after(bodyMs, () => {
+      giveUp(new Refusal(408, "request_timeout", `the body did not arrive within ${bodyMs / 1000} s`));
+    });
     request.on("data", (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes > bytesMax) {
-        request.removeAllListeners("data");
-        request.resume();
-        reject(tooLarge(bytesMax));
-      } else chunks.push(chunk);
+      if (bytes > bytesMax) giveUp(tooLarge(bytesMax));
+      else chunks.push(chunk);
     });
     request.on("end", () => {
       whole = true;
+      cancelTimer();
       const [only] = chunks;
       resolve(chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, bytes));
     });
     // "close" comes after a good end too.
     const broken = (): void => {
+      cancelTimer();
       if (!whole) reject(new ChatError("CANCELLED", "the caller left while it was sending"));
     };
     request.on("error", broken);
     request.on("close", broken);
   });
-}
-
-/** The body as text; a byte order mark is taken off, and bytes that are not UTF-8 are INVALID_REQUEST (RFC 8259, 8.1). */
-export async function readText(request: ServerRequest, bytesMax: number): Promise<string> {
-  const body = await readBody(request, bytesMax);
-  if (!isUtf8(body)) throw new ChatError("INVALID_REQUEST", "the body is not valid UTF-8");
-  const text = body.toString("utf8");
-  return text.startsWith("\ufeff") ? text.slice(1) : text;
 }
 
 function tooLarge(bytesMax: number): ChatError {

@@ -37,7 +37,7 @@ export interface CallDesk {
 
 /** What the desk needs. */
 export interface CallDeskParts {
-  readonly router: Router;
+  readonly router: Pick<Router, "snapshot">;
   readonly clock: Clock;
   /** Unique and ordered by time: UUIDv7. */
   readonly newId: () => string;

@@ -1,18 +1,25 @@
 import type { Server as Http1Server } from "node:http";
-import type { Http2SecureServer, Http2Server, Http2Session } from "node:http2";
+import type { Http2SecureServer, Http2Server } from "node:http2";
 import type { Socket } from "node:net";
+import type { Bounds } from "./bounds.ts";
+import type { Exchanges } from "./exchanges.ts";
+import { GuardedSession } from "./sessions.ts";
 
 /** How often connections that became idle are closed while draining. */
 const idleSweepMs = 50;
-/** An HTTP/2 session without a frame for so long is closed; Node itself has no limit. */
-const sessionIdleMs = 300_000;
 
 /** The open connections of one listener. */
 export interface Connections {
   watchSocket(this: void, socket: Socket): void;
   watchSessions(server: Http2Server | Http2SecureServer): void;
-  /** An HTTP/1.1 server whose idle connections are closed while draining. */
-  watchIdle(server: Http1Server): void;
+  /** A server whose idle HTTP/1.1 connections are closed while draining. */
+  watchIdle(server: Pick<Http1Server, "closeIdleConnections">): void;
+  /** Connections that have said nothing yet: idle, too. */
+  watchSilent(sockets: ReadonlySet<Socket>): void;
+  /** Connections that are open. */
+  open(): number;
+  /** Closes those that nothing runs on. */
+  closeIdle(): void;
   /** Idle connections close, HTTP/2 peers hear GOAWAY, running requests go on. */
   drain(): void;
   /** Resolves when every connection has ended by itself. */
@@ -22,12 +29,19 @@ export interface Connections {
 }
 
 /** Node closes only what is idle at one moment, and sends GOAWAY only where it is told: so all are known by name. */
-export function createConnections(): Connections {
+export function createConnections(bounds: Bounds, exchanges: Exchanges): Connections {
   const sockets = new Set<Socket>();
-  const sessions = new Set<Http2Session>();
-  let http1: Http1Server | undefined;
+  const sessions = new Set<GuardedSession>();
+  let silent: ReadonlySet<Socket> = new Set();
+  let http1: Pick<Http1Server, "closeIdleConnections"> | undefined;
   let draining = false;
-  let sweep: NodeJS.Timeout | undefined;
+  let idleSweep: NodeJS.Timeout | undefined;
+  const sweep = setInterval(() => {
+    const nowMs = performance.now();
+    exchanges.sweep(nowMs);
+    for (const session of sessions) session.sweep(nowMs);
+  }, bounds.sweepMs);
+  sweep.unref();
   return {
     watchSocket(socket) {
       sockets.add(socket);
@@ -38,11 +52,11 @@ export function createConnections(): Connections {
     },
     watchSessions(server) {
       server.on("session", (session) => {
-        sessions.add(session);
-        session.on("close", () => sessions.delete(session));
+        const guarded = new GuardedSession(session, bounds, performance.now());
+        sessions.add(guarded);
+        session.on("close", () => sessions.delete(guarded));
         session.on("error", ignoreError);
-        session.setTimeout(sessionIdleMs, () => session.close());
-        if (draining) session.close();
+        if (draining) guarded.drain();
       });
       server.on("sessionError", ignoreError);
       server.on("stream", (stream) => stream.on("error", ignoreError));
@@ -50,12 +64,22 @@ export function createConnections(): Connections {
     watchIdle(server) {
       http1 = server;
     },
+    watchSilent(connections) {
+      silent = connections;
+    },
+    open: () => sockets.size,
+    closeIdle() {
+      http1?.closeIdleConnections();
+      for (const session of sessions) if (session.streams === 0) session.drain();
+    },
     drain() {
       draining = true;
+      exchanges.drain();
       http1?.closeIdleConnections();
-      sweep = setInterval(() => http1?.closeIdleConnections(), idleSweepMs);
-      sweep.unref();
-      for (const session of sessions) session.close();
+      idleSweep = setInterval(() => http1?.closeIdleConnections(), idleSweepMs);
+      idleSweep.unref();
+      for (const session of sessions) session.drain();
+      for (const socket of silent) socket.destroy();
     },
     async ended() {
       const open = [...sockets].filter((socket) => !socket.destroyed);
@@ -63,6 +87,7 @@ export function createConnections(): Connections {
     },
     destroy() {
       clearInterval(sweep);
+      clearInterval(idleSweep);
       for (const session of sessions) session.destroy();
       for (const socket of sockets) socket.destroy();
     },

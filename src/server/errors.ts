@@ -20,7 +20,7 @@ export interface FailureStatus {
   readonly code: Code;
   /** False: `x-should-retry: false`, because SDKs try 5xx and 429 again unless told not to. Undefined: no header. */
   readonly shouldRetry?: false;
-  /** True: the answer always says how long to wait, one second where nobody knows better. */
+  /** True: the answer says how long to wait, one second where nobody knows better. No other answer does. */
   readonly waits?: true;
 }
 
@@ -115,9 +115,8 @@ export function connectErrorFrom(error: ChatError, context: ErrorContext): Conne
     requestId: context.requestId,
     cause: error,
   });
-  for (const [name, value] of errorHeaders(error)) refusal.metadata.set(name, value);
-  // A wait beside "do not retry" would contradict itself; gRPC clients act on RetryInfo alone.
-  const waitMs = status.shouldRetry === false ? undefined : waitOf(error);
+  for (const [name, value] of [...errorHeaders(error), ...pushback(error)]) refusal.metadata.set(name, value);
+  const waitMs = waitOf(error);
   if (waitMs !== undefined) refusal.details.push({ desc: RetryInfoSchema, value: { retryDelay: durationFromMs(waitMs) } });
   if (error.failure === "BUDGET_EXHAUSTED")
     refusal.details.push({ desc: QuotaFailureSchema, value: { violations: [{ subject: "key", description: text }] } });
@@ -179,10 +178,17 @@ function badRequestFrom(problems: readonly FieldProblem[]): Omit<BadRequest, "$t
   return { fieldViolations };
 }
 
-/** Whole milliseconds to wait; undefined: not known, and not needed. */
+/** What a gRPC client's own retry policy is to do: gRFC A6. Absent: as it is configured. */
+function pushback(error: ChatError): [name: string, value: string][] {
+  if (statusOf(error.failure).shouldRetry === false) return [["grpc-retry-pushback-ms", "-1"]];
+  const waitMs = waitOf(error);
+  return waitMs === undefined ? [] : [["grpc-retry-pushback-ms", String(waitMs)]];
+}
+
+/** Whole milliseconds to wait; undefined: the table wants none, and one beside "do not retry" would contradict itself. */
 function waitOf(error: ChatError): number | undefined {
-  const waitMs = error.retryAfterMs ?? (statusOf(error.failure).waits === true ? waitDefaultMs : undefined);
-  return waitMs === undefined ? undefined : Math.max(0, Math.ceil(waitMs));
+  if (statusOf(error.failure).waits !== true) return undefined;
+  return Math.max(0, Math.ceil(error.retryAfterMs ?? waitDefaultMs));
 }
 
 /** The text, or as much of it as fits into so many bytes of UTF-8 with an ellipsis, never half a character. */

@@ -1,8 +1,12 @@
 import http from "node:http";
 import http2 from "node:http2";
 import type { AddressInfo, Server } from "node:net";
-import { createConnections, ignoreError } from "./connections.ts";
+import { Duplex } from "node:stream";
+import { type Bounds, boundsDefault } from "./bounds.ts";
+import { type Connections, createConnections, ignoreError } from "./connections.ts";
+import { createExchanges } from "./exchanges.ts";
 import { sniff } from "./sniff.ts";
+import { headersMax } from "./well-formed.ts";
 
 /** A request by HTTP/1.1 or HTTP/2; the two are close enough to be served by one handler. */
 export type ServerRequest = http.IncomingMessage | http2.Http2ServerRequest;
@@ -26,33 +30,41 @@ export interface ListenOptions {
   readonly port: number;
   readonly tls: TlsFiles | undefined;
   readonly handler: RequestHandler;
+  /** Where they differ from the product's. */
+  readonly bounds?: Partial<Bounds>;
+  /** Hears of each connection that was closed because there were too many. */
+  readonly onFull?: () => void;
 }
 
 /** An open listener. */
 export interface Listener {
   readonly url: string;
   readonly port: number;
+  /** Connections that are open. */
+  connections(): number;
+  /** Closes connections that nothing runs on. */
+  closeIdle(): void;
   /** No new connections; running requests go on, idle connections close, HTTP/2 peers hear GOAWAY. */
   drain(): void;
+  /** Resolves as soon as no request is being received or answered. */
+  quiet(): Promise<void>;
   /** Resolves when every connection has ended by itself. */
   ended(): Promise<void>;
   /** Ends every connection now. */
   close(): Promise<void>;
 }
 
+/** What every listener has beside its server. */
+interface Watch {
+  readonly bounds: Bounds;
+  readonly handler: RequestHandler;
+  readonly connections: Connections;
+}
+
 // Node's own defaults are no limits: HTTP/2 advertises 2^32-1 streams and has no timeouts at all.
-const http1Options = {
-  maxHeaderSize: 16 * 1024,
-  headersTimeout: 10_000,
-  requestTimeout: 60_000,
-  connectionsCheckingInterval: 5000,
-  // Longer than a load balancer's usual 60 s, so that it is not us who closes under its request.
-  keepAliveTimeout: 75_000,
-  noDelay: true,
-} as const;
 const http2Options = {
   maxSessionMemory: 10,
-  maxHeaderListPairs: 100,
+  maxHeaderListPairs: headersMax,
   maxOutstandingPings: 10,
   maxSettings: 32,
   maxSessionInvalidFrames: 100,
@@ -62,10 +74,33 @@ const http2Options = {
   settings: { maxConcurrentStreams: 100, initialWindowSize: 256 * 1024, maxHeaderListSize: 16 * 1024, enablePush: false },
 } as const;
 
+function http1Options({ headersMs, requestMs, keepAliveMs, sweepMs }: Bounds) {
+  return {
+    maxHeaderSize: 16 * 1024,
+    headersTimeout: headersMs,
+    requestTimeout: requestMs,
+    connectionsCheckingInterval: sweepMs,
+    keepAliveTimeout: keepAliveMs,
+    noDelay: true,
+  };
+}
+
 /** One port for HTTP/1.1 and HTTP/2: by the connection's first bytes without TLS, by ALPN with it. */
-export async function listen({ host, port, tls, handler }: ListenOptions): Promise<Listener> {
-  const connections = createConnections();
-  const server = tls === undefined ? plainServer(handler, connections) : secureServer(tls, handler, connections);
+export async function listen({ host, port, tls, handler, bounds: wished, onFull }: ListenOptions): Promise<Listener> {
+  const bounds = { ...boundsDefault, ...wished };
+  const exchanges = createExchanges(bounds);
+  const connections = createConnections(bounds, exchanges);
+  const watch: Watch = {
+    bounds,
+    connections,
+    handler(request, response) {
+      exchanges.begin(request, response);
+      handler(request, response);
+    },
+  };
+  const server = tls === undefined ? plainServer(watch) : secureServer(tls, watch);
+  server.maxConnections = bounds.connections;
+  if (onFull !== undefined) server.on("drop", onFull);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host, () => {
@@ -78,10 +113,13 @@ export async function listen({ host, port, tls, handler }: ListenOptions): Promi
   return {
     url: `${tls === undefined ? "http" : "https"}://${host.includes(":") ? `[${host}]` : host}:${bound}`,
     port: bound,
+    connections: () => connections.open(),
+    closeIdle: () => connections.closeIdle(),
     drain() {
       server.close(ignoreError);
       connections.drain();
     },
+    quiet: () => exchanges.quiet(),
     ended: () => connections.ended(),
     close() {
       connections.destroy();
@@ -92,31 +130,64 @@ export async function listen({ host, port, tls, handler }: ListenOptions): Promi
   };
 }
 
-function plainServer(handler: RequestHandler, connections: ReturnType<typeof createConnections>): Server {
-  const http1 = http.createServer(http1Options, handler);
+function plainServer({ bounds, handler, connections }: Watch): Server {
+  const http1 = http.createServer(http1Options(bounds), handler);
   const h2c = http2.createServer(http2Options, handler);
-  http1.maxHeadersCount = 100;
+  // One more than is allowed, or nobody could tell that there were too many: Node drops the rest without a word.
+  http1.maxHeadersCount = headersMax + 1;
+  http1.maxRequestsPerSocket = bounds.requestsPerConnection;
   http1.on("clientError", refuseBadRequest);
+  http1.on("connect", (_request, socket) => refuseConnect(socket));
   connections.watchSessions(h2c);
   connections.watchIdle(http1);
-  sniff(http1, h2c, connections.watchSocket);
+  const silent = sniff(http1, h2c, { firstBytesMs: bounds.headersMs, onConnection: connections.watchSocket });
+  connections.watchSilent(silent);
   return http1;
 }
 
-function secureServer(
-  { cert, key, clientCa }: TlsFiles,
-  handler: RequestHandler,
-  connections: ReturnType<typeof createConnections>,
-): Server {
+function secureServer({ cert, key, clientCa }: TlsFiles, { bounds, handler, connections }: Watch): Server {
   const clients = clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true };
-  const options = { ...http2Options, ...http1Options, allowHTTP1: true, minVersion: "TLSv1.2", cert, key, ...clients } as const;
-  const server = http2.createSecureServer(options, handler);
+  const server = http2.createSecureServer(
+    {
+      ...http2Options,
+      ...http1Options(bounds),
+      allowHTTP1: true,
+      minVersion: "TLSv1.2",
+      handshakeTimeout: bounds.headersMs,
+      cert,
+      key,
+      ...clients,
+    },
+    handler,
+  );
+  // HTTP/1.1 over TLS reads them from here, too, which the types do not know.
+  Object.assign(server, { maxHeadersCount: headersMax + 1, maxRequestsPerSocket: bounds.requestsPerConnection });
   connections.watchSessions(server);
+  // The types do not know yet that this one has them, too.
+  connections.watchIdle({
+    closeIdleConnections: () => {
+      if ("closeIdleConnections" in server && typeof server.closeIdleConnections === "function") server.closeIdleConnections();
+    },
+  });
   server.on("connection", connections.watchSocket);
   server.on("secureConnection", (socket) => socket.on("error", ignoreError));
-  server.on("tlsClientError", ignoreError);
+  // A handshake that fails is over; one that takes too long Node would only tell of.
+  server.on("tlsClientError", (_error, socket) => socket.destroy());
   server.on("clientError", refuseBadRequest);
+  server.on("connect", (request: ServerRequest, there: Duplex | http2.Http2ServerResponse) => {
+    if ("stream" in request) request.stream.respond({ ":status": 405, allow: allowed }, { endStream: true });
+    else if (there instanceof Duplex) refuseConnect(there);
+  });
   return server;
+}
+
+/** What a refused method may be replaced by. */
+const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/** We are no proxy. */
+function refuseConnect(socket: Duplex): void {
+  socket.on("error", ignoreError);
+  socket.end(refusalText("405 Method Not Allowed", "method_not_allowed", "CONNECT is not allowed here", `allow: ${allowed}\r\n`));
 }
 
 function refuseBadRequest(
@@ -127,12 +198,16 @@ function refuseBadRequest(
     socket.destroy?.();
     return;
   }
-  const [status, text] =
-    error.code === "HPE_HEADER_OVERFLOW"
-      ? ["431 Request Header Fields Too Large", "the headers are larger than 16 KiB"]
-      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-        ? ["408 Request Timeout", "the request did not arrive in time"]
-        : ["400 Bad Request", "the request is not valid HTTP"];
-  const body = JSON.stringify({ error: { message: text, type: "invalid_request_error", param: null, code: "invalid_request" } });
-  socket.end(`HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`);
+  if (error.code === "HPE_HEADER_OVERFLOW")
+    socket.end(refusalText("431 Request Header Fields Too Large", "headers_too_large", "the headers are larger than 16 KiB"));
+  else if (error.code === "ERR_HTTP_REQUEST_TIMEOUT")
+    socket.end(refusalText("408 Request Timeout", "request_timeout", "the request did not arrive in time"));
+  else socket.end(refusalText("400 Bad Request", "invalid_request", "the request is not valid HTTP"));
+}
+
+/** An answer where Node has none to write to. */
+function refusalText(status: string, code: string, message: string, more = ""): string {
+  const body = JSON.stringify({ error: { message, type: "invalid_request_error", param: null, code } });
+  const head = `content-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n`;
+  return `HTTP/1.1 ${status}\r\n${more}${head}\r\n${body}`;
 }

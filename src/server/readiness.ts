@@ -1,6 +1,6 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 
-import { BreakerState, HealthStatus, type ProviderHealth, ProviderState } from "../core/chat.ts";
+import { BreakerState, HealthAxis, HealthStatus, type ProviderHealth, ProviderState } from "../core/chat.ts";
 import type { ProviderDesk, ProviderView } from "../core/operations.ts";
 
 /** How much of the house can serve: all, some, or none of the targets of enabled providers. */
@@ -32,7 +32,9 @@ function usableTargets(health: ProviderHealth, nowWall: number): { usable: numbe
   if (health.status === HealthStatus.UNHEALTHY) return { usable: 0, all: parts.length };
   const usable = parts.filter((part) => {
     const cooling = part.cooldownUntil !== undefined && timestampMs(part.cooldownUntil) > nowWall;
-    return part.breaker !== BreakerState.OPEN && !cooling;
+    // What a target cannot do concerns some calls only.
+    const locked = "bars" in part && part.bars.some(({ axis }) => axis === HealthAxis.CREDENTIAL);
+    return part.breaker !== BreakerState.OPEN && !cooling && !locked;
   }).length;
   return { usable, all: parts.length };
 }

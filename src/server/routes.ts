@@ -1,7 +1,8 @@
-import type { ConnectRouter } from "@connectrpc/connect";
+import { Code, type ConnectRouter } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { chatErrorFrom, ChatError } from "../core/error.ts";
 import type { RefusedRequest } from "../core/telemetry.ts";
+import { bodyMs, isCompressed } from "./body.ts";
 import { type BrowserRequest, type BrowserRule, isAdminPath } from "./browsers.ts";
 import { shownMessage, statusOf } from "./errors.ts";
 import type { RequestHandler, ServerRequest, ServerResponse } from "./listen.ts";
@@ -12,7 +13,9 @@ import { oneHeader, type RestCall, type RestParts } from "./rest/context.ts";
 import { healthAnswer, type HealthAnswer, type HealthFacts, liveAnswer, readyAnswer } from "./rest/health.ts";
 import { getModel, listModels } from "./rest/models.ts";
 import { Refusal, sendRefusal } from "./rest/refusal.ts";
+import { refuseMalformed } from "./well-formed.ts";
 import { saneRequestId } from "./wishes.ts";
+import { arriving } from "./rpc/arriving.ts";
 import { rpcHandlers, type Served, serveUniversal } from "./rpc/adapter.ts";
 
 /** Which doors a listener has. */
@@ -60,6 +63,7 @@ export function createRequestHandler(parts: ServerParts, doors: DoorSet): Reques
     const headers: [string, string][] = [...rules.headers(browser), ["x-request-id", requestId]];
     const rest: RestCall = { request, response, params: {}, id, requestId, headers };
     try {
+      refuseMalformed(request);
       rules.admit(browser);
       if (request.method === "OPTIONS" && request.headers["access-control-request-method"] !== undefined) {
         writeHead(response, 204, flat(rules.preflight(browser, oneHeader(request, "access-control-request-headers"))));
@@ -77,6 +81,7 @@ export function createRequestHandler(parts: ServerParts, doors: DoorSet): Reques
         if (request.method !== "GET" && request.method !== "HEAD") refuseContent(request);
         serveAdmin(parts, served, headers);
       } else if (isGrpc(request)) refuseGrpc(rest, path);
+      else if (isConnect(request, path)) refuseConnect(rest, path);
       else serveRest(routes, rest, path, parts);
     } catch (thrown) {
       const isRpc = rpc(path) !== undefined;
@@ -98,8 +103,9 @@ function sendConnectError(response: ServerResponse, thrown: unknown, headers: re
   sendJson(response, refused ? thrown.status : http, [...headers, ["cache-control", "no-store"]], body);
 }
 
-function serveAdmin({ admin, onBug }: ServerParts, served: Served, headers: readonly (readonly [string, string])[]): void {
-  serveUniversal(admin, served, onBug, () => {
+function serveAdmin({ admin, onBug, clock }: ServerParts, served: Served, headers: readonly (readonly [string, string])[]): void {
+  const inTime: AdminDoor = (request) => admin({ ...request, body: arriving(request.body, { ms: bodyMs, of: "all" }, clock) });
+  serveUniversal(inTime, served, onBug, () => {
     sendRefusal(served.response, notFound(served.facts.peer.path), headers);
   });
 }
@@ -192,7 +198,7 @@ function decoded(text: string): string {
   }
 }
 
-/** JSON with any charset parameter; none at all only from callers that are no browser. */
+/** JSON with any charset parameter; none at all only from callers that are no browser. Plain, or as gzip. */
 function refuseContent(request: ServerRequest): void {
   const type = request.headers["content-type"];
   const media = type?.split(";", 1)[0]?.trim().toLowerCase();
@@ -203,10 +209,7 @@ function refuseContent(request: ServerRequest): void {
       `content type must be application/json, and is ${media === undefined ? "not given" : JSON.stringify(media)}`,
     );
   }
-  const encoding = request.headers["content-encoding"];
-  if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
-    throw new Refusal(415, "unsupported_encoding", `content encoding ${JSON.stringify(encoding)} is not supported`);
-  }
+  isCompressed(request.headers["content-encoding"]);
 }
 
 function notFound(path: string): Refusal {
@@ -219,7 +222,8 @@ function notFound(path: string): Refusal {
 function refuseGrpc({ request, response, headers }: RestCall, path: string): void {
   const refusal = {
     ...Object.fromEntries(headers),
-    "content-type": request.headers["content-type"] ?? "application/grpc",
+    "content-type":
+      /^application\/grpc(?:-web)?(?:-text)?(?:\+\w+)?/.exec(request.headers["content-type"] ?? "")?.[0] ?? "application/grpc",
     "grpc-status": "12",
     "grpc-message": `there is no method at ${path}`.replace(/[^ -$&-~]+/g, encodeURIComponent),
   };
@@ -229,6 +233,20 @@ function refuseGrpc({ request, response, headers }: RestCall, path: string): voi
     response.writeHead(200, refusal);
     response.end();
   }
+}
+
+/** In Connect's JSON, which is also what clients of its streams understand where the status is not 200. */
+function refuseConnect({ response, headers }: RestCall, path: string): void {
+  const body = JSON.stringify({ code: codeToString(Code.Unimplemented), message: `there is no method at ${path}` });
+  sendJson(response, 404, headers, body);
+}
+
+/** JSON alone says nothing: the OpenAI API speaks it too. */
+function isConnect({ headers }: ServerRequest, path: string): boolean {
+  const type = headers["content-type"] ?? "";
+  const isSpoken =
+    headers["connect-protocol-version"] !== undefined || type === "application/proto" || type.startsWith("application/connect+");
+  return isSpoken && /^\/\w+(?:\.\w+)+\/\w+$/.test(path);
 }
 
 function isGrpc(request: ServerRequest): boolean {

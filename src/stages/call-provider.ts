@@ -41,10 +41,13 @@ export function callProvider(clock: Clock): Handler<Attempt, AttemptStream> {
   };
 }
 
-/** Streams: until the first content. Unary calls: until the whole answer. A provider's own `timeout` replaces either. */
+/**
+ * Streams: until the first content, which `progress` bounds as it does those after it. Unary calls: until the whole answer.
+ * A provider's own `timeout` replaces either.
+ */
 function firstContentLimit({ target, streamed, request, snapshot }: Attempt): number {
   const { options } = snapshot;
-  const limit = target.timeoutMs ?? (streamed ? options.firstTokenMs : options.totalMs);
+  const limit = target.timeoutMs ?? (streamed ? Math.min(options.firstTokenMs, options.progressMs) : options.totalMs);
   const wished = request.routing?.firstTokenTimeout;
   if (!streamed || wished === undefined) return limit;
   return Math.min(limit, msFromDuration(wished));

@@ -67,8 +67,8 @@ export function expectedCostMicroUsd({ price, capabilities }: Target, needs: Nee
   return (needs.inputTokens * price.input + output * price.output) / 1e6;
 }
 
-/** Whether a call that was too long for `failed` may fit here: the context is known to be larger, or not known. */
+/** Whether a call that was too long for `failed` may fit here: the context is larger, or one of the two is not known. */
 export function hasMoreRoom({ capabilities: { contextTokens } }: Target, failed: Target): boolean {
   const room = failed.capabilities.contextTokens;
-  return contextTokens === undefined || (room !== undefined && contextTokens > room);
+  return contextTokens === undefined || room === undefined || contextTokens > room;
 }

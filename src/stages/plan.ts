@@ -4,9 +4,10 @@ import { ProviderState, TranslationAction, type TranslationNote, UnsupportedFiel
 import type { Clock } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
 import { estimateInputTokens } from "../core/estimate.ts";
-import type { HealthTracker, HealthView } from "../core/health.ts";
+import type { HealthTracker, HealthView, Insistence } from "../core/health.ts";
 import type { Candidate, CallFacts, Policy, Ranked } from "../core/policy.ts";
 import { misfit, needsOf, type Needs, expectedCostMicroUsd } from "./needs.ts";
+import { insistenceOf, lastResortRemark, refusalOf, type Standing, standingOf } from "./standing.ts";
 
 /** What planning looks at besides the call. */
 export interface PlanSources {
@@ -34,40 +35,80 @@ export interface Plan {
   readonly excluded: readonly Exclusion[];
   readonly rule: string;
   readonly inputTokens: number;
+  /** What its attempts are made with: whether the breakers of its targets are asked. */
+  readonly insist: Insistence | undefined;
 }
 
 /**
- * Names to targets, hard facts first, then the policy. The same function routes and explains. Throws where a name is not
- * known or not allowed; an empty ranking is an answer.
+ * Names to targets, hard facts first, then the state of the moment, then the policy. The same function routes and explains.
+ * Throws where a name is not known or not allowed; an empty ranking is an answer.
  */
 export function planCall(call: Call, sources: PlanSources, policy: Policy = call.snapshot.policy.rank): Plan {
   const { request } = call;
   const inputTokens = estimateInputTokens(request);
-  const needs = needsOf(call, inputTokens);
-  const facts: CallFacts = { model: request.model, inputTokens, streamed: call.streamed, nowMs: sources.clock.now(), seed: call.seed };
-  const seen = new Set<string>();
-  const ranked: Ranked[] = [];
+  const nowMs = sources.clock.now();
+  const facts: CallFacts = { model: request.model, inputTokens, streamed: call.streamed, nowMs, seed: call.seed };
   const excluded: Exclusion[] = [];
+  const groups = fittingGroups({ call, sources, needs: needsOf(call, inputTokens) }, excluded);
+  const fitting = sizeOf(groups);
+  const standing = (wanted: Standing): Candidate[][] =>
+    groups.map((candidates) => candidates.filter((candidate) => standingOf(candidate, call, fitting === 1) === wanted));
+
+  const usable = standing("usable");
+  const insist = insistenceOf(fitting, sizeOf(usable));
+  const ranked: Ranked[] = [];
   let rule = "";
-  const fallbacks = request.routing?.fallbackModels ?? [];
-  for (let i = -1; i < fallbacks.length; i++) {
-    const name = i < 0 ? request.model : (fallbacks[i] ?? "");
-    const targets = targetsOf(call, name, i < 0 ? "model" : `routing.fallback_models[${i}]`);
-    const candidates: Candidate[] = [];
-    for (const target of targets) {
-      if (seen.has(target.id)) continue;
-      seen.add(target.id);
-      const health = sources.health.view(target.id);
-      const costMicroUsd = expectedCostMicroUsd(target, needs);
-      const no = exclusionOf({ target, health, costMicroUsd }, { call, needs, sources, nowMs: facts.nowMs });
-      if (no === undefined) candidates.push({ target, health, costMicroUsd });
-      else excluded.push({ target, health, costMicroUsd, ...no });
-    }
-    const ranking = policy(facts, candidates);
-    if (i < 0) rule = ranking.rule;
+  for (let i = 0; i < usable.length; i++) {
+    const ranking = policy(facts, usable[i] ?? []);
+    if (i === 0) ({ rule } = ranking);
     ranked.push(...ranking.order);
   }
-  return { ranked, excluded, rule, inputTokens };
+  if (ranked.length === fitting) return { ranked, excluded, rule, inputTokens, insist };
+
+  // Behind all others, whatever name led to it: who most likely fails is still better than nobody.
+  const lastResort = (candidates: readonly Candidate[]): void => {
+    if (candidates.length === 0) return;
+    for (const each of policy(facts, candidates).order) {
+      const why = lastResortRemark(each.candidate.health, call, insist);
+      ranked.push({ ...each, remark: each.remark === "" ? why : `${each.remark}; ${why}` });
+    }
+  };
+  const exclude = (candidates: readonly Candidate[]): void => {
+    for (const candidate of candidates)
+      excluded.push({ ...candidate, kind: "state", ...refusalOf(candidate.health, call, { nowMs, insist }) });
+  };
+  standing("open").forEach(insist === undefined ? exclude : lastResort);
+  standing("lacking").forEach(ranked.length > 0 ? exclude : lastResort);
+  standing("out").forEach(exclude);
+  return { ranked, excluded, rule, inputTokens, insist };
+}
+
+/** Targets that can serve the call whatever the moment is like: a group for the model, and one for each fallback. */
+function fittingGroups(context: ExclusionContext, excluded: Exclusion[]): Candidate[][] {
+  const { call, sources, needs } = context;
+  const fallbacks = call.request.routing?.fallbackModels ?? [];
+  const seen = new Set<string>();
+  const groups: Candidate[][] = [];
+  for (let i = -1; i < fallbacks.length; i++) {
+    const name = i < 0 ? call.request.model : (fallbacks[i] ?? "");
+    const group: Candidate[] = [];
+    for (const target of targetsOf(call, name, i < 0 ? "model" : `routing.fallback_models[${i}]`)) {
+      if (seen.has(target.id)) continue;
+      seen.add(target.id);
+      const candidate = { target, health: sources.health.view(target.id), costMicroUsd: expectedCostMicroUsd(target, needs) };
+      const no = unfitness(candidate, context);
+      if (no === undefined) group.push(candidate);
+      else excluded.push({ ...candidate, ...no });
+    }
+    groups.push(group);
+  }
+  return groups;
+}
+
+function sizeOf(groups: readonly (readonly Candidate[])[]): number {
+  let size = 0;
+  for (const group of groups) size += group.length;
+  return size;
 }
 
 /** What a call is refused with when no target is left. */
@@ -101,16 +142,16 @@ function targetsOf({ snapshot: { catalog }, key }: Call, name: string, field: st
   throw new ChatError("MODEL_NOT_FOUND", `model ${JSON.stringify(name)} is not a chat model`, { field });
 }
 
-type Refusal = Pick<Exclusion, "reason" | "kind" | "waitMs">;
+type Unfit = Pick<Exclusion, "reason" | "kind" | "waitMs">;
 
 interface ExclusionContext {
   readonly call: Call;
   readonly needs: Needs;
   readonly sources: PlanSources;
-  readonly nowMs: number;
 }
 
-function exclusionOf({ target, health, costMicroUsd }: Candidate, { call, needs, sources, nowMs }: ExclusionContext): Refusal | undefined {
+/** Hard facts: the caller's wishes, the operator's, and what the model is known not to do. */
+function unfitness({ target, costMicroUsd }: Candidate, { call, needs, sources }: ExclusionContext): Unfit | undefined {
   const { routing } = call.request;
   if (routing !== undefined) {
     if (routing.allowProviders.length > 0 && !routing.allowProviders.includes(target.provider)) return wish("not in allow_providers");
@@ -126,16 +167,10 @@ function exclusionOf({ target, health, costMicroUsd }: Candidate, { call, needs,
   const unfit = misfit(target, needs);
   if (unfit !== undefined) return { ...unfit, waitMs: 0 };
   const lost = unsupported(call, target);
-  if (lost !== undefined) return { reason: lost, kind: "feature", waitMs: 0 };
-  if (health.barred === undefined) return undefined;
-  return {
-    reason: health.barred === "open" ? "breaker open" : "cooling down",
-    kind: "state",
-    waitMs: Math.max(1, health.barredUntilMs - nowMs),
-  };
+  return lost === undefined ? undefined : { reason: lost, kind: "feature", waitMs: 0 };
 }
 
-function wish(reason: string): Refusal {
+function wish(reason: string): Unfit {
   return { reason, kind: "wish", waitMs: 0 };
 }
 

@@ -131,7 +131,7 @@ export class Progress {
   #fresh(): number {
     return this.#entries.findIndex((entry) => {
       if (!isFresh(entry)) return false;
-      entry.passed = this.#errors.length > 0 && entry.candidate.health.barred === "open" && !this.#mayRepeat();
+      entry.passed = this.#errors.length > 0 && entry.candidate.health.openUntilMs > 0 && !this.#mayRepeat();
       return !entry.passed;
     });
   }

@@ -36,6 +36,11 @@ export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batc
   readonly #tally;
   readonly #listeners: ((ending: Ending) => void)[] = [];
   #held: ChatEvent[] | undefined = [];
+  /** When content came last, moved on by the time in which nobody asked for more. */
+  #contentMs = 0;
+  /** When the last batch was handed on; undefined while its reader waits for the next. */
+  #handedMs: number | undefined;
+  #cancelProgress: (() => void) | undefined;
   #complete = false;
   #ending: Ending | undefined;
   #ranOut = false;
@@ -78,6 +83,7 @@ export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batc
       }
       this.firstContentMs = this.#parts.clock.now();
       this.#look(held);
+      if (this.#ending === undefined) this.#watchProgress(this.#parts.attempt.snapshot.options.progressMs);
     } catch (thrown) {
       for (const event of held) this.#tally.add(event);
       throw this.#fail(thrown, false);
@@ -91,6 +97,8 @@ export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batc
       return Promise.resolve({ done: false, value: held });
     }
     if (this.#ending !== undefined) return this.#over(this.#ending);
+    if (this.#handedMs !== undefined) this.#contentMs += this.#parts.clock.now() - this.#handedMs;
+    this.#handedMs = undefined;
     return this.#events.next().then(this.#seen, this.#broken);
   }
 
@@ -144,8 +152,11 @@ export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batc
 
   /** Counts, and ends the attempt when its last event is there. */
   #look(batch: readonly ChatEvent[]): void {
+    this.#handedMs = this.#parts.clock.now();
+    let content = false;
     for (const event of batch) {
       this.#tally.add(event);
+      content ||= isContent(event);
       if (event.case !== "completed" && event.case !== "whole") continue;
       const usage = priced(this.#tally.usage(), this.#parts.attempt.target.price);
       event.value.usage = usage;
@@ -153,6 +164,23 @@ export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batc
       this.#whole = event.case === "whole";
       this.#end({ error: undefined, usage });
     }
+    if (content) this.#contentMs = this.#handedMs;
+  }
+
+  /**
+   * An upstream that sends signs of life and nothing else is dead all the same. One timer that looks again when it fires,
+   * instead of one that every event moves; a reader that does not read is not the upstream's silence.
+   */
+  #watchProgress(ms: number): void {
+    const { clock, stop, attempt } = this.#parts;
+    const { progressMs } = attempt.snapshot.options;
+    // The call's own deadline comes before: it ends the attempt by itself.
+    if (clock.now() + ms >= attempt.deadline) return;
+    this.#cancelProgress = clock.after(ms, () => {
+      const idleMs = (this.#handedMs ?? clock.now()) - this.#contentMs;
+      if (idleMs < progressMs) this.#watchProgress(progressMs - idleMs);
+      else stop.abort(new ChatError("TIMEOUT", `no content came for ${progressMs} ms`));
+    });
   }
 
   #cut(): ChatError {
@@ -179,6 +207,7 @@ export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batc
   #end(ending: Ending): void {
     if (this.#ending !== undefined) return;
     this.#ending = ending;
+    this.#cancelProgress?.();
     this.#parts.unlink();
     for (const listener of this.#listeners) listener(ending);
   }
@@ -200,7 +229,7 @@ function interrupted(error: ChatError, attempt: Attempt): ChatError {
       return error;
     default: {
       const text = `the answer of target ${attempt.target.id} broke off: ${error.message}`;
-      return new ChatError("STREAM_INTERRUPTED", text, { cause: error, ...(error.upstream !== undefined && { upstream: error.upstream }) });
+      return new ChatError("STREAM_INTERRUPTED", text, { cause: error, upstream: error.upstream, fromUpstream: error.fromUpstream });
     }
   }
 }

@@ -17,13 +17,15 @@ export interface RecallParts {
   readonly cache: ReplyCache;
   readonly mode: () => RecallMode;
   readonly clock: Clock;
+  /** Whether memory is short now, and no answer is kept. */
+  readonly sparing: () => boolean;
 }
 
 /**
  * Room 4: a known answer is replayed in the batches it came in and goes no further; an unknown one is kept when it came
  * to a clean end. Equal calls at the same time share one flight, which no single caller's leaving can end.
  */
-export function recall({ cache, mode, clock }: RecallParts): Stage<Call> {
+export function recall({ cache, mode, clock, sparing }: RecallParts): Stage<Call> {
   const flights = new Map<string, Flight>();
   return (next) => async (call) => {
     const use = usesOf(call, mode());
@@ -34,13 +36,13 @@ export function recall({ cache, mode, clock }: RecallParts): Stage<Call> {
       if (hit !== undefined) return replay(hit);
     }
     const status = use.read ? CacheStatus.MISS : CacheStatus.BYPASS;
-    if (!use.read) return kept(await next(call), { cache, key, status });
+    if (!use.read) return kept(await next(call), { cache, key, status, sparing });
     // Streams and whole answers fly apart: a caller who wants events as they come must not wait for a whole.
     const name = `${call.streamed ? "s" : "u"}${key}`;
     const running = flights.get(name);
     const reader = running?.join(call.signal);
     if (reader !== undefined) return board(reader, CacheStatus.HIT, clock);
-    const flight = new Flight(withKeeping(next, { cache, key, status }), call, clock, () => {
+    const flight = new Flight(withKeeping(next, { cache, key, status, sparing }), call, clock, () => {
       if (flights.get(name) === flight) flights.delete(name);
     });
     flights.set(name, flight);
@@ -96,14 +98,16 @@ interface Keeping {
   readonly cache: ReplyCache;
   readonly key: CacheKey;
   readonly status: CacheStatus;
+  readonly sparing: () => boolean;
 }
 
 function withKeeping(next: Handler<Call>, keeping: Keeping): Handler<Call> {
   return async (call) => kept(await next(call), keeping);
 }
 
-function kept(stream: ChatStream, { cache, key, status }: Keeping): ChatStream {
+function kept(stream: ChatStream, { cache, key, status, sparing }: Keeping): ChatStream {
   const source = { ...stream.source, cache: status };
+  if (sparing()) return { source, batches: stream.batches };
   return { source, batches: new Keeper(stream.batches, (batches, bytes) => cache.keep(key, { target: source.target, batches, bytes })) };
 }
 

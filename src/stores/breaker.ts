@@ -20,6 +20,9 @@ export interface BreakerOptions {
 /** While the one trial runs nobody knows when it ends; a good guess for those who ask when to come back. */
 const trialGuessMs = 1000;
 
+/** So many attempts past the breaker are as good as a trial, and more than that are too many for a target that is down. */
+export const insistedEnough = 4;
+
 /**
  * A circuit breaker as a pure state machine over a passed time: no timer, no clock, no wrapped function. Ours and not
  * cockatiel's, because routing must read its state without calling through it, and because a stream's outcome comes long
@@ -35,7 +38,11 @@ export class Breaker {
   /** Times it tripped since it was last closed. */
   #trips = 0;
   #openUntilMs: number | undefined;
+  /** When it tripped first since it was last closed. */
+  #sinceMs: number | undefined;
   #trialRuns = false;
+  /** Tickets of `insist` that were not brought back yet. */
+  #insisted = 0;
 
   /** `random` gives [0, 1): the jitter of ±20 % that keeps replicas from trying at the same moment. */
   constructor(options: BreakerOptions, random: () => number) {
@@ -54,7 +61,12 @@ export class Breaker {
   barredUntilMs(nowMs: number): number | undefined {
     if (this.#openUntilMs === undefined) return undefined;
     if (nowMs < this.#openUntilMs) return this.#openUntilMs;
-    return this.#trialRuns ? nowMs + trialGuessMs : undefined;
+    return this.#isTried ? nowMs + trialGuessMs : undefined;
+  }
+
+  /** Since when it has not been closed; undefined: it is. */
+  get sinceMs(): number | undefined {
+    return this.#sinceMs;
   }
 
   /** A ticket, to be brought back by exactly one of the three below; undefined: not now. Half-open admits one at a time. */
@@ -64,7 +76,22 @@ export class Breaker {
     return this.#generation;
   }
 
-  /** Closes a half-open breaker. */
+  /**
+   * A ticket past a breaker that does not admit, to be brought back by `insistedEnded` and, where it succeeded, to `succeeded`
+   * before; undefined: so many run already. Its failure is nobody's news, and does not make the breaker stay open for longer.
+   */
+  insist(max: number): number | undefined {
+    if (this.#insisted + (this.#trialRuns ? 1 : 0) >= max) return undefined;
+    this.#insisted += 1;
+    return this.#generation;
+  }
+
+  /** Exactly once for each ticket of `insist`, whatever came of it. */
+  insistedEnded(): void {
+    this.#insisted -= 1;
+  }
+
+  /** Closes a breaker that is not closed. */
   succeeded(ticket: number, nowMs: number): void {
     if (ticket !== this.#generation) return;
     if (this.#openUntilMs !== undefined) this.reset();
@@ -91,8 +118,14 @@ export class Breaker {
     this.#failuresInRow = 0;
     this.#trips = 0;
     this.#openUntilMs = undefined;
+    this.#sinceMs = undefined;
     this.#trialRuns = false;
     this.#counts.clear();
+  }
+
+  /** Enough attempts are under way to tell whether it may close. */
+  get #isTried(): boolean {
+    return this.#trialRuns || this.#insisted >= insistedEnough;
   }
 
   #isTooMuch(nowMs: number): boolean {
@@ -108,6 +141,7 @@ export class Breaker {
     this.#generation += 1;
     this.#trips += 1;
     this.#trialRuns = false;
+    this.#sinceMs ??= nowMs;
     this.#openUntilMs = nowMs + Math.min(wait, openMsMax);
   }
 }

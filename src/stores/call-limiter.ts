@@ -1,5 +1,6 @@
 import { ChatError } from "../core/error.ts";
 import type { Limiter } from "../core/limiter.ts";
+import { type LoadGate, priorityOf } from "../core/overload.ts";
 
 /** Calls in the process beyond which new ones are shed, where nobody says otherwise. */
 const callsMaxDefault = 10_000;
@@ -14,8 +15,16 @@ export interface CallLimiter extends Limiter {
   idle(): Promise<void>;
 }
 
-/** `callsMax`: default 10,000. */
-export function createCallLimiter({ callsMax = callsMaxDefault }: { readonly callsMax?: number } = {}): CallLimiter {
+/** What bounds calls. */
+export interface CallLimiterOptions {
+  /** Default: 10,000. */
+  readonly callsMax?: number;
+  /** Undefined: nothing is shed but by number. */
+  readonly gate?: LoadGate | undefined;
+}
+
+/** One for the process: every call of every door asks it. */
+export function createCallLimiter({ callsMax = callsMaxDefault, gate }: CallLimiterOptions = {}): CallLimiter {
   let running = 0;
   let draining = false;
   let waiting: (() => void)[] = [];
@@ -28,8 +37,10 @@ export function createCallLimiter({ callsMax = callsMaxDefault }: { readonly cal
   };
 
   return {
-    acquire() {
+    acquire(call) {
       if (draining) return new ChatError("DRAINING", "this process is shutting down");
+      const refusal = gate?.refusal(priorityOf(call), running);
+      if (refusal !== undefined) return refusal;
       if (running >= callsMax) return new ChatError("SHED", `all ${callsMax} places for running calls are taken`, { retryAfterMs: 1000 });
       running += 1;
       let held = true;

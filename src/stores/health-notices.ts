@@ -1,11 +1,12 @@
 import type { BreakerState, HealthStatus } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
-import type { HostEvidence, TargetState } from "./target-state.ts";
+import type { ProviderEvidence, TargetState } from "./target-state.ts";
+import { barEndMs } from "./target-view.ts";
 
 /** A target with what watchers were last told of it. */
 export interface Watched {
   readonly state: TargetState;
-  readonly provider: { readonly name: string; readonly host: HostEvidence };
+  readonly provider: ProviderEvidence & { readonly name: string };
   toldStatus: HealthStatus;
   toldBreaker: BreakerState;
   /** When the next bar ends; monotonic milliseconds. Undefined: nothing bars it. */
@@ -32,13 +33,24 @@ export class HealthNotices {
 
   /** Speaks where a target's status, breaker or bar is not as last told, and comes back when the next bar ends. */
   compare(watched: Watched): void {
+    if (this.#hasNews(watched)) this.tell(watched.provider.name);
+  }
+
+  /** The same of all targets of one provider, speaking once. */
+  compareAll(provider: string, targets: readonly Watched[]): void {
+    let news = false;
+    for (const watched of targets) news = this.#hasNews(watched) || news;
+    if (news) this.tell(provider);
+  }
+
+  #hasNews(watched: Watched): boolean {
     const nowMs = this.#clock.now();
-    const { status, breaker } = watched.state.view(nowMs, watched.provider.host);
+    const { status, breaker } = watched.state.view(nowMs, watched.provider);
     const moved = this.#arm(watched, nowMs);
-    if (!moved && status === watched.toldStatus && breaker === watched.toldBreaker) return;
+    if (!moved && status === watched.toldStatus && breaker === watched.toldBreaker) return false;
     watched.toldStatus = status;
     watched.toldBreaker = breaker;
-    this.tell(watched.provider.name);
+    return true;
   }
 
   /** Speaks. */
@@ -48,12 +60,12 @@ export class HealthNotices {
 
   /** Answers whether the end of the bar is another than it was. */
   #arm(watched: Watched, nowMs: number): boolean {
-    const barEndMs = watched.state.barEndMs(nowMs);
-    if (barEndMs === watched.noticeAtMs) return false;
+    const endMs = barEndMs(watched.state, watched.provider, nowMs);
+    if (endMs === watched.noticeAtMs) return false;
     watched.cancelNotice();
-    watched.noticeAtMs = barEndMs;
-    if (barEndMs === undefined) return true;
-    watched.cancelNotice = this.#clock.after(barEndMs - nowMs, () => {
+    watched.noticeAtMs = endMs;
+    if (endMs === undefined) return true;
+    watched.cancelNotice = this.#clock.after(endMs - nowMs, () => {
       // Also where the timer came a little early: the same end is then armed again.
       watched.noticeAtMs = undefined;
       this.compare(watched);

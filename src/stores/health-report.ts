@@ -1,19 +1,26 @@
 import { type Clock, durationFromMs, timestampFromMs } from "../core/clock.ts";
-import { BreakerState, type ErrorReason, HealthStatus, type ProviderHealth, type TargetHealth } from "../core/chat.ts";
-import { quantileOf, type RecentSamples } from "./recent-samples.ts";
-import { type HostEvidence, successRatio, type TargetState } from "./target-state.ts";
+import {
+  BreakerState,
+  ErrorReason,
+  HealthAxis,
+  HealthStatus,
+  type ProviderHealth,
+  type TargetBar,
+  type TargetHealth,
+} from "../core/chat.ts";
+import type { Failure } from "../core/error.ts";
+import type { FeltLatency } from "./felt-latency.ts";
+import { quantileOf } from "./recent-samples.ts";
+import type { ProviderEvidence, TargetState } from "./target-state.ts";
+import { lockOf, successRatio } from "./target-view.ts";
 
 /** What the report of a provider is made of. */
-export interface ReportInput {
+export interface ReportInput extends ProviderEvidence {
   readonly name: string;
-  /** `max_concurrent`; 0: none known. */
-  readonly concurrencyMax: number;
   /** Targets of the catalogue. */
   readonly declared: readonly TargetState[];
   /** Targets reached by `provider/any-name`. Callers choose these names, so they count for the status only where nothing is declared. */
   readonly others: readonly TargetState[];
-  /** What its last probe said, unless a call has proved it wrong since. */
-  readonly host: HostEvidence;
   readonly lastError: { readonly reason: ErrorReason; readonly message: string; readonly wallMs: number } | undefined;
   /** Milliseconds since the epoch; undefined: never probed. */
   readonly lastProbeWallMs: number | undefined;
@@ -28,7 +35,7 @@ export function reportProvider(input: ReportInput, clock: Clock): ProviderHealth
   const calls = sum(targets, (target) => target.counts.calls(nowMs));
   const failures = sum(targets, (target) => target.counts.failures(nowMs));
   const retryMs = earliest(targets.map((target) => target.openUntilMs(nowMs)));
-  const cooldownMs = Math.max(0, ...targets.map((target) => target.coolingUntilMs(nowMs) ?? 0));
+  const cooldownMs = Math.max(0, ...targets.map((target) => target.cooldown.untilMs(nowMs) ?? 0));
   return {
     $typeName: "semaroute.v1.ProviderHealth",
     provider: input.name,
@@ -50,7 +57,7 @@ export function reportProvider(input: ReportInput, clock: Clock): ProviderHealth
     lastProbeTime: input.lastProbeWallMs === undefined ? undefined : timestampFromMs(input.lastProbeWallMs),
     rateLimits: [],
     cooldownUntil: cooldownMs === 0 ? undefined : wallFrom(cooldownMs),
-    targets: targets.map((target) => reportTarget(target, nowMs, wallFrom)),
+    targets: targets.map((target) => reportTarget(target, input, { nowMs, wallFrom })),
   };
 }
 
@@ -58,10 +65,11 @@ export function reportProvider(input: ReportInput, clock: Clock): ProviderHealth
  * Unhealthy: the last probe got no answer and no call succeeded since, or no target may be called. Degraded: some target may
  * not, is on trial, or fails more often than not, or the last probe was answered with an error and no call succeeded since. Unknown: never called and never probed.
  */
-function providerStatus({ declared, others, host }: ReportInput, nowMs: number): HealthStatus {
+function providerStatus(input: ReportInput, nowMs: number): HealthStatus {
+  const { declared, others, host } = input;
   if (host === "bad") return HealthStatus.UNHEALTHY;
   const targets = declared.length > 0 ? declared : others;
-  const statuses = targets.map((target) => target.view(nowMs, host).status);
+  const statuses = targets.map((target) => target.view(nowMs, input).status);
   const unusable = statuses.filter((status) => status === HealthStatus.UNHEALTHY).length;
   if (unusable > 0) return unusable === statuses.length ? HealthStatus.UNHEALTHY : HealthStatus.DEGRADED;
   if (statuses.includes(HealthStatus.DEGRADED)) return HealthStatus.DEGRADED;
@@ -70,9 +78,18 @@ function providerStatus({ declared, others, host }: ReportInput, nowMs: number):
   return known ? HealthStatus.HEALTHY : HealthStatus.UNKNOWN;
 }
 
-function reportTarget(target: TargetState, nowMs: number, wallFrom: (ms: number) => ProviderHealth["cooldownUntil"]): TargetHealth {
+/** A moment, and how to tell people of moments. */
+interface Moment {
+  readonly nowMs: number;
+  readonly wallFrom: (ms: number) => NonNullable<ProviderHealth["cooldownUntil"]>;
+}
+
+function reportTarget(target: TargetState, provider: ProviderEvidence, moment: Moment): TargetHealth {
+  const { nowMs, wallFrom } = moment;
   const openMs = target.openUntilMs(nowMs);
-  const coolingMs = target.coolingUntilMs(nowMs);
+  const coolingMs = target.cooldown.untilMs(nowMs);
+  const limit = target.concurrencyLimit(nowMs, undefined);
+  const warmth = target.slowStart.warmth(nowMs);
   return {
     $typeName: "semaroute.v1.TargetHealth",
     model: target.id.slice(target.id.indexOf("/") + 1),
@@ -83,7 +100,42 @@ function reportTarget(target: TargetState, nowMs: number, wallFrom: (ms: number)
     firstTokenP50: quantileOfAll([target.firstToken], 0.5),
     firstTokenP95: quantileOfAll([target.firstToken], 0.95),
     inFlight: target.inFlight,
+    concurrencyLimit: Number.isFinite(limit) ? limit : undefined,
+    bars: barsOf(target, provider, moment),
+    warmth: warmth < 1 ? warmth : undefined,
   };
+}
+
+/** In the order of the axes. */
+function barsOf(target: TargetState, provider: ProviderEvidence, { nowMs, wallFrom }: Moment): TargetBar[] {
+  const { breaker, cooldown, missing, blamed } = target;
+  const bars: BarFacts[] = [];
+  if (breaker.sinceMs !== undefined)
+    bars.push({ axis: HealthAxis.BREAKER, reason: blamed, sinceMs: breaker.sinceMs, untilMs: target.openUntilMs(nowMs) });
+  const coolingMs = cooldown.untilMs(nowMs);
+  if (coolingMs !== undefined)
+    bars.push({ axis: HealthAxis.RATE_LIMIT, reason: cooldown.reason, sinceMs: cooldown.sinceMs, untilMs: coolingMs });
+  const lock = lockOf(target, provider, nowMs);
+  if (lock !== undefined) bars.push({ axis: HealthAxis.CREDENTIAL, ...lock });
+  for (const [feature, fact] of missing.entries(nowMs)) bars.push({ axis: HealthAxis.CAPABILITY, feature, ...fact });
+  return bars.map(({ axis, reason, sinceMs, untilMs, feature }) => ({
+    $typeName: "semaroute.v1.TargetBar",
+    axis,
+    reason: ErrorReason[reason ?? "UNSPECIFIED"],
+    since: wallFrom(sinceMs),
+    until: untilMs === undefined ? undefined : wallFrom(untilMs),
+    feature: feature ?? "",
+  }));
+}
+
+/** What a bar is told from. */
+interface BarFacts {
+  readonly axis: HealthAxis;
+  readonly reason: Failure | undefined;
+  /** Monotonic milliseconds, as `untilMs` is. */
+  readonly sinceMs: number;
+  readonly untilMs: number | undefined;
+  readonly feature?: string;
 }
 
 /** Closed, half-open, open are numbered in that order. */
@@ -99,8 +151,8 @@ function sum(targets: readonly TargetState[], count: (target: TargetState) => nu
   return targets.reduce((total, target) => total + count(target), 0);
 }
 
-function quantileOfAll(samples: readonly RecentSamples[], share: number): ProviderHealth["latencyP50"] {
-  const all = Float64Array.from(samples.flatMap((each) => [...each.sorted()])).toSorted();
+function quantileOfAll(latencies: readonly FeltLatency[], share: number): ProviderHealth["latencyP50"] {
+  const all = Float64Array.from(latencies.flatMap(({ samples }) => [...samples.sorted()])).toSorted();
   const value = quantileOf(all, share);
   return value === undefined ? undefined : durationFromMs(value);
 }

@@ -1,12 +1,10 @@
+import { DecayingMean } from "./decaying-mean.ts";
+
 const samplesMax = 128;
 
-/** Time constant of the mean: a sample's weight falls to 1/e after that long (the default of LatencyPolicy.decay). */
-const decayMs = 10_000;
-
 /**
- * A decaying mean of all samples, and quantiles of the last 128. The mean weighs a sample by its age, so that a burst
- * counts as its average and, after a pause, a new sample as nearly all there is. The quantiles come from an array that is
- * kept sorted, which makes them free to read: views are read far more often than samples come.
+ * A decaying mean of all samples, and quantiles of the last 128. The quantiles come from an array that is kept sorted, which
+ * makes them free to read: views are read far more often than samples come.
  */
 export class RecentSamples {
   /** In order of arrival, as a ring. */
@@ -14,16 +12,11 @@ export class RecentSamples {
   readonly #sorted = new Float64Array(samplesMax);
   #size = 0;
   #oldest = 0;
-  #sum = 0;
-  #weight = 0;
-  #lastMs = 0;
+  readonly #mean = new DecayingMean();
 
   /** Adds a finite sample; `nowMs` must not go back. */
   add(value: number, nowMs: number): void {
-    const keep = Math.exp((this.#lastMs - nowMs) / decayMs);
-    this.#sum = this.#sum * keep + value;
-    this.#weight = this.#weight * keep + 1;
-    this.#lastMs = nowMs;
+    this.#mean.add(value, nowMs);
 
     if (this.#size === samplesMax) this.#drop(this.#ring[this.#oldest] ?? 0);
     const place = this.#placeOf(value);
@@ -34,9 +27,14 @@ export class RecentSamples {
     this.#oldest = (this.#oldest + 1) % samplesMax;
   }
 
+  /** Samples that quantiles are of; at most 128. */
+  get size(): number {
+    return this.#size;
+  }
+
   /** Undefined: no sample. */
   get mean(): number | undefined {
-    return this.#size === 0 ? undefined : this.#sum / this.#weight;
+    return this.#mean.value;
   }
 
   /** By nearest rank; `share` in (0, 1]. Undefined: no sample. */

@@ -1,21 +1,20 @@
 import type { TargetId } from "../core/catalog.ts";
-import { BreakerState, HealthStatus } from "../core/chat.ts";
-import { type ChatError, type Failure, remedies } from "../core/error.ts";
-import type { HealthView } from "../core/health.ts";
-import { Breaker, type BreakerOptions } from "./breaker.ts";
-import { RecentSamples } from "./recent-samples.ts";
+import { BreakerState } from "../core/chat.ts";
+import { ChatError, type Failure, remedies } from "../core/error.ts";
+import { missingFeature } from "../core/features.ts";
+import type { HealthView, Insistence, Outcome } from "../core/health.ts";
+import { AdaptiveLimit } from "./adaptive-limit.ts";
+import { Breaker, type BreakerOptions, insistedEnough } from "./breaker.ts";
+import { Cooldown } from "./cooldown.ts";
+import { FeatureMemory } from "./feature-memory.ts";
+import { FeltLatency } from "./felt-latency.ts";
+import { Lockout } from "./lockout.ts";
 import { SlidingCounts } from "./sliding-counts.ts";
+import { SlowStart } from "./slow-start.ts";
+import { viewOf, viewUntilMs } from "./target-view.ts";
 
-/** No upstream may send a target away for longer, whatever its Retry-After says. */
-const cooldownMsMax = 3_600_000;
-/** After RATE_LIMITED without a wait. */
-const rateLimitedMs = 1_000;
-/** After UPSTREAM_AUTH and QUOTA_EXHAUSTED: only an operator or the provider's bookkeeping can mend them. */
-const lockedOutMs = 60_000;
-
-/** Below that many calls in the window the ratio does not make a target degraded. */
-const callsForRatio = 5;
-const degradedRatio = 0.5;
+/** Who was left alone for that long comes back slowly, too. */
+const longCooldownMs = 10_000;
 
 /** The target's fault or state, though not a fault for the breaker: it answers, and says no to everybody. */
 const refusals: ReadonlySet<Failure> = new Set(["RATE_LIMITED", "QUOTA_EXHAUSTED", "UPSTREAM_AUTH"]);
@@ -23,34 +22,140 @@ const refusals: ReadonlySet<Failure> = new Set(["RATE_LIMITED", "QUOTA_EXHAUSTED
 /** What the last probe of the target's provider said, or a call that succeeded since. */
 export type HostEvidence = "none" | "good" | "doubtful" | "bad";
 
-/** Everything known of one target: breaker, cool-down, success ratio and latencies, each on its own axis. */
+/** What a target shares with the others of its provider. */
+export interface ProviderEvidence {
+  readonly host: HostEvidence;
+  /** The credential that all of them are called with. */
+  readonly lockout: Lockout;
+  /** `max_concurrent`; 0: none known. */
+  readonly concurrencyMax: number;
+}
+
+/** One attempt, from its admission on. */
+export interface Admission {
+  /** The breaker's. */
+  readonly ticket: number;
+  /** It was let past a breaker that did not admit it. */
+  readonly insisted: boolean;
+  /** Monotonic milliseconds. */
+  readonly beganMs: number;
+}
+
+/** Everything known of one target: breaker, cool-down, credential, what it lacks, ratio and latencies, each on its own axis. */
 export class TargetState {
   readonly id: TargetId;
   readonly breaker: Breaker;
+  readonly cooldown: Cooldown;
+  /** Of this target only: a key that may not use this one model. */
+  readonly lockout = new Lockout();
+  readonly missing = new FeatureMemory();
+  readonly limit = new AdaptiveLimit();
+  readonly slowStart = new SlowStart();
   /** Of streams. */
-  readonly firstToken = new RecentSamples();
+  readonly firstToken = new FeltLatency();
   /** Of whole unary calls. */
-  readonly unary = new RecentSamples();
+  readonly unary = new FeltLatency();
   readonly counts: SlidingCounts;
   /** Attempts begun and not ended. */
   inFlight = 0;
-  /** Monotonic milliseconds; 0: never asked to leave it alone. */
-  #cooldownUntilMs = 0;
   /** Whether any attempt ever said something about it. */
   tried = false;
-  #failedAtMs: number | undefined;
+  /** See `HealthView`. */
+  failedAtMs: number | undefined;
+  /** What the breaker heard last; undefined: nothing bad. */
+  blamed: Failure | undefined;
   #view: HealthView | undefined;
   #viewUntilMs = 0;
 
   constructor(id: TargetId, options: BreakerOptions, random: () => number) {
     this.id = id;
     this.breaker = new Breaker(options, random);
+    this.cooldown = new Cooldown(random);
     this.counts = new SlidingCounts(options.windowMs);
   }
 
-  /** Until when it was asked to be left alone; undefined: it was not, or that is over. */
-  coolingUntilMs(nowMs: number): number | undefined {
-    return nowMs < this.#cooldownUntilMs ? this.#cooldownUntilMs : undefined;
+  /** Undefined: the breaker admits nobody, however much the call insists. */
+  admit(nowMs: number, insist: Insistence | undefined): Admission | undefined {
+    const ticket = this.breaker.admit(nowMs);
+    // The one trial of a half-open breaker bars all others, which the view has to show.
+    if (this.breaker.state(nowMs) !== BreakerState.CLOSED) this.changed();
+    if (ticket !== undefined) return { ticket, insisted: false, beganMs: nowMs };
+    const past = insist && this.breaker.insist(insist === "lone" ? Number.POSITIVE_INFINITY : insistedEnough);
+    return past === undefined ? undefined : { ticket: past, insisted: true, beganMs: nowMs };
+  }
+
+  /** The first content came: an outage is over now, not when a long answer is. Answers whether anything changed. */
+  answered({ ticket }: Admission, nowMs: number): boolean {
+    if (this.breaker.state(nowMs) === BreakerState.CLOSED) return false;
+    this.#breakerSucceeded(ticket, nowMs);
+    this.changed();
+    return true;
+  }
+
+  /** The answer is whole. */
+  succeeded({ ticket }: Admission, { streamed, firstContentMs }: Success, nowMs: number): void {
+    this.#breakerSucceeded(ticket, nowMs);
+    this.tried = true;
+    this.failedAtMs = undefined;
+    this.counts.record(false, nowMs);
+    this.cooldown.succeeded();
+    this.missing.found("model");
+    this.limit.grow(this.inFlight);
+    (streamed ? this.firstToken : this.unary).add(firstContentMs, nowMs);
+  }
+
+  /** Answers whether that was the target's doing. What callers, tenants and we ourselves do wrong never is. */
+  failed(admission: Admission, { error, streamed, answeredMs }: Failed, nowMs: number): boolean {
+    const { ticket, insisted, beganMs } = admission;
+    const feature = missingFeature(error);
+    if (feature !== undefined) this.missing.missed(feature, error.failure, nowMs);
+    if (!speaksAgainst(error)) {
+      this.abandoned(admission);
+      return false;
+    }
+    if (remedies[error.failure].blame) {
+      this.blamed = error.failure;
+      if (!insisted) this.breaker.failed(ticket, nowMs);
+    } else this.abandoned(admission);
+    this.tried = true;
+    // Attempts that ran beside the first failure belong to the same event; only one that dared after it starts anew.
+    if (this.failedAtMs === undefined || beganMs >= this.failedAtMs) this.failedAtMs = nowMs;
+    this.counts.record(true, nowMs);
+    (streamed ? this.firstToken : this.unary).penalise((answeredMs ?? nowMs) - beganMs, nowMs);
+    const word = lastWord(error);
+    if (this.cooldown.refused(word, beganMs, nowMs)) this.#comeBackSlowly(nowMs);
+    if (saysTooMuch(word, answeredMs)) this.limit.cut(nowMs, this.firstToken.samples.mean ?? this.unary.samples.mean);
+    return true;
+  }
+
+  /** Exactly once for each admission, after its outcome. */
+  ended({ insisted }: Admission): void {
+    this.inFlight -= 1;
+    if (insisted) this.breaker.insistedEnded();
+    this.changed();
+  }
+
+  /** Says nothing about it. */
+  abandoned({ ticket, insisted }: Admission): void {
+    if (!insisted) this.breaker.abandoned(ticket);
+  }
+
+  /** Closes the breaker, ends what bars it, and gives it its whole part; what was measured stays. */
+  reset(nowMs: number): void {
+    this.breaker.reset();
+    this.cooldown.reset();
+    this.lockout.reset(nowMs);
+    this.missing.clear();
+    this.limit.reset();
+    this.slowStart.skip();
+    this.failedAtMs = undefined;
+    this.blamed = undefined;
+    this.changed();
+  }
+
+  /** Calls it may have at a time. One that insists has nowhere else to go, and is not kept from a target that comes back. */
+  concurrencyLimit(nowMs: number, insist: Insistence | undefined): number {
+    return insist === undefined ? this.limit.warming(this.slowStart.warmth(nowMs)) : this.limit.value;
   }
 
   /** Until when the breaker is open; undefined: closed, or half-open and for the next call to try. */
@@ -58,101 +163,51 @@ export class TargetState {
     return this.breaker.state(nowMs) === BreakerState.OPEN ? this.breaker.barredUntilMs(nowMs) : undefined;
   }
 
-  /** When the next thing that bars it ends; undefined: nothing does. A running trial is no bar in this sense. */
-  barEndMs(nowMs: number): number | undefined {
-    const openMs = this.openUntilMs(nowMs);
-    const coolingMs = this.coolingUntilMs(nowMs);
-    return openMs === undefined || coolingMs === undefined ? (openMs ?? coolingMs) : Math.min(openMs, coolingMs);
-  }
-
-  /** The first content came `latencyMs` after the start. */
-  succeeded(streamed: boolean, latencyMs: number, nowMs: number): void {
-    this.tried = true;
-    this.#failedAtMs = undefined;
-    this.counts.record(false, nowMs);
-    (streamed ? this.firstToken : this.unary).add(latencyMs, nowMs);
-  }
-
-  /** An attempt that began at `beganMs` failed by the target's doing (see `speaksAgainst`). */
-  failed(error: ChatError, beganMs: number, nowMs: number): void {
-    this.tried = true;
-    // Attempts that ran beside the first failure belong to the same event; only one that dared after it starts anew.
-    if (this.#failedAtMs === undefined || beganMs >= this.#failedAtMs) this.#failedAtMs = nowMs;
-    this.counts.record(true, nowMs);
-    const wait = cooldownMs(error);
-    if (wait > 0) this.#cooldownUntilMs = Math.max(this.#cooldownUntilMs, nowMs + wait);
-  }
-
-  /** Closes the breaker and ends the cool-down; what was measured stays. */
-  reset(): void {
-    this.breaker.reset();
-    this.#cooldownUntilMs = 0;
-    this.#failedAtMs = undefined;
-    this.changed();
-  }
-
-  /** To be called after every change, of the host's evidence too. */
+  /** To be called after every change, of the provider's evidence too. */
   changed(): void {
     this.#view = undefined;
   }
 
   /** The same object as long as nothing changed, neither by an outcome nor by time. */
-  view(nowMs: number, host: HostEvidence): HealthView {
+  view(nowMs: number, provider: ProviderEvidence): HealthView {
     if (this.#view !== undefined && nowMs < this.#viewUntilMs) return this.#view;
-    const openUntilMs = this.breaker.barredUntilMs(nowMs);
-    const coolingUntilMs = this.coolingUntilMs(nowMs);
-    const barredUntilMs = Math.max(openUntilMs ?? 0, coolingUntilMs ?? 0);
-    const breaker = this.breaker.state(nowMs);
-    // The soonest of all: an open breaker turns half-open before a longer cool-down is over.
-    this.#viewUntilMs = Math.min(this.counts.steadyUntilMs(nowMs), openUntilMs ?? Infinity, coolingUntilMs ?? Infinity);
-    this.#view = {
-      status: this.#status(nowMs, breaker, host),
-      breaker,
-      barred: openUntilMs !== undefined ? "open" : coolingUntilMs !== undefined ? "cooling" : undefined,
-      barredUntilMs,
-      firstTokenMs: this.firstToken.mean,
-      unaryMs: this.unary.mean,
-      firstTokenP95Ms: this.firstToken.quantile(0.95),
-      successRatio: successRatio(this.counts.calls(nowMs), this.counts.failures(nowMs)),
-      failedAtMs: this.#failedAtMs,
-    };
+    this.#view = viewOf(this, provider, nowMs);
+    this.#viewUntilMs = viewUntilMs(this, this.#view, nowMs);
     return this.#view;
   }
 
-  /** Half-open is degraded, whether or not its one trial happens to run just now. */
-  #status(nowMs: number, breaker: BreakerState, host: HostEvidence): HealthStatus {
-    if (host === "bad" || breaker === BreakerState.OPEN || nowMs < this.#cooldownUntilMs) return HealthStatus.UNHEALTHY;
-    if (!this.tried) return host === "good" ? HealthStatus.HEALTHY : host === "doubtful" ? HealthStatus.DEGRADED : HealthStatus.UNKNOWN;
-    if (breaker !== BreakerState.CLOSED) return HealthStatus.DEGRADED;
-    return isPoor(this.counts.calls(nowMs), this.counts.failures(nowMs)) ? HealthStatus.DEGRADED : HealthStatus.HEALTHY;
+  #breakerSucceeded(ticket: number, nowMs: number): void {
+    const wasClosed = this.breaker.state(nowMs) === BreakerState.CLOSED;
+    this.breaker.succeeded(ticket, nowMs);
+    if (!wasClosed && this.breaker.state(nowMs) === BreakerState.CLOSED) this.slowStart.begin(nowMs);
+  }
+
+  #comeBackSlowly(nowMs: number): void {
+    const untilMs = this.cooldown.untilMs(nowMs) ?? nowMs;
+    if (untilMs - this.cooldown.sinceMs >= longCooldownMs) this.slowStart.begin(untilMs);
   }
 }
 
-/** Whether the failure is the target's doing. What callers, tenants and we ourselves do wrong never counts. */
-export function speaksAgainst(error: ChatError): boolean {
+type Success = Extract<Outcome, { readonly kind: "succeeded" }>;
+
+/** How an attempt failed. */
+interface Failed {
+  readonly error: ChatError;
+  readonly streamed: boolean;
+  /** When its first content came; undefined: none did. */
+  readonly answeredMs: number | undefined;
+}
+
+function speaksAgainst(error: ChatError): boolean {
   return error.skipped === undefined && (remedies[error.failure].blame || refusals.has(error.failure));
 }
 
-/** 1 without calls. */
-export function successRatio(calls: number, failures: number): number {
-  return calls === 0 ? 1 : (calls - failures) / calls;
+/** What the upstream said; of an answer that broke off, what it broke off with. */
+function lastWord(error: ChatError): ChatError {
+  return error.failure === "STREAM_INTERRUPTED" && error.cause instanceof ChatError ? error.cause : error;
 }
 
-/** Enough calls, and less than half of them good. */
-function isPoor(calls: number, failures: number): boolean {
-  return calls >= callsForRatio && successRatio(calls, failures) < degradedRatio;
-}
-
-function cooldownMs({ failure, retryAfterMs }: ChatError): number {
-  switch (failure) {
-    case "RATE_LIMITED":
-      return Math.min(retryAfterMs ?? rateLimitedMs, cooldownMsMax);
-    case "OVERLOADED":
-      return Math.min(retryAfterMs ?? 0, cooldownMsMax);
-    case "UPSTREAM_AUTH":
-    case "QUOTA_EXHAUSTED":
-      return lockedOutMs;
-    default:
-      return 0;
-  }
+/** Whether it has more calls than it can take: it says so, or does not begin to answer. */
+function saysTooMuch({ failure }: ChatError, answeredMs: number | undefined): boolean {
+  return failure === "RATE_LIMITED" || failure === "OVERLOADED" || (failure === "TIMEOUT" && answeredMs === undefined);
 }

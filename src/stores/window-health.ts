@@ -1,25 +1,25 @@
-import { LRUCache } from "lru-cache";
-
 import type { TargetId } from "../core/catalog.ts";
 import { BreakerState, HealthStatus, type ProviderHealth } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
-import { type ChatError, remedies } from "../core/error.ts";
-import type { Barred, HealthReporter, HealthTracker, HealthView, Outcome, Trial } from "../core/health.ts";
+import type { ChatError } from "../core/error.ts";
+import type { Barred, CredentialChange, HealthReporter, HealthTracker, HealthView, Insistence, Outcome, Trial } from "../core/health.ts";
 import type { BreakerOptions } from "./breaker.ts";
-import { HealthNotices, type Watched } from "./health-notices.ts";
+import {
+  type DeclaredProvider,
+  HealthMembers,
+  type Member,
+  newProvider,
+  providerOf,
+  type ProviderState,
+  untriedStatus,
+} from "./health-members.ts";
+import { HealthNotices } from "./health-notices.ts";
 import { type ReportInput, reportProvider } from "./health-report.ts";
-import { type HostEvidence, speaksAgainst, TargetState } from "./target-state.ts";
+import type { Admission, HostEvidence } from "./target-state.ts";
+import { lockOf } from "./target-view.ts";
 
-/** Names that callers made up (`provider/any-name`) and that are remembered, over all providers. */
-const othersMax = 1000;
-
-/** A provider whose health is kept. */
-interface DeclaredProvider {
-  readonly name: string;
-  readonly targets: readonly TargetId[];
-  /** For the report only; who bounds is `Slots`. */
-  readonly concurrencyMax: number;
-}
+/** Fewer samples have no quantile worth acting on. */
+const samplesForQuantile = 10;
 
 /** Health of this process's targets, from the outcomes of its own attempts and from probes. */
 export interface WindowHealth extends HealthTracker, HealthReporter {
@@ -27,11 +27,16 @@ export interface WindowHealth extends HealthTracker, HealthReporter {
   declare(providers: readonly DeclaredProvider[]): void;
   /**
    * A probe's outcome; undefined: good. A bad one makes the provider unhealthy until a probe or a call succeeds, and bars
-   * nothing: the list of models can be down, or closed to the key, where chats are answered.
+   * nothing: the list of models can be down, or closed to the key, where chats are answered. A good one proves a credential
+   * that was refused.
    */
   probed(provider: string, error: ChatError | undefined): void;
-  /** Closes the breakers of a provider's targets and ends their cool-downs. */
+  /** It is called with other settings from now on: what was said of its credential was said of another. */
+  renewed(provider: string): void;
+  /** Closes the breakers of a provider's targets, and ends all else that bars them. */
   reset(provider: string): void;
+  /** Calls a target may have at a time; Infinity: no bound of its own is known. */
+  concurrencyLimit(target: TargetId, insist: Insistence | undefined): number;
   /** Cancels its timers: watchers hear no more of bars that end by time. */
   close(): void;
 }
@@ -40,10 +45,12 @@ export interface WindowHealth extends HealthTracker, HealthReporter {
 export interface WindowHealthOptions {
   /** Its timers only serve to tell watchers that a bar has ended. */
   readonly clock: Clock;
-  /** Gives [0, 1): jitter of the breakers. */
+  /** Gives [0, 1): jitter of the breakers and cool-downs. */
   readonly random: () => number;
   /** The window is also that of the success ratio. */
   readonly breaker: BreakerOptions;
+  /** Told once a change, for a person to act; must not throw. */
+  readonly onCredential?: (change: CredentialChange) => void;
 }
 
 /** Nothing is known of any target at the start. */
@@ -51,122 +58,96 @@ export function createWindowHealth(options: WindowHealthOptions): WindowHealth {
   return new HealthWindow(options);
 }
 
-/** A target that may move to another provider's state: its own, once that is declared. */
-type Member = Watched & { provider: ProviderState };
-
-interface ProviderState {
-  readonly name: string;
-  concurrencyMax: number;
-  declared: readonly Member[];
-  host: HostEvidence;
-  lastError: ReportInput["lastError"];
-  lastProbeWallMs: number | undefined;
-}
-
 class HealthWindow implements WindowHealth {
   readonly #options: WindowHealthOptions;
-  readonly #providers = new Map<string, ProviderState>();
-  #declared = new Map<TargetId, Member>();
-  readonly #others = new LRUCache<TargetId, Member>({
-    max: othersMax,
-    dispose: (watched, _id, reason) => {
-      if (reason === "evict") watched.cancelNotice();
-    },
-  });
+  readonly #members: HealthMembers;
   readonly #notices: HealthNotices;
 
   constructor(options: WindowHealthOptions) {
     this.#options = options;
+    this.#members = new HealthMembers(options.breaker, options.random);
     this.#notices = new HealthNotices(options.clock);
   }
 
   view(id: TargetId): HealthView {
-    const watched = this.#declared.get(id) ?? this.#others.get(id);
-    if (watched === undefined) return untried[this.#providers.get(providerOf(id))?.host ?? "none"];
-    return watched.state.view(this.#options.clock.now(), watched.provider.host);
+    const member = this.#members.known(id);
+    const nowMs = this.#options.clock.now();
+    if (member !== undefined) return member.state.view(nowMs, member.provider);
+    const provider = this.#members.provider(providerOf(id));
+    const untried = untriedViews[provider?.host ?? "none"];
+    const lock = provider && lockOf(undefined, provider, nowMs);
+    if (lock === undefined) return untried;
+    return { ...untried, status: HealthStatus.UNHEALTHY, lockedUntilMs: lock.untilMs, lockedBy: lock.reason };
   }
 
-  begin(id: TargetId): Trial | Barred {
-    const watched = this.#find(id);
-    const { state } = watched;
+  latencyQuantileMs(id: TargetId, streamed: boolean, share: number): number | undefined {
+    const state = this.#members.known(id)?.state;
+    const samples = (streamed ? state?.firstToken : state?.unary)?.samples;
+    return samples === undefined || samples.size < samplesForQuantile ? undefined : samples.quantile(share);
+  }
+
+  concurrencyLimit(id: TargetId, insist: Insistence | undefined): number {
+    const member = this.#members.known(id);
+    if (member === undefined) return Number.POSITIVE_INFINITY;
+    return member.state.concurrencyLimit(this.#options.clock.now(), insist);
+  }
+
+  begin(id: TargetId, insist: Insistence | undefined): Trial | Barred {
+    const member = this.#members.find(id);
+    const { state, provider } = member;
     const nowMs = this.#options.clock.now();
-    const ticket = state.coolingUntilMs(nowMs) === undefined ? state.breaker.admit(nowMs) : undefined;
-    if (ticket === undefined) {
-      const { barred, barredUntilMs } = state.view(nowMs, watched.provider.host);
-      return { barred: barred ?? "open", retryAfterMs: barredUntilMs - nowMs };
+    const lock = lockOf(state, provider, nowMs);
+    if (lock !== undefined) return { barred: "credential", retryAfterMs: lock.untilMs - nowMs };
+    if (state.cooldown.holds(nowMs)) return { barred: "cooling", retryAfterMs: (state.cooldown.untilMs(nowMs) ?? nowMs) - nowMs };
+    const admission = state.admit(nowMs, insist);
+    if (admission === undefined) {
+      return { barred: "open", retryAfterMs: Math.max(1, state.view(nowMs, provider).openUntilMs - nowMs) };
     }
-    // The one trial of a half-open breaker bars all others, which the view has to show.
-    if (state.breaker.state(nowMs) !== BreakerState.CLOSED) state.changed();
     state.inFlight += 1;
-    let running = true;
-    return {
-      answered: () => {
-        if (running) this.#answered(watched, ticket);
-      },
-      end: (outcome) => {
-        if (!running) return;
-        running = false;
-        state.inFlight -= 1;
-        this.#learn(watched, ticket, nowMs, outcome);
-      },
-    };
+    return new WatchedTrial(this, member, admission);
   }
 
   declare(list: readonly DeclaredProvider[]): void {
-    const before = this.#declared;
-    this.#declared = new Map();
-    const gone = new Set(this.#providers.keys());
-    for (const { name, targets, concurrencyMax } of list) {
-      gone.delete(name);
-      const provider = this.#providers.get(name) ?? newProvider(name);
-      this.#providers.set(name, provider);
-      provider.concurrencyMax = concurrencyMax;
-      provider.declared = targets.map((id) => before.get(id) ?? this.#others.peek(id) ?? this.#watch(id, provider));
-      for (const watched of provider.declared) {
-        watched.provider = provider;
-        this.#declared.set(watched.state.id, watched);
-        this.#others.delete(watched.state.id);
-      }
-    }
-    for (const name of gone) this.#providers.delete(name);
-    for (const [id, watched] of before) if (!this.#declared.has(id)) watched.cancelNotice();
-    for (const [id, watched] of Array.from(this.#others.entries())) {
-      const provider = this.#providers.get(watched.provider.name);
-      if (provider !== undefined) watched.provider = provider;
-      else {
-        watched.cancelNotice();
-        this.#others.delete(id);
-      }
-    }
+    this.#members.declare(list);
   }
 
   probed(name: string, error: ChatError | undefined): void {
-    const provider = this.#providers.get(name);
+    const provider = this.#members.provider(name);
     if (provider === undefined) return;
     provider.lastProbeWallMs = this.#options.clock.wall();
     if (error !== undefined) provider.lastError = this.#lastError(error);
+    else if (provider.lockout.probed(this.#options.clock.now())) this.#credentialChanged(provider, undefined);
     // A host that answers the list call with an error is there: its list may be closed to the key, or down, where chats are served.
     const answered = error?.upstream !== undefined && error.upstream.status > 0;
     this.#setHost(provider, error === undefined ? "good" : answered ? "doubtful" : "bad");
   }
 
-  reset(name: string): void {
-    const provider = this.#providers.get(name);
+  renewed(name: string): void {
+    const provider = this.#members.provider(name);
     if (provider === undefined) return;
-    for (const watched of this.#targetsOf(provider)) {
-      watched.state.reset();
-      this.#notices.compare(watched);
+    const nowMs = this.#options.clock.now();
+    for (const member of this.#members.targetsOf(provider)) {
+      if (member.state.lockout.reset(nowMs)) this.#credentialChanged(provider, member);
     }
+    if (provider.lockout.reset(nowMs)) this.#credentialChanged(provider, undefined);
+  }
+
+  reset(name: string): void {
+    const provider = this.#members.provider(name);
+    if (provider === undefined) return;
+    this.renewed(name);
+    for (const { state } of this.#members.targetsOf(provider)) state.reset(this.#options.clock.now());
+    this.#allChanged(provider);
   }
 
   close(): void {
-    for (const watched of [...this.#declared.values(), ...this.#others.values()]) watched.cancelNotice();
+    for (const member of this.#members.all()) member.cancelNotice();
   }
 
   report(name: string): ProviderHealth {
-    const provider = this.#providers.get(name) ?? newProvider(name);
-    const others = this.#othersOf(provider).map((watched) => watched.state);
-    const declared = provider.declared.map((watched) => watched.state);
+    const provider = this.#members.provider(name) ?? newProvider(name);
+    const others = this.#members.othersOf(provider).map((member) => member.state);
+    const declared = provider.declared.map((member) => member.state);
     return reportProvider({ ...provider, declared, others }, this.#options.clock);
   }
 
@@ -174,64 +155,75 @@ class HealthWindow implements WindowHealth {
     return this.#notices.watch(listener);
   }
 
-  #find(id: TargetId): Member {
-    const known = this.#declared.get(id) ?? this.#others.get(id);
-    if (known !== undefined) return known;
-    const name = providerOf(id);
-    // A call may outlive its provider's place in the configuration; what it learns is then nobody's.
-    const made = this.#watch(id, this.#providers.get(name) ?? newProvider(name));
-    this.#others.set(id, made);
-    return made;
-  }
-
-  #watch(id: TargetId, provider: ProviderState): Member {
-    const state = new TargetState(id, this.#options.breaker, this.#options.random);
-    const { status, breaker } = untried[provider.host];
-    return { state, provider, toldStatus: status, toldBreaker: breaker, noticeAtMs: undefined, cancelNotice: () => {} };
-  }
-
-  #othersOf(provider: ProviderState): Member[] {
-    return [...this.#others.values()].filter((watched) => watched.provider === provider);
-  }
-
-  #targetsOf(provider: ProviderState): Member[] {
-    return [...provider.declared, ...this.#othersOf(provider)];
-  }
-
-  #answered({ state }: Member, ticket: number): void {
+  /** Of a trial: its first content came. Answers when. */
+  answered(member: Member, admission: Admission): number {
     const nowMs = this.#options.clock.now();
-    if (state.breaker.state(nowMs) !== BreakerState.HALF_OPEN) return;
-    state.breaker.succeeded(ticket, nowMs);
-    state.changed();
+    this.#proved(member, nowMs);
+    if (member.state.answered(admission, nowMs)) this.#notices.compare(member);
+    return nowMs;
   }
 
-  #learn(watched: Member, ticket: number, beganMs: number, outcome: Outcome): void {
-    const { state, provider } = watched;
+  /** Of a trial: it is over. */
+  learn(member: Member, { admission, answeredMs }: WatchedTrial, outcome: Outcome): void {
+    const { state, provider } = member;
     const nowMs = this.#options.clock.now();
-    if (outcome.kind === "succeeded") {
-      state.breaker.succeeded(ticket, nowMs);
-      state.succeeded(outcome.streamed, outcome.firstContentMs, nowMs);
-      if (provider.host === "bad" || provider.host === "doubtful") this.#setHost(provider, "good");
-    } else if (outcome.kind === "failed" && speaksAgainst(outcome.error)) {
-      if (remedies[outcome.error.failure].blame) state.breaker.failed(ticket, nowMs);
-      else state.breaker.abandoned(ticket);
-      state.failed(outcome.error, beganMs, nowMs);
-      provider.lastError = this.#lastError(outcome.error);
-    } else {
-      state.breaker.abandoned(ticket);
+    switch (outcome.kind) {
+      case "succeeded":
+        if (answeredMs === undefined) this.#proved(member, nowMs);
+        state.succeeded(admission, outcome, nowMs);
+        if (provider.host === "bad" || provider.host === "doubtful") this.#setHost(provider, "good");
+        break;
+      case "failed":
+        if (state.failed(admission, { error: outcome.error, streamed: outcome.streamed, answeredMs }, nowMs)) {
+          provider.lastError = this.#lastError(outcome.error);
+          this.#lock(member, outcome.error, admission.beganMs);
+        }
+        break;
+      default:
+        state.abandoned(admission);
     }
-    state.changed();
-    this.#notices.compare(watched);
+    state.ended(admission);
+    this.#notices.compare(member);
+  }
+
+  /** Whoever answers took the credential. */
+  #proved(member: Member, answeredMs: number): void {
+    if (member.state.lockout.succeeded(answeredMs)) this.#credentialChanged(member.provider, member);
+    if (member.provider.lockout.succeeded(answeredMs)) this.#credentialChanged(member.provider, undefined);
+  }
+
+  /** A 403 speaks of what the credential may do here; all else of the credential, which the provider's targets share. */
+  #lock(member: Member, { failure, upstream }: ChatError, beganMs: number): void {
+    if (failure !== "UPSTREAM_AUTH" && failure !== "QUOTA_EXHAUSTED") return;
+    const only = upstream?.status === 403 ? member : undefined;
+    const { lockout } = only?.state ?? member.provider;
+    const nowMs = this.#options.clock.now();
+    const before = lockout.untilMs(nowMs);
+    if (lockout.refused(failure, beganMs, nowMs)) this.#credentialChanged(member.provider, only);
+    else if (only === undefined && lockout.untilMs(nowMs) !== before) this.#allChanged(member.provider);
+  }
+
+  #credentialChanged(provider: ProviderState, only: Member | undefined): void {
+    const reason = (only?.state ?? provider).lockout.state;
+    this.#options.onCredential?.({ provider: provider.name, target: only?.state.id, reason });
+    if (only === undefined) this.#allChanged(provider);
+    else {
+      only.state.changed();
+      this.#notices.compare(only);
+    }
   }
 
   #setHost(provider: ProviderState, host: HostEvidence): void {
     if (provider.host === host) return;
     provider.host = host;
-    for (const watched of this.#targetsOf(provider)) {
-      watched.state.changed();
-      this.#notices.compare(watched);
-    }
+    this.#allChanged(provider);
     this.#notices.tell(provider.name);
+  }
+
+  #allChanged(provider: ProviderState): void {
+    const members = this.#members.targetsOf(provider);
+    for (const { state } of members) state.changed();
+    this.#notices.compareAll(provider.name, members);
   }
 
   /** An upstream's own words about a request may quote it, so operators get only the reason of those. */
@@ -240,20 +232,43 @@ class HealthWindow implements WindowHealth {
   }
 }
 
-function newProvider(name: string): ProviderState {
-  return { name, concurrencyMax: 0, declared: [], host: "none", lastError: undefined, lastProbeWallMs: undefined };
+/** Ends once; what comes after is not heard. */
+class WatchedTrial implements Trial {
+  readonly #health: HealthWindow;
+  readonly #member: Member;
+  readonly admission: Admission;
+  /** When its first content came; undefined: it has not. */
+  answeredMs: number | undefined;
+  #running = true;
+
+  constructor(health: HealthWindow, member: Member, admission: Admission) {
+    this.#health = health;
+    this.#member = member;
+    this.admission = admission;
+  }
+
+  answered(): void {
+    if (!this.#running || this.answeredMs !== undefined) return;
+    this.answeredMs = this.#health.answered(this.#member, this.admission);
+  }
+
+  end(outcome: Outcome): void {
+    if (!this.#running) return;
+    this.#running = false;
+    this.#health.learn(this.#member, this, outcome);
+  }
 }
 
-function providerOf(id: TargetId): string {
-  return id.slice(0, Math.max(0, id.indexOf("/")));
-}
-
-function untriedView(status: HealthStatus): HealthView {
+function untriedView(host: HostEvidence): HealthView {
   return {
-    status,
+    status: untriedStatus[host],
     breaker: BreakerState.CLOSED,
-    barred: undefined,
-    barredUntilMs: 0,
+    openUntilMs: 0,
+    coolingUntilMs: 0,
+    lockedUntilMs: 0,
+    lockedBy: undefined,
+    lacks: [],
+    warmth: 1,
     firstTokenMs: undefined,
     unaryMs: undefined,
     firstTokenP95Ms: undefined,
@@ -262,10 +277,10 @@ function untriedView(status: HealthStatus): HealthView {
   };
 }
 
-/** What is known of a target that was never called, by its provider's last probe. */
-const untried = {
-  none: untriedView(HealthStatus.UNKNOWN),
-  good: untriedView(HealthStatus.HEALTHY),
-  doubtful: untriedView(HealthStatus.DEGRADED),
-  bad: untriedView(HealthStatus.UNHEALTHY),
+/** What is known of a target that was never called. */
+const untriedViews = {
+  none: untriedView("none"),
+  good: untriedView("good"),
+  doubtful: untriedView("doubtful"),
+  bad: untriedView("bad"),
 } as const satisfies Record<HostEvidence, HealthView>;

@@ -1,12 +1,13 @@
 import { upstreamMs, usedPicoUsd } from "../core/attempts.ts";
 import type { AttemptRecord } from "../core/call.ts";
-import { CacheStatus } from "../core/chat.ts";
+import { CacheStatus, Priority } from "../core/chat.ts";
 import type { ChatError, Failure } from "../core/error.ts";
 import { usdFromPico } from "../core/price.ts";
+import { priorityOf } from "../core/overload.ts";
 import type { CallObserver, CallRecord } from "../core/telemetry.ts";
 import { causeCode, describeCause } from "./cause.ts";
 import type { Log, LogFields } from "./log.ts";
-import { cacheWords, isCallersFault } from "./words.ts";
+import { cacheWords, isCallersFault, priorityWords } from "./words.ts";
 
 /** Longest model name that is logged; callers choose it. */
 const modelLengthMax = 256;
@@ -29,12 +30,14 @@ function fieldsOf(record: CallRecord, status: number): LogFields {
   const { call, source, attempts, usage, error, endMs, firstContentMs } = record;
   const model = call.request.model;
   const durationMs = endMs - call.receivedMs;
+  const priority = priorityOf(call);
   // A stored answer's usage is told, and was paid for once.
   const cost = source?.cache === CacheStatus.HIT ? 0n : usedPicoUsd(usage, source?.target);
   return {
     call_id: call.id,
     request_id: call.requestId,
     key: call.key.id,
+    priority: priority === Priority.NORMAL ? undefined : priorityWords.get(priority),
     door: call.door,
     model: model.length > modelLengthMax ? model.slice(0, modelLengthMax) : model,
     provider: source?.target.provider,
@@ -45,6 +48,7 @@ function fieldsOf(record: CallRecord, status: number): LogFields {
     tries:
       attempts.length > 1 || (error !== undefined && attempts.length > 0) ? attempts.map((attempt) => tryOf(attempt, endMs)) : undefined,
     reason: error?.failure,
+    code: error?.code,
     status,
     duration_ms: microseconds(durationMs),
     first_content_ms: firstContentMs === undefined ? undefined : microseconds(firstContentMs - call.receivedMs),

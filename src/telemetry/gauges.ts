@@ -1,6 +1,8 @@
 import { Counter, Gauge, type Registry } from "prom-client";
-import { BreakerState, HealthStatus } from "../core/chat.ts";
+import { BreakerState, HealthAxis, HealthStatus, type Priority, type TargetHealth } from "../core/chat.ts";
 import type { Door } from "../core/call.ts";
+import type { Pressures } from "../core/overload.ts";
+import { priorityWords } from "./words.ts";
 
 /** A provider at the moment of a scrape. */
 export interface ProviderGauges {
@@ -10,8 +12,11 @@ export interface ProviderGauges {
   /** Calls it is at work for. */
   readonly inFlight: number;
   /** Its configured targets. */
-  readonly targets: readonly { readonly model: string; readonly breaker: BreakerState }[];
+  readonly targets: readonly TargetGauges[];
 }
+
+/** A target at the moment of a scrape. */
+export type TargetGauges = Pick<TargetHealth, "model" | "breaker" | "concurrencyLimit" | "bars">;
 
 /** What gauges are read from, at scrape time. */
 export interface GaugeSources {
@@ -21,6 +26,12 @@ export interface GaugeSources {
   readonly callsInFlight: ReadonlyMap<Door, number>;
   /** Log lines lost since start. */
   readonly logLinesDropped: () => number;
+  /** Errors nobody foresaw, since start. */
+  readonly bugs: () => number;
+  /** How full each resource is. */
+  readonly pressures: () => Pressures;
+  /** Calls of a priority that were shed since start. */
+  readonly shed: (priority: Priority) => number;
 }
 
 /** What is not in here has not been found wanting. */
@@ -34,6 +45,13 @@ const breakerValues: Readonly<Partial<Record<BreakerState, number>>> = {
   [BreakerState.OPEN]: 1,
 };
 
+/** The breaker has a gauge of its own. */
+const axisWords: ReadonlyMap<HealthAxis, string> = new Map([
+  [HealthAxis.RATE_LIMIT, "rate_limit"],
+  [HealthAxis.CREDENTIAL, "credential"],
+  [HealthAxis.CAPABILITY, "capability"],
+]);
+
 /** What is read anew at each scrape, so that what left the configuration leaves the gauges. Returns what reads it. */
 export function createGauges(sources: GaugeSources, registry: Registry): () => void {
   const gauge = (name: string, help: string, labelNames: string[]): Gauge =>
@@ -41,20 +59,46 @@ export function createGauges(sources: GaugeSources, registry: Registry): () => v
   const callsInFlight = gauge("calls_in_flight", "Calls under way", ["door"]);
   const health = gauge("provider_health", "1 healthy or never called, 0.5 degraded, 0 unhealthy", ["provider"]);
   const breaker = gauge("target_breaker_open", "1 open, 0.5 half open, 0 closed", ["provider", "model"]);
+  const barred = gauge("target_barred", "1 while something other than its breaker keeps calls from a target", [
+    "provider",
+    "model",
+    "axis",
+  ]);
+  const limit = gauge("target_concurrency_limit", "Calls a target may have at a time", ["provider", "model"]);
   const inFlight = gauge("provider_in_flight", "Calls a provider is at work for", ["provider"]);
   const dropped = new Counter({ name: "semaroute_log_lines_dropped_total", help: "Log lines lost", registers: [registry] });
+  const bugs = new Counter({ name: "semaroute_bugs_total", help: "Errors nobody foresaw; each has its log line", registers: [registry] });
+  const pressure = gauge("overload_pressure", "How full a resource is, from 0 to 1; load is shed from 0.8", ["resource"]);
+  const shed = new Counter({
+    name: "semaroute_shed_total",
+    help: "Calls refused because this process was overloaded",
+    labelNames: ["priority"],
+    registers: [registry],
+  });
   gauge("build_info", "1, with the version as a label", ["version"]).labels(sources.version).set(1);
 
   return () => {
     health.reset();
     breaker.reset();
+    barred.reset();
+    limit.reset();
     inFlight.reset();
     for (const [door, calls] of sources.callsInFlight) callsInFlight.labels(door).set(calls);
     for (const each of sources.providers()) {
       health.labels(each.provider).set(healthValues[each.health] ?? 1);
       inFlight.labels(each.provider).set(each.inFlight);
-      for (const target of each.targets) breaker.labels(each.provider, target.model).set(breakerValues[target.breaker] ?? 0);
+      for (const target of each.targets) {
+        const { model, bars, concurrencyLimit } = target;
+        breaker.labels(each.provider, model).set(breakerValues[target.breaker] ?? 0);
+        if (concurrencyLimit !== undefined) limit.labels(each.provider, model).set(concurrencyLimit);
+        for (const axis of bars.flatMap((bar) => axisWords.get(bar.axis) ?? [])) barred.labels(each.provider, model, axis).set(1);
+      }
     }
+    for (const [resource, share] of Object.entries(sources.pressures())) pressure.labels(resource).set(share);
+    shed.reset();
+    for (const [priority, word] of priorityWords) shed.labels(word).inc(sources.shed(priority));
+    bugs.reset();
+    bugs.inc(sources.bugs());
     dropped.reset();
     dropped.inc(sources.logLinesDropped());
   };

@@ -1,4 +1,5 @@
-import { write, writeSync } from "node:fs";
+import { fstatSync, write, writeSync } from "node:fs";
+import { Socket } from "node:net";
 
 /** Where log lines go. */
 export interface LineSink {
@@ -8,7 +9,7 @@ export interface LineSink {
   flush(): void;
   /** Writes what waits before it returns; for the end of the process. */
   flushSync(): void;
-  /** Resolves when everything taken so far is written, in order. */
+  /** Resolves when everything taken so far is written, in order, or given up: nobody waits longer than 2 s for a reader. */
   settled(): Promise<void>;
   /** Lines lost since start: the reader went away, the disk is full, or the buffer is. */
   dropped(): number;
@@ -24,6 +25,8 @@ const pendingMax = 8 * 1024 * 1024;
 const againMs = 10;
 /** Tries of `flushSync` at one: 2 s in all, since a stuck reader must not keep the process alive. */
 const againMax = 200;
+/** Milliseconds that `settled` waits. */
+const settleMax = 2000;
 
 /**
  * Lines to a file descriptor, many a write, off the event loop: a slow reader of the log does not stall calls.
@@ -42,10 +45,14 @@ class FileSink implements LineSink {
   #writing = false;
   #broken = false;
   #timer: NodeJS.Timeout | undefined;
+  #again: NodeJS.Timeout | undefined;
+  /** Lines on their way. */
+  #underway = 0;
   #waiters: (() => void)[] = [];
 
   constructor(fd: number) {
     this.#fd = fd;
+    unblock(fd);
   }
 
   write(line: string): void {
@@ -64,6 +71,7 @@ class FileSink implements LineSink {
     if (this.#writing || this.#text === "") return;
     this.#writing = true;
     const { chunk, count } = this.#take();
+    this.#underway = count;
     this.#push(chunk, 0, count);
   }
 
@@ -76,7 +84,17 @@ class FileSink implements LineSink {
 
   settled(): Promise<void> {
     this.flush();
-    return this.#writing ? new Promise((resolve) => this.#waiters.push(resolve)) : Promise.resolve();
+    if (!this.#writing) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.#giveUp();
+        resolve();
+      }, settleMax);
+      this.#waiters.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
   }
 
   dropped(): number {
@@ -97,10 +115,21 @@ class FileSink implements LineSink {
     this.#broken ||= code === "EPIPE" || code === "EBADF";
   }
 
+  /** The reader does not read: what waits for it is lost, and so is what comes. */
+  #giveUp(): void {
+    if (this.#broken) return;
+    this.#broken = true;
+    this.#dropped += this.#lines + this.#underway;
+    this.#text = "";
+    this.#lines = 0;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#again);
+  }
+
   #push(chunk: Buffer, offset: number, count: number): void {
     write(this.#fd, chunk, offset, chunk.length - offset, null, (error, written) => {
       if (isAgain(error)) {
-        setTimeout(() => this.#push(chunk, offset, count), againMs);
+        if (!this.#broken) this.#again = setTimeout(() => this.#push(chunk, offset, count), againMs);
         return;
       }
       if (error === null && offset + written < chunk.length) {
@@ -119,6 +148,20 @@ class FileSink implements LineSink {
 
   #isWriting(): boolean {
     return this.#writing;
+  }
+}
+
+/**
+ * Writes to a pipe or socket are not to wait for its reader: one that waits in a thread keeps the process from ever ending.
+ * Node has no call for that, but does it to whatever it makes a stream of, and undoes it at exit. The stream itself stays
+ * unused; its handle lives as long as the process.
+ */
+function unblock(fd: number): void {
+  try {
+    const stat = fstatSync(fd);
+    if (stat.isFIFO() || stat.isSocket()) new Socket({ fd, readable: false, writable: true }).unref();
+  } catch {
+    // What is no descriptor, or none that Node knows, is left as it is: the first write will tell.
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Operations } from "../core/operations.ts";
+import type { Pressures, Resource } from "../core/overload.ts";
 import type { Log } from "./log.ts";
 
 /** A listener, as its start-up line tells of it. */
@@ -24,3 +25,20 @@ export function startupLine(log: Log, { url, simulated, adminTokenFile, doors, v
 export function auditLine(log: Log): Operations["audit"] {
   return ({ action, subject, author, comment }) => log.info({ action, subject, author, comment }, "audit");
 }
+
+/** A change of how much load is shed. */
+export interface OverloadFacts {
+  /** 0: everybody is served; 1: LOW is refused at least in part; 2: NORMAL too; 3: HIGH too. */
+  readonly level: number;
+  /** The fullest resource. */
+  readonly resource: Resource;
+  readonly pressures: Pressures;
+}
+
+/** One for each change; info once everybody is served again. */
+export function overloadLine(log: Log, { level, resource, pressures }: OverloadFacts): void {
+  if (level === 0) log.info({}, "overload is over");
+  else log.warn({ sheds: shedWords.slice(0, level), resource, pressures }, "overloaded, calls are shed");
+}
+
+const shedWords = ["low", "normal", "high"];

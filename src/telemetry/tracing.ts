@@ -7,7 +7,7 @@ import { callSpans } from "./call-spans.ts";
 export interface Tracing {
   /** Undefined: tracing is off. */
   readonly observer: CallObserver | undefined;
-  /** Sends what waits, for at most some seconds; never rejects. */
+  /** Sends what waits, for at most 3 s; never rejects. */
   shutdown(): Promise<void>;
 }
 
@@ -25,8 +25,10 @@ export interface TracingOptions {
   readonly onLost?: (spans: number) => void;
 }
 
-/** Milliseconds an export may take; also the most `shutdown` waits. */
+/** Milliseconds an export may take, repeats included. */
 const exportMs = 5000;
+/** Milliseconds `shutdown` waits: a collector that hangs costs its spans, and hardly delays the end. */
+const shutdownMs = 3000;
 
 /** The SDK is loaded only when enabled: it takes 100 ms and some ten megabytes. */
 export async function createTracing(options: TracingOptions): Promise<Tracing> {
@@ -56,6 +58,15 @@ export async function createTracing(options: TracingOptions): Promise<Tracing> {
   });
   return {
     observer: callSpans(provider.getTracer("semaroute", options.version), options.clock),
-    shutdown: () => provider.shutdown().catch(() => undefined),
+    shutdown() {
+      const over = provider.shutdown().catch(() => undefined);
+      return new Promise((resolve) => {
+        const timer = setTimeout(resolve, shutdownMs);
+        void over.then(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    },
   };
 }

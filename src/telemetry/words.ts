@@ -1,5 +1,5 @@
 import type { Door } from "../core/call.ts";
-import { AttemptKind, CacheStatus } from "../core/chat.ts";
+import { AttemptKind, CacheStatus, Priority } from "../core/chat.ts";
 import type { ChatError, Failure } from "../core/error.ts";
 
 /** All doors; each has its own counters from the start. */
@@ -11,6 +11,13 @@ export const cacheWords: Readonly<Partial<Record<CacheStatus, "hit" | "miss" | "
   [CacheStatus.MISS]: "miss",
   [CacheStatus.BYPASS]: "bypass",
 };
+
+/** Who is shed first, as the configuration says it. */
+export const priorityWords: ReadonlyMap<Priority, string> = new Map([
+  [Priority.LOW, "low"],
+  [Priority.NORMAL, "normal"],
+  [Priority.HIGH, "high"],
+]);
 
 /** Why an attempt was made. */
 export function attemptKindWord(kind: AttemptKind): string {

@@ -24,10 +24,16 @@ function scene(providers: ProberOptions["providers"]) {
     intervalMs: 30_000,
     timeoutMs: 5000,
     providers,
-    onResult: (name, error, models) => results.push([name, error?.failure, models]),
+    onResult: (name, error, models) => {
+      if (name === "cursed") throw bug;
+      results.push([name, error?.failure, models]);
+    },
+    onBug: (thrown) => results.push(thrown),
   });
   return { clock, results, prober };
 }
+
+const bug = new Error("a bug of ours");
 
 const hangs: Probe = (signal) => new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
 
@@ -114,5 +120,31 @@ test("a round can be asked for", async () => {
   await settled();
   await prober.round();
   expect(results).toHaveLength(2);
+  prober.stop();
+});
+
+test("a bug about one of them stops neither the others nor the rounds to come", async () => {
+  const odd: Probe = () => {
+    throw new TypeError("Invalid URL");
+  };
+  const good: Probe = () => Promise.resolve([]);
+  const all = [providerOf("odd", odd), providerOf("cursed", good), providerOf("good", good)];
+  let known = true;
+  const { clock, results, prober } = scene(() => {
+    if (known) return all;
+    throw bug;
+  });
+  await settled();
+  const first = results.splice(0);
+  expect(first).toHaveLength(3);
+  expect(first).toEqual(expect.arrayContaining([["odd", "INTERNAL", undefined], bug, ["good", undefined, []]]));
+  known = false;
+  clock.advance(30_000);
+  await settled();
+  expect(results.splice(0)).toEqual([bug]);
+  known = true;
+  clock.advance(30_000);
+  await settled();
+  expect(results).toHaveLength(3);
   prober.stop();
 });

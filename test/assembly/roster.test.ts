@@ -8,7 +8,7 @@ import { HealthStatus, ProviderState } from "../../src/core/chat.ts";
 import { createSlots } from "../../src/stores/slots.ts";
 import { createWindowHealth } from "../../src/stores/window-health.ts";
 import { settingsOf } from "../config/workspace.ts";
-import { callOf } from "../stages/support.ts";
+import { callOf, targetOf } from "../stages/support.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 
 const keyOf = (...models: string[]): Key => ({ ...callOf().key, models: models.length === 0 ? undefined : new Set(models) });
@@ -52,8 +52,9 @@ describe("the roster", () => {
       price: { input: 1_000_000, output: 2_000_000 },
     });
     expect(roster.catalog().resolve("two/m", "chat", keyOf())?.[0]).toMatchObject({ timeoutMs: 9000 });
-    slots.take("two");
-    expect(slots.take("two")).toBeUndefined();
+    const request = { target: targetOf("two/m"), insist: undefined };
+    slots.take(request);
+    expect(slots.take(request)).toBeUndefined();
   });
 
   test("keeps over a reload who is the same, starts who is new or other, and forgets who is gone", () => {

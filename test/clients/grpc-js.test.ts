@@ -16,6 +16,7 @@ beforeAll(async () => {
       const model = typeof body === "object" && body !== null && "model" in body ? body.model : undefined;
       if (model === "endless") reply.sse().data(chunk({ role: "assistant", content: "half" }));
       else if (model === "limited") reply.error(429, "slow down", { "retry-after-ms": "70", "x-request-id": "up-1" });
+      else if (model === "broken") reply.error(500, "broken");
       else if (model === "text") streamText(reply, ["two ", "words"]);
     }),
   );
@@ -123,6 +124,21 @@ test("a message that is too large is refused, small as it may be while compresse
     expect(error.code).toBe(status.RESOURCE_EXHAUSTED);
     expect(detailsOf(error)).toContainEqual(expect.objectContaining({ reason: "REQUEST_TOO_LARGE" }));
   }
+});
+
+test("a client with a retry policy of its own heeds the trailers, and does not repeat what was done already", async () => {
+  const retryPolicy = {
+    maxAttempts: 3,
+    initialBackoff: "0.01s",
+    maxBackoff: "0.01s",
+    backoffMultiplier: 1,
+    retryableStatusCodes: ["UNAVAILABLE"],
+  };
+  const config = JSON.stringify({ methodConfig: [{ name: [{}], retryPolicy }] });
+  using retrying = createGrpcClient(server.port, "sk-good", { "grpc.service_config": config });
+  const error = await refused(retrying.unary("Chat", chat("host/broken", "hi")));
+  expect([error.code, error.metadata.get("grpc-retry-pushback-ms")]).toEqual([status.UNAVAILABLE, ["-1"]]);
+  expect(upstream.requests.filter(({ body }) => JSON.stringify(body).includes('"model":"broken"'))).toHaveLength(1);
 });
 
 test("many calls share one connection", async () => {

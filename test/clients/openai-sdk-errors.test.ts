@@ -25,7 +25,7 @@ const failure =
   (reply: UpstreamReply) =>
     reply.json({ error: { message: "the host's words", type: null, param: null, code: null, ...error } }, status, headers);
 
-/** Each upstream failure under a model of its own, so that none meets the cool-down or breaker of another. */
+/** Each upstream failure at a provider of its own, so that none meets the cool-down, breaker or bad credential of another. */
 const rows = [
   {
     model: "bad-field",
@@ -125,14 +125,16 @@ beforeAll(async () => {
       }
     }),
   );
-  const models = [...answers.keys(), "second-time", "cut", "endless", "silent"];
+  const host = (name: string, models: readonly string[]): string =>
+    `${name}: { type: openai_compatible, base_url: "${upstream.url}/v1", models: [${models.join(", ")}] }`;
   server = open.use(
     await startServer(`
 health: { probe: none }
 resilience: { max_attempts: 1 }
 auth: { keys: [{ name: good, key: sk-good }, { name: narrow, key: sk-narrow, models: [silent] }] }
 providers:
-  host: { type: openai_compatible, base_url: "${upstream.url}/v1", models: [${models.join(", ")}] }
+  ${host("host", ["second-time", "cut", "endless", "silent"])}
+  ${[...answers.keys()].map((model) => host(`of-${model}`, [model])).join("\n  ")}
 `),
   );
   openai = client("sk-good");

@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 
 import { ChatError } from "../../src/core/error.ts";
-import { integerText, parseCallerJson, parseJson } from "../../src/core/json.ts";
+import { integerText, parseCallerJson, parseJson, refuseExcess } from "../../src/core/json.ts";
 
 describe("integers", () => {
   for (const text of [
@@ -81,11 +81,12 @@ describe("a caller's JSON", () => {
       "fields",
       (n: number) =>
         `{${Array(n - 1)
-          .fill('"a":1')
+          .fill(undefined)
+          .map((_, i) => `"${i}":1`)
           .join(",")}}`,
     ],
   ] as const) {
-    test(`may hold a million ${what}, itself included, and not many more`, () => {
+    test(`may hold a million ${what}, itself included, and not many more`, { timeout: 30_000 }, () => {
       expect(() => parseCallerJson(build(1_000_000))).not.toThrow();
       expect(() => parseCallerJson(build(1_000_100))).toThrow(tooMuch);
     });
@@ -106,5 +107,115 @@ describe("a caller's JSON", () => {
       });
       expect(inspect(thrown)).not.toContain("a secret");
     });
+  }
+
+  for (const text of ['{"a":1e999}', "[-1e999]", `[1${"0".repeat(400)}.5]`, '{"deep":[{"x":[2E400]}]}']) {
+    test(`may not hold numbers that no double reaches: ${text.slice(0, 30)}`, () =>
+      expect(() => parseCallerJson(text)).toThrow(
+        expect.objectContaining({ failure: "INVALID_REQUEST", message: expect.stringContaining("too large") }),
+      ));
+  }
+
+  for (const text of ["[1e5,1.5e-7,2E3]", '{"true":true,"e":false,"1e":1}', `[1${"0".repeat(400)}]`]) {
+    test(`may hold others, with exponents or many digits: ${text.slice(0, 30)}`, () =>
+      expect(JSON.stringify(parseCallerJson(text)).replace(/\s/g, "")).toBe(text.length > 100 ? text : JSON.stringify(JSON.parse(text))));
+  }
+
+  for (const { text, whole } of [
+    { text: String.raw`"\ud83d\ude00 \uD83D\uDE00 \ud83D\uDe00"`, whole: true },
+    { text: String.raw`"\\ud83d is no escape, and neither is \\\\ude00"`, whole: true },
+    { text: String.raw`"\u4e2d\u6587 \ud7ff \ue000"`, whole: true },
+    { text: String.raw`"\ud83d"`, whole: false },
+    { text: String.raw`"\ude00"`, whole: false },
+    { text: String.raw`"\ude00\ud83d"`, whole: false },
+    { text: String.raw`"\ud83d \ude00"`, whole: false },
+    { text: String.raw`"\ud83d\ud83d\ude00"`, whole: false },
+    { text: String.raw`"\\\ud83d"`, whole: false },
+    { text: String.raw`{"\ud83d":1,"\ude00":2}`, whole: false },
+  ]) {
+    test(`${whole ? "may hold" : "may not hold half of"} a surrogate pair: ${text}`, () => {
+      const parse = (): unknown => parseCallerJson(text);
+      if (whole) expect(parse()).toEqual(JSON.parse(text));
+      else
+        expect(parse).toThrow(expect.objectContaining({ failure: "INVALID_REQUEST", message: expect.stringContaining("surrogate pair") }));
+    });
+  }
+
+  for (const text of [
+    '{"a":1,}',
+    "[1,]",
+    '{"a":1 /* why */}',
+    "{'a':1}",
+    "// x\n{}",
+    '{"a":01}',
+    '{"a":.5}',
+    '{"a":+1}',
+    '{"a":undefined}',
+    "\u00a0{}",
+  ]) {
+    test(`is JSON, and nothing like it: ${JSON.stringify(text)}`, () =>
+      expect(() => parseCallerJson(text)).toThrow(expect.objectContaining({ failure: "INVALID_REQUEST" })));
+  }
+});
+
+describe("a caller's keys", () => {
+  const many = Array.from({ length: 40 }, (_, i) => `"k${i}":${i}`).join(",");
+  const long = "k".repeat(100);
+  for (const [text, field] of [
+    ['{"model":"a","model":"b"}', "model"],
+    ['{"stream":true, "x":1, "stream" : false}', "stream"],
+    ['{"messages":[{"role":"user"},{"role":"user","content":"a secret","role":"system"}]}', "messages[1].role"],
+    ['{"a":{"b":[[],[{"c":1},2,{"d":{"e":1,"e":"a secret"}}]]}}', "a.b[1][2].d.e"],
+    [String.raw`{"model":1,"mod\u0065l":"a secret"}`, "model"],
+    [String.raw`{"a\"b":1,"a\"b":"a secret"}`, 'a"b'],
+    [`{${many},"k7":"a secret"}`, "k7"],
+    [`{"x":{${many}},"y":{"z":1,"z":2}}`, "y.z"],
+    [`{"${long}":1,"${long}":2}`, `${"k".repeat(64)}…`],
+    ['{"\n\u00fc":1,"\n\u00fc":2}', String.raw`\u000a\u00fc`],
+    ['{"":1,"":2}', ""],
+    ['{"a":1,"a":2,', "a"],
+  ] as const) {
+    test(`may not come twice in one object: ${text.slice(0, 70)}`, () => {
+      const refused = expect.objectContaining({ failure: "INVALID_REQUEST", field, message: `the body's JSON has a key twice: ${field}` });
+      expect(() => parseCallerJson(text)).toThrow(refused);
+      expect(() => refuseExcess(text)).toThrow(refused);
+    });
+  }
+
+  for (const text of [
+    '{"a":{"x":1},"b":{"x":1},"x":[{"x":1},{"x":2}]}',
+    '{"a":"a","b":"\\"a\\":","c":"a"}',
+    '{"Model":1,"model":2," model":3}',
+    `{${many},"l":{${many}}}`,
+    '["a","a",{"a":"a"}]',
+    // Two keys of one hash.
+    '{"Aa":1,"BB":2}',
+  ]) {
+    test(`may come again in another: ${text.slice(0, 70)}`, () => expect(parseCallerJson(text)).toEqual(JSON.parse(text)));
+  }
+
+  for (const [text, field] of [
+    ['{"__proto__":{"admin":true}}', "__proto__"],
+    [
+      '{"tools":[{"function":{"parameters":{"properties":{"__proto__":{"type":"string"}}}}}]}',
+      "tools[0].function.parameters.properties.__proto__",
+    ],
+    [String.raw`{"__pr\u006fto__":{"admin":true}}`, "__proto__"],
+    ['{"a":{"constructor":{"prototype":{"admin":true}}}}', "a.constructor.prototype"],
+  ] as const) {
+    test(`may not reach for what all objects share: ${text.slice(0, 70)}`, () => {
+      expect(() => parseCallerJson(text)).toThrow(
+        expect.objectContaining({ failure: "INVALID_REQUEST", field, message: `the body's JSON has a key that is not allowed: ${field}` }),
+      );
+      expect(Reflect.get({}, "admin")).toBeUndefined();
+    });
+  }
+
+  for (const text of [
+    '{"properties":{"constructor":{"type":"string"},"prototype":{"type":"string"}}}',
+    '{"constructor":["prototype"],"content":"__proto__"}',
+    '{"prototype":{"constructor":1},"proto":1,"__proto":2,"_proto__":3}',
+  ]) {
+    test(`may be names like any other: ${text.slice(0, 70)}`, () => expect(parseCallerJson(text)).toEqual(JSON.parse(text)));
   }
 });

@@ -76,3 +76,8 @@ test("usage of an unpriced target has no cost, which is not a cost of 0", () => 
   expect(priced(usage, { ...bare, input: 0, output: 0 })).toMatchObject({ costPicoUsd: 0n, inputTokens: 1 });
   expect(usage).not.toHaveProperty("costPicoUsd");
 });
+
+test("tokens that are no count of anything leave an answer unpriced, and do not break it", () => {
+  const usage = usageOf(1, Number.NaN);
+  expect(priced(usage, price)).toBe(usage);
+});

@@ -248,7 +248,7 @@ describe("a page of", () => {
 test.each(["302", "307", "308"])("an upstream's %s is not followed, and the key goes nowhere else", async (model) => {
   for (const name of ["REST", "SSE"]) {
     const refused = await refusal(doorClient(name).ask(server.url, { model, headers: bearer("key-of-all") }));
-    expect([refused.status, refused.word]).toEqual([502, "upstream_unavailable"]);
+    expect([refused.status, refused.word]).toEqual([502, "upstream_invalid_response"]);
   }
   expect(redirecting.requests.at(-1)?.headers.authorization).toBe("Bearer key-of-redirecting");
   expect(trap.requests).toEqual([]);

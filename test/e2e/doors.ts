@@ -2,8 +2,9 @@
 import { create } from "@bufbuild/protobuf";
 import { type Client, ConnectError, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import { durationMs } from "@bufbuild/protobuf/wkt";
 import { createParser } from "eventsource-parser";
-import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
+import { ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { ChatRequestSchema, type StreamChatResponse } from "../../gen/semaroute/v1/chat_pb.ts";
 import { RouterService } from "../../gen/semaroute/v1/router_pb.ts";
 
@@ -36,14 +37,17 @@ export class Refused extends Error {
   readonly headers: Headers;
   /** The body as it came. */
   readonly body: string;
+  /** Milliseconds of RetryInfo; undefined: there is none, as always by REST. */
+  readonly retryMs: number | undefined;
 
-  constructor(facts: Pick<Refused, "status" | "word" | "text" | "headers" | "body">) {
+  constructor(facts: Pick<Refused, "status" | "word" | "text" | "headers" | "body"> & { readonly retryMs?: number | undefined }) {
     super(`${facts.status} ${facts.word}: ${facts.body}`);
     this.status = facts.status;
     this.word = facts.word;
     this.text = facts.text;
     this.headers = facts.headers;
     this.body = facts.body;
+    this.retryMs = facts.retryMs;
   }
 }
 
@@ -58,7 +62,8 @@ export interface DoorClient {
 }
 
 const transports = {
-  grpc: (baseUrl: string, interceptors: Interceptor[]) => createGrpcTransport({ baseUrl, interceptors }),
+  // Each call has a session of its own; it goes soon after.
+  grpc: (baseUrl: string, interceptors: Interceptor[]) => createGrpcTransport({ baseUrl, interceptors, idleConnectionTimeoutMs: 500 }),
   "grpc-web": (baseUrl: string, interceptors: Interceptor[]) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1", interceptors }),
   connect: (baseUrl: string, interceptors: Interceptor[]) => createConnectTransport({ baseUrl, httpVersion: "1.1", interceptors }),
 } as const satisfies Record<string, (baseUrl: string, interceptors: Interceptor[]) => Transport>;
@@ -201,5 +206,7 @@ function refusedFrom(thrown: unknown, text: string, { signal }: Question): unkno
   if (!(thrown instanceof ConnectError) || signal?.aborted === true) return thrown;
   const [info] = thrown.findDetails(ErrorInfoSchema);
   if (info === undefined) return thrown;
-  return new Refused({ status: thrown.code, word: info.reason, text, headers: thrown.metadata, body: thrown.rawMessage });
+  const [retry] = thrown.findDetails(RetryInfoSchema);
+  const retryMs = retry?.retryDelay && durationMs(retry.retryDelay);
+  return new Refused({ status: thrown.code, word: info.reason, text, headers: thrown.metadata, body: thrown.rawMessage, retryMs });
 }

@@ -190,7 +190,8 @@ export interface Metrics {
   readonly text: string;
 }
 
-function metricsFrom(text: string): Metrics {
+/** Reads a page of metrics. */
+export function metricsFrom(text: string): Metrics {
   return {
     text,
     sum(name, labels = {}) {

@@ -82,8 +82,8 @@ export function grpc(url: string, path: string, body: Uint8Array, headers: Outgo
   });
 }
 
-/** The first text of the ErrorInfo in a google.rpc.Status, without a parser for it. */
-function reasonOf(details: string | undefined): string {
+/** The reason in a google.rpc.Status of base64, without a parser for it; empty where there is none. */
+export function reasonOf(details: string | undefined): string {
   const status = Buffer.from(details ?? "", "base64").toString("latin1");
   return /google\.rpc\.ErrorInfo\x12.\n.([A-Z_]+)/s.exec(status)?.[1] ?? "";
 }

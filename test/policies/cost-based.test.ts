@@ -30,6 +30,19 @@ describe("scores", () => {
     expect(order[1]?.score).toBeCloseTo(0.15 + 0.3 + 0.05);
   });
 
+  test("count the health of a target that comes back by its share, and of one that is well as it is", () => {
+    const order = rank([
+      candidate("a/m", { cost: 100, successRatio: 0.8, warmth: 0.5 }),
+      candidate("b/m", { cost: 100, successRatio: 1 }),
+      candidate("c/m", { cost: 100, successRatio: 1, warmth: 0.1 }),
+    ]);
+    expect(order.map((each) => [each.candidate.target.id, each.terms[2]?.raw, each.terms[2]?.ratio])).toEqual([
+      ["b/m", 1, 1],
+      ["a/m", 0.4, 0.4],
+      ["c/m", 0.1, 0.1],
+    ]);
+  });
+
   test("use weights normalised to a sum of 1", () => {
     const [first] = rank([candidate("a/m", { cost: 1 })], costBased({ costWeight: 6, latencyWeight: 3, healthWeight: 1 }));
     expect(first?.terms.map((term) => term.weight)).toEqual([0.6, 0.3, 0.1].map((weight) => expect.closeTo(weight)));

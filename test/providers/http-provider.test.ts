@@ -17,13 +17,14 @@ import {
   type Upstream,
   type UpstreamHandler,
 } from "../support/scripted-upstream.ts";
+import { createFakeClock } from "../support/fake-clock.ts";
 import { read, texts } from "../support/simulated.ts";
 import { rejection } from "../stages/support.ts";
 
 /** A provider of an upstream that does as it is told. */
 async function scene(handler: UpstreamHandler, more: Partial<HttpProviderOptions> = {}) {
   const upstream: Upstream = await createUpstream(handler);
-  const wire = createWire({ clock, origin: upstream.url, connectMs: 5000, totalMs: 20_000, connectionsMax: 4 });
+  const wire = createWire({ clock, name: "up", origin: upstream.url, connectMs: 5000, totalMs: 20_000, connectionsMax: 4 });
   const provider = createHttpProvider({
     name: "up",
     wire,
@@ -60,11 +61,32 @@ describe("a call", () => {
       {
         method: "POST",
         path: "/v1/chat/completions",
-        headers: { authorization: "Bearer sk-upstream", "content-type": "application/json", accept: "application/json" },
+        headers: {
+          authorization: "Bearer sk-upstream",
+          "content-type": "application/json",
+          accept: "application/json",
+          "accept-encoding": "identity",
+        },
         body: { model: "gpt-real", messages: [{ role: "user", content: "hi" }] },
       },
     ]);
     expect(up.upstream.requests[0]?.headers["x-api-key"]).toBeUndefined();
+  });
+
+  test("says how long the caller will wait, where the caller said so: at least a millisecond, never a fraction", async () => {
+    const fake = createFakeClock();
+    fake.advance(1000.5);
+    await using up = await scene((reply) => reply.json(completion("Hello")), { clock: fake });
+    for (const [deadlineByCaller, deadline] of [
+      [true, 6000],
+      [true, 1001.6],
+      [true, 1000.9],
+      [true, 1],
+      [false, 6000],
+    ] as const) {
+      await read(up.provider.chat(attemptOf(chatRequest("hi"), { streamed: false, deadline, deadlineByCaller })));
+    }
+    expect(up.upstream.requests.map(({ headers }) => headers["x-semaroute-timeout-ms"])).toEqual(["4999", "1", "1", "1", undefined]);
   });
 
   for (const { what, more, headers } of [
@@ -150,26 +172,26 @@ describe("what an upstream answers instead", () => {
     {
       what: "a redirect",
       answer: (reply) => reply.json({}, 307, { location: "http://127.0.0.1:1/" }),
-      failure: "UPSTREAM_UNAVAILABLE",
-      message: "the upstream answered 307; redirects are not followed",
+      failure: "UPSTREAM_PROTOCOL",
+      message: "provider up answered 307; redirects are not followed",
     },
     {
       what: "an accepted",
       answer: (reply) => reply.json({}, 202),
       failure: "UPSTREAM_PROTOCOL",
-      message: "the upstream answered 202 without an answer",
+      message: "provider up answered 202 without an answer",
     },
     {
       what: "a web page",
       answer: (reply) => reply.sse({ "content-type": "text/html" }).raw("  <!doctype html><p>secret answer").end(),
       failure: "UPSTREAM_PROTOCOL",
-      message: "the upstream's answer is a web page",
+      message: "provider up answered with a web page",
     },
     {
       what: "broken JSON",
       answer: (reply) => reply.sse().raw('{"choices": [secret answer').end(),
       failure: "UPSTREAM_PROTOCOL",
-      message: "the upstream's answer is not valid JSON",
+      message: "provider up sent an answer that is not valid JSON",
     },
     { what: "an error", answer: (reply) => reply.error(503), failure: "OVERLOADED", message: "status 503" },
   ] satisfies { what: string; answer: UpstreamHandler; failure: string; message: string }[]) {
@@ -236,7 +258,7 @@ describe("a probe", () => {
     { what: "405", answer: (reply) => reply.error(405), result: undefined },
     { what: "401", answer: (reply) => reply.error(401), result: "UPSTREAM_AUTH" },
     { what: "500", answer: (reply) => reply.error(500), result: "UPSTREAM_UNAVAILABLE" },
-    { what: "a redirect", answer: (reply) => reply.json({}, 302, { location: "/" }), result: "UPSTREAM_UNAVAILABLE" },
+    { what: "a redirect", answer: (reply) => reply.json({}, 302, { location: "/" }), result: "UPSTREAM_PROTOCOL" },
     { what: "no JSON", answer: (reply) => reply.sse().raw("<html>").end(), result: "UPSTREAM_PROTOCOL" },
   ] satisfies { what: string; answer: UpstreamHandler; result: string[] | string | undefined }[]) {
     test(`answered with ${what}`, async () => {

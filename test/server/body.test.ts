@@ -1,38 +1,60 @@
 import { once } from "node:events";
 import http2 from "node:http2";
 import net from "node:net";
+import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 
 import type { ChatError } from "../../src/core/error.ts";
 import { readText } from "../../src/server/body.ts";
 import { listen } from "../../src/server/listen.ts";
 import { sendError, sendJson } from "../../src/server/rest/answer.ts";
+import { Refusal, sendRefusal } from "../../src/server/rest/refusal.ts";
 import { settled } from "../stages/support.ts";
+import { createFakeClock } from "../support/fake-clock.ts";
+import * as h2 from "../support/raw-http2.ts";
 
-/** A server that reads bodies of 10 bytes at most, and what came of each. */
-async function scene() {
+/** A server that reads bodies of so many bytes at most, and what came of each. */
+async function scene(bytesMax = 10) {
+  const clock = createFakeClock();
   const outcomes: unknown[] = [];
+  const looking = new Set<() => void>();
+  let bytes = 0;
   const done = Promise.withResolvers<void>();
   const listener = await listen({
     host: "127.0.0.1",
     port: 0,
     tls: undefined,
+    bounds: { sweepMs: 20 },
     handler: (request, response) => {
-      readText(request, 10)
+      request.on("data", (chunk: Buffer) => {
+        bytes += chunk.length;
+        for (const look of looking) look();
+      });
+      readText(request, { bytesMax, clock })
         .then(
           (text) => {
             outcomes.push(text);
             sendJson(response, 200, [], JSON.stringify(text));
           },
-          (error: ChatError) => {
-            outcomes.push(error.failure);
-            sendError(response, error, []);
+          (error: ChatError | Refusal) => {
+            outcomes.push(error instanceof Refusal ? error.code : error.failure);
+            if (error instanceof Refusal) sendRefusal(response, error, []);
+            else sendError(response, error, []);
           },
         )
         .finally(done.resolve);
     },
   });
-  return { ...listener, outcomes, done: done.promise, [Symbol.asyncDispose]: () => listener.close() };
+  /** Until so many bytes have been read. */
+  const reading = (wanted: number): Promise<void> =>
+    new Promise((resolve) => {
+      const look = (): void => {
+        if (bytes >= wanted) resolve();
+      };
+      looking.add(look);
+      look();
+    });
+  return { ...listener, clock, outcomes, reading, done: done.promise, [Symbol.asyncDispose]: () => listener.close() };
 }
 
 /** Sends bytes on a raw connection, and reads until the other side closes it. */
@@ -126,32 +148,79 @@ describe("a body over HTTP/2", () => {
     expect(server.outcomes).toEqual(["hello", "REQUEST_TOO_LARGE"]);
   });
 
-  /** A frame: length, type, flags, stream and payload (RFC 9113, 4.1). */
-  function frame(type: number, flags: number, stream: number, payload: Uint8Array): Buffer {
-    const header = Buffer.alloc(9);
-    header.writeUIntBE(payload.length, 0, 3);
-    header[3] = type;
-    header[4] = flags;
-    header.writeUInt32BE(stream, 5);
-    return Buffer.concat([header, payload]);
-  }
-
   // By hand, because Node's own client ends a stream properly before it cancels it.
   test("whose caller cancels in the middle is CANCELLED, never a shorter body", async () => {
     await using server = await scene();
-    const socket = net.connect(server.port, "127.0.0.1");
-    socket.on("error", () => {});
-    await once(socket, "connect");
-    const literal = (text: string): string => String.fromCharCode(text.length) + text;
-    const fields = [":method", "POST", ":scheme", "http", ":path", "/", ":authority", "x"];
-    const block = fields.map((text, i) => (i % 2 === 0 ? "\0" : "") + literal(text)).join("");
-    const begun = [frame(4, 0, 0, Buffer.alloc(0)), frame(1, 4, 1, Buffer.from(block, "latin1")), frame(0, 0, 1, Buffer.from("abc"))];
-    socket.write(Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), ...begun]));
-    await once(socket, "data");
-    await settled();
-    socket.write(frame(3, 0, 1, Buffer.from([0, 0, 0, 8])));
+    using raw = await h2.rawHttp2(server.port);
+    raw.send(h2.headers(1, h2.post("/", "text/plain"), h2.flag.endHeaders), h2.data(1, Buffer.from("abc")));
+    await raw.settled();
+    raw.send(h2.rstStream(1));
     await server.done;
     expect(server.outcomes).toEqual(["CANCELLED"]);
-    socket.destroy();
   });
+});
+
+describe("a body that does not come", () => {
+  test("is waited for 60 s over HTTP/1.1, however it drips; then the answer is 408 and the end", async () => {
+    await using server = await scene();
+    const socket = net.connect(server.port, "127.0.0.1");
+    let text = "";
+    socket.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+    socket.write(`POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\na`);
+    await server.reading(1);
+    server.clock.advance(59_999);
+    socket.write("b");
+    await server.reading(2);
+    expect(server.outcomes).toEqual([]);
+    server.clock.advance(1);
+    await once(socket, "close");
+    expect(server.outcomes).toEqual(["request_timeout"]);
+    expect(text).toMatch(/^HTTP\/1\.1 408 [^]*connection: close/i);
+    expect(server.clock.pending()).toBe(0);
+  });
+
+  test("is waited for 60 s over HTTP/2, too, and its stream is closed", async () => {
+    await using server = await scene();
+    using raw = await h2.rawHttp2(server.port);
+    raw.send(h2.headers(1, h2.post("/", "text/plain"), h2.flag.endHeaders), h2.data(1, Buffer.from("abc")));
+    await server.reading(3);
+    server.clock.advance(60_000);
+    const reset = await raw.until(({ type }) => type === h2.type.rstStream);
+    expect([reset.stream, server.outcomes]).toEqual([1, ["request_timeout"]]);
+  });
+
+  test("leaves no timer where it came after all", async () => {
+    await using server = await scene();
+    await spoken(server.port, head("content-length: 5"), "hello");
+    expect(server.clock.pending()).toBe(0);
+  });
+});
+
+describe("a compressed body", () => {
+  const gzip = (text: string): Buffer => gzipSync(text);
+  const cut = gzip("hello").subarray(0, 12);
+  const bomb = gzip("0".repeat(1_000_000));
+  for (const { what, coding, body, outcome, status } of [
+    { what: "gzip", coding: "gzip", body: gzip("hello"), outcome: "hello", status: 200 },
+    { what: "GZIP, in capitals", coding: "GZIP", body: gzip("hello"), outcome: "hello", status: 200 },
+    { what: "identity", coding: "identity", body: Buffer.from("hello"), outcome: "hello", status: 200 },
+    { what: "gzip of the most bytes", coding: "gzip", body: gzip("0".repeat(2000)), outcome: "0".repeat(2000), status: 200 },
+    { what: "gzip of one more", coding: "gzip", body: gzip("0".repeat(2001)), outcome: "REQUEST_TOO_LARGE", status: 413 },
+    { what: "a bomb", coding: "gzip", body: bomb, outcome: "REQUEST_TOO_LARGE", status: 413 },
+    { what: "a truncated one", coding: "gzip", body: cut, outcome: "INVALID_REQUEST", status: 400 },
+    { what: "one that is no gzip", coding: "gzip", body: Buffer.from("hello"), outcome: "INVALID_REQUEST", status: 400 },
+    { what: "one of nothing", coding: "gzip", body: Buffer.alloc(0), outcome: "INVALID_REQUEST", status: 400 },
+    { what: "brotli", coding: "br", body: Buffer.from("hello"), outcome: "unsupported_encoding", status: 415 },
+    { what: "gzip twice", coding: "gzip, gzip", body: gzip("hello"), outcome: "unsupported_encoding", status: 415 },
+    { what: "gzip in a chain", coding: "deflate, gzip", body: gzip("hello"), outcome: "unsupported_encoding", status: 415 },
+    { what: "no word", coding: "", body: Buffer.from("hello"), outcome: "unsupported_encoding", status: 415 },
+  ]) {
+    test(`${what}: ${outcome.slice(0, 40)}`, async () => {
+      await using server = await scene(2000);
+      const answer = await spoken(server.port, head(`content-encoding: ${coding}\r\ncontent-length: ${body.length}`), body);
+      expect(server.outcomes).toEqual([outcome]);
+      expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+      if (status === 415) expect(answer).toMatch(/accept-encoding: gzip/i);
+    });
+  }
 });

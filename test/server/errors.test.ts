@@ -87,6 +87,7 @@ test("a known wait is rounded up, in seconds and in milliseconds", () => {
 test("the headers travel as metadata too, without the request id, which every answer has anyway", () => {
   const sent = connectErrorFrom(new ChatError("TIMEOUT", "too slow"), { requestId: "req-1" });
   expect([...sent.metadata]).toEqual([
+    ["grpc-retry-pushback-ms", "-1"],
     ["x-semaroute-attempts", "0"],
     ["x-should-retry", "false"],
   ]);
@@ -96,6 +97,7 @@ test("a spent budget is a quota failure without a wait, even where its end is kn
   const sent = connectErrorFrom(new ChatError("BUDGET_EXHAUSTED", "spent", { retryAfterMs: 5000 }), { requestId: "" });
   expect(sent.findDetails(QuotaFailureSchema)).toMatchObject([{ violations: [{ description: "spent" }] }]);
   expect(sent.findDetails(RetryInfoSchema)).toEqual([]);
+  expect(sent.metadata.get("retry-after")).toBeNull();
 });
 
 for (const failure of ["INVALID_REQUEST", "UNSUPPORTED_FEATURE", "CONTEXT_LENGTH_EXCEEDED"] as const) {

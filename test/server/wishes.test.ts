@@ -169,6 +169,7 @@ describe("why an RPC was given up", () => {
     ["a broken socket", new Error("ECONNRESET"), "CANCELLED"],
     ["nothing known", undefined, "CANCELLED"],
   ] as const) {
-    test(`${what} is ${failure}`, () => expect(chatErrorFromAbort(reason)).toMatchObject({ failure }));
+    test(`${what} is ${failure}`, () =>
+      expect(chatErrorFromAbort(reason, () => new ChatError("CANCELLED", "the caller left"))).toMatchObject({ failure }));
   }
 });

@@ -62,10 +62,29 @@ describe("the longest wait", () => {
     clock.advance(59_999);
     tape.push([head, said("Hel")]);
     const { batches } = await pending;
-    expect(clock.pending()).toBe(0);
+    // What watches from now on is the time between two contents.
+    expect(clock.pending()).toBe(1);
     clock.advance(600_000);
     expect(seen[0]?.signal.aborted).toBe(false);
     await batches.return?.();
+    expect(clock.pending()).toBe(0);
+  });
+
+  test("is that between two contents, where it is shorter and the provider has none of its own", async () => {
+    const { snapshot } = attemptOf(chatRequest("hi"));
+    const short = { ...snapshot, options: { ...snapshot.options, progressMs: 5000 } };
+    const bounded = scene({ snapshot: short });
+    const error = rejection(bounded.pending);
+    await settled();
+    bounded.clock.advance(5000);
+    expect(await error).toMatchObject({ failure: "TIMEOUT" });
+    const own = scene({ snapshot: short, target: chatTarget({ timeoutMs: 90_000 }) });
+    const late = rejection(own.pending);
+    await settled();
+    own.clock.advance(89_999);
+    expect(own.seen[0]?.signal.aborted).toBe(false);
+    own.clock.advance(1);
+    expect(await late).toMatchObject({ failure: "TIMEOUT" });
   });
 });
 

@@ -333,7 +333,10 @@ describe("hedges", () => {
     caller.abort(new ChatError("DEADLINE_EXCEEDED", "over"));
     expect(await running).toMatchObject({
       failure: "DEADLINE_EXCEEDED",
-      attempts: [{ target: { id: "a/m" }, kind: AttemptKind.PRIMARY }, { target: { id: "b/m" }, error: { failure: "OVERLOADED" } }],
+      attempts: [
+        { target: { id: "a/m" }, kind: AttemptKind.PRIMARY },
+        { target: { id: "b/m" }, error: { failure: "OVERLOADED" } },
+      ],
     });
   });
 

@@ -21,7 +21,12 @@ function scene() {
     fail(error: ChatError): void;
   }[] = [];
   const clock = createFakeClock();
-  const room = recall({ cache: { find: () => Promise.resolve(undefined), keep: () => {} }, mode: () => "all", clock })(
+  const room = recall({
+    cache: { find: () => Promise.resolve(undefined), keep: () => {} },
+    mode: () => "all",
+    clock,
+    sparing: () => false,
+  })(
     (call) =>
       new Promise<ChatStream>((resolve, reject) => {
         const tape = createTape<Batch>();

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { type Batch } from "../../src/core/chat.ts";
 import { ChatError, type Failure } from "../../src/core/error.ts";
 import type { AttemptStream, Ending } from "../../src/core/handler.ts";
-import type { Barred, HealthTracker, Outcome } from "../../src/core/health.ts";
+import type { Barred, HealthTracker, Outcome, Slots } from "../../src/core/health.ts";
 import { guard } from "../../src/stages/guard.ts";
 import { createSlots } from "../../src/stores/slots.ts";
 import { attemptOf, chatRequest } from "../support/attempt.ts";
@@ -18,6 +18,7 @@ function scene({ barred, slots: max = 1 }: { readonly barred?: Barred; readonly 
   const told: string[] = [];
   const health: HealthTracker = {
     view: () => healthy,
+    latencyQuantileMs: () => undefined,
     begin() {
       if (barred !== undefined) return barred;
       told.push("began");
@@ -25,13 +26,14 @@ function scene({ barred, slots: max = 1 }: { readonly barred?: Barred; readonly 
     },
   };
   let releases = 0;
-  const counted = {
-    take(provider: string) {
-      const release = slots.take(provider);
+  const counted: Slots = {
+    waitEstimateMs: (request) => slots.waitEstimateMs(request),
+    take(request) {
+      const release = slots.take(request);
       return release === undefined ? undefined : () => (releases++, release());
     },
-    async wait(provider: string, ms: number, signal: AbortSignal) {
-      const release = await slots.wait(provider, ms, signal);
+    async wait(request, ms, signal) {
+      const release = await slots.wait(request, ms, signal);
       return release === undefined ? undefined : () => (releases++, release());
     },
   };
@@ -123,6 +125,7 @@ describe("what is not called", () => {
   for (const [barred, failure] of [
     ["open", "NO_TARGET"],
     ["cooling", "NO_TARGET"],
+    ["credential", "NO_TARGET"],
   ] as const) {
     test(`${barred}: skipped at once, its slot given back, no trial begun`, async () => {
       const { room, told, releases, slots, calls } = scene({ barred: { barred, retryAfterMs: 700 } });
@@ -133,7 +136,7 @@ describe("what is not called", () => {
 
   test("full: skipped at once without patience, and nothing is taken", async () => {
     const { room, told, releases, slots, calls, clock } = scene();
-    const held = slots.take("sim");
+    const held = slots.take(attempt());
     expect(await rejection(room(attempt()))).toMatchObject({ failure: "SHED", skipped: "busy", retryAfterMs: 1000 });
     expect([told, releases(), slots.inUse("sim"), calls(), clock.pending()]).toEqual([[], 0, 1, 0, 0]);
     held?.();
@@ -141,7 +144,7 @@ describe("what is not called", () => {
 
   test("full for all its patience: skipped, and nothing is taken", async () => {
     const { room, told, releases, slots, calls, clock } = scene();
-    slots.take("sim");
+    slots.take(attempt());
     const pending = rejection(room(attempt({ patienceMs: 2000 })));
     await settled();
     clock.advance(1999);
@@ -154,7 +157,7 @@ describe("what is not called", () => {
 
   test("full until somebody leaves: called, and its slot given back at the end", async () => {
     const { room, releases, slots, calls, clock, end } = scene();
-    const held = slots.take("sim");
+    const held = slots.take(attempt());
     const pending = room(attempt({ patienceMs: 2000 }));
     await settled();
     expect(calls()).toBe(0);
@@ -165,14 +168,48 @@ describe("what is not called", () => {
     expect([releases(), slots.inUse("sim")]).toEqual([1, 0]);
   });
 
+  for (const { what, leftMs, heldMs, waits } of [
+    { what: "waits until shortly before it, and is refused while the answer still arrives", leftMs: 510, heldMs: 100, waits: 500 },
+    { what: "is refused at once where no slot will come in time", leftMs: 510, heldMs: 900, waits: 0 },
+    { what: "is refused at once where it is as good as over", leftMs: 5, heldMs: 1, waits: 0 },
+  ]) {
+    test(`full, and the deadline comes before patience ends: ${what}`, async () => {
+      const { room, slots, clock, calls } = scene();
+      const before = slots.take(attempt());
+      clock.advance(heldMs);
+      before?.();
+      slots.take(attempt());
+      const startMs = clock.now();
+      const pending = rejection(room(attempt({ patienceMs: 2000, deadline: startMs + leftMs })));
+      await settled();
+      if (waits > 0) {
+        clock.advance(waits - 1);
+        await settled();
+        expect(clock.pending()).toBe(1);
+        clock.advance(1);
+      }
+      expect(await pending).toMatchObject({ failure: "SHED", skipped: "busy", retryAfterMs: heldMs });
+      expect([clock.now() - startMs, calls(), clock.pending()]).toEqual([waits, 0, 0]);
+    });
+  }
+
+  test("full: the wait that is told is what the pace of releases promises", async () => {
+    const { room, slots, clock } = scene({ slots: 4 });
+    const held = [1, 2, 3, 4].map(() => slots.take(attempt()));
+    clock.advance(6000);
+    for (const release of held) release?.();
+    for (let each = 0; each < 4; each += 1) slots.take(attempt());
+    expect(await rejection(room(attempt()))).toMatchObject({ failure: "SHED", retryAfterMs: 1500 });
+  });
+
   test("a caller who leaves while waiting takes nothing with it", async () => {
     const { room, told, releases, slots, calls, clock } = scene();
-    const held = slots.take("sim");
+    const held = slots.take(attempt());
     const caller = new AbortController();
     const pending = rejection(room(attempt({ patienceMs: 2000, signal: caller.signal })));
     await settled();
     caller.abort(new ChatError("CANCELLED", "left"));
-    expect(await pending).toMatchObject({ failure: "CANCELLED" });
+    expect(await pending).toMatchObject({ failure: "CANCELLED", message: "left", skipped: "busy" });
     held?.();
     expect([told, releases(), slots.inUse("sim"), calls(), clock.pending()]).toEqual([[], 0, 0, 0, 0]);
   });
@@ -182,8 +219,12 @@ for (const streamed of [true, false]) {
   test(`the first content of a ${streamed ? "stream" : "whole answer"} is timed from the attempt's start, the wait for a slot not included`, async () => {
     const { clock, slots, stream } = scene();
     const outcomes: Outcome[] = [];
-    const health: HealthTracker = { view: () => healthy, begin: () => ({ answered() {}, end: (outcome) => outcomes.push(outcome) }) };
-    const held = slots.take("sim");
+    const health: HealthTracker = {
+      view: () => healthy,
+      latencyQuantileMs: () => undefined,
+      begin: () => ({ answered() {}, end: (outcome) => outcomes.push(outcome) }),
+    };
+    const held = slots.take(attempt());
     const room = guard(health, slots, clock)(() => Promise.resolve({ ...stream, firstContentMs: 1100, onEnd: (tell) => tell(good) }));
     const pending = room(attempt({ patienceMs: 2000, streamed }));
     await settled();
@@ -191,5 +232,39 @@ for (const streamed of [true, false]) {
     held?.();
     await pending;
     expect(outcomes).toEqual([{ kind: "succeeded", streamed, firstContentMs: 100 }]);
+  });
+}
+
+test("health hears of the outcome before the slot is given on, because the outcome decides how many there are", async () => {
+  const { clock, stream } = scene();
+  const order: string[] = [];
+  const slots: Slots = { take: () => () => order.push("slot"), wait: () => Promise.resolve(undefined), waitEstimateMs: () => 1 };
+  const health: HealthTracker = {
+    view: () => healthy,
+    latencyQuantileMs: () => undefined,
+    begin: () => ({ answered() {}, end: ({ kind }) => order.push(kind) }),
+  };
+  const room = guard(health, slots, clock);
+  await room(() => Promise.resolve({ ...stream, onEnd: (tell) => tell(good) }))(attempt());
+  await rejection(room(() => Promise.reject(new ChatError("OVERLOADED", "busy")))(attempt()));
+  expect(order).toEqual(["succeeded", "slot", "failed", "slot"]);
+});
+
+for (const insist of ["lone", "panic", undefined] as const) {
+  test(`what the call insists on (${insist ?? "nothing"}) is asked of the slots and of health`, async () => {
+    const { clock, stream } = scene();
+    const asked: unknown[] = [];
+    const slots: Slots = {
+      take: (request) => (asked.push(request.insist, request.target.id), () => {}),
+      wait: () => Promise.resolve(undefined),
+      waitEstimateMs: () => 1,
+    };
+    const health: HealthTracker = {
+      view: () => healthy,
+      latencyQuantileMs: () => undefined,
+      begin: (id, wish) => (asked.push(wish, id), { answered() {}, end() {} }),
+    };
+    await guard(health, slots, clock)(() => Promise.resolve(stream))(attempt({ insist }));
+    expect(asked).toEqual([insist, "sim/sim-chat", insist, "sim/sim-chat"]);
   });
 }

@@ -40,7 +40,7 @@ function scene({ targets = [targetOf("a/m"), targetOf("b/m")], aliases = {}, req
   const sources: PlanSources = {
     clock,
     stateOf: (provider) => states?.[provider] ?? ENABLED,
-    health: { view: (id) => ({ ...healthy, ...views?.[id] }), begin: () => ({ answered() {}, end() {} }) },
+    health: { view: (id) => ({ ...healthy, ...views?.[id] }), begin: () => ({ answered() {}, end() {} }), latencyQuantileMs: () => undefined },
   };
   const snapshot = { ...snapshotOf(targets, aliases), providers: new Map(Object.entries(providers ?? {})) };
   return { call: callOf(chatRequest("hello", { model: "m", ...request }), { snapshot, ...call }), sources };
@@ -90,8 +90,8 @@ describe("why a target is out", () => {
     },
     { reason: "provider disabled", states: { b: DISABLED } },
     { reason: "provider draining", states: { b: DRAINING } },
-    { reason: "breaker open", views: { "b/m": { barred: "open", barredUntilMs: 4000 } } },
-    { reason: "cooling down", views: { "b/m": { barred: "cooling", barredUntilMs: 4000 } } },
+    { reason: "breaker open", views: { "b/m": { openUntilMs: 4000 } } },
+    { reason: "cooling down", views: { "b/m": { coolingUntilMs: 4000 } } },
     { reason: "the model cannot do stream", targets: [targetOf("a/m"), targetOf("b/m", can({ streaming: false }))] },
     {
       reason: "the model cannot do tools",
@@ -219,13 +219,13 @@ describe("names", () => {
 });
 
 describe("when no target is left", () => {
-  const open = (id: string, until: number) => ({ [id]: { barred: "open", barredUntilMs: until } as const });
+  const cooling = (id: string, until: number) => ({ [id]: { coolingUntilMs: until } });
   const small = can({ contextTokens: 1 });
   const deaf = can({ streaming: false });
   for (const { what, failure, retryAfterMs, ...init } of [
     {
       what: "all barred: after the first bar ends",
-      views: { ...open("a/m", 9000), ...open("b/m", 1250) },
+      views: { ...cooling("a/m", 9000), ...cooling("b/m", 1250) },
       failure: "NO_TARGET",
       retryAfterMs: 250,
     },
@@ -233,7 +233,7 @@ describe("when no target is left", () => {
     {
       what: "one too small, one barred: waiting may help",
       targets: [targetOf("a/m", small), targetOf("b/m")],
-      views: open("b/m", 3000),
+      views: cooling("b/m", 3000),
       failure: "NO_TARGET",
       retryAfterMs: 2000,
     },

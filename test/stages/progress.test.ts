@@ -139,7 +139,10 @@ describe("the order of attempts", () => {
       const other = progressOver(["a", "b"]);
       const lone = progressOver(["a"]);
       for (const each of [other, lone]) played(each, [failure]);
-      expect([other.next()?.target.provider, lone.next()?.target.provider]).toEqual([next === "nobody" ? undefined : "b", same ? "a" : undefined]);
+      expect([other.next()?.target.provider, lone.next()?.target.provider]).toEqual([
+        next === "nobody" ? undefined : "b",
+        same ? "a" : undefined,
+      ]);
     });
   }
 });
@@ -160,7 +163,11 @@ describe("who is passed over", () => {
   for (const failure of ["UPSTREAM_AUTH", "QUOTA_EXHAUSTED"] as const) {
     test(`${failure} speaks of the credential: the provider's other targets are not asked`, () => {
       const progress = progressOver(["a/x", "a/y", "b/x"], { attemptsMax: 9 });
-      expect(shownTargets(progress, [error(failure, upstream(401)), "OVERLOADED", "OVERLOADED", "OVERLOADED"])).toEqual(["a/x", "b/x", "b/x"]);
+      expect(shownTargets(progress, [error(failure, upstream(401)), "OVERLOADED", "OVERLOADED", "OVERLOADED"])).toEqual([
+        "a/x",
+        "b/x",
+        "b/x",
+      ]);
     });
   }
 
@@ -206,7 +213,10 @@ describe("what is not repeated", () => {
       asked++;
       return false;
     };
-    expect(played(progressOver(["a", "b"], { mayRepeat }), ["OVERLOADED", "OVERLOADED", "OVERLOADED"])).toEqual(["a primary 0", "b failover 0"]);
+    expect(played(progressOver(["a", "b"], { mayRepeat }), ["OVERLOADED", "OVERLOADED", "OVERLOADED"])).toEqual([
+      "a primary 0",
+      "b failover 0",
+    ]);
     expect(asked).toBe(1);
   });
 });
@@ -214,7 +224,7 @@ describe("what is not repeated", () => {
 test("a target whose breaker is open is asked after another only within the budget, and first without", () => {
   const ranked = rankedOf([targetOf("a/m"), targetOf("b/m")]).map((each) => ({
     ...each,
-    candidate: { ...each.candidate, health: { ...each.candidate.health, barred: "open" as const } },
+    candidate: { ...each.candidate, health: { ...each.candidate.health, openUntilMs: 9000 } },
   }));
   const over = (mayRepeat: boolean) => new Progress({ ranked, attemptsMax: 3, options, random: () => 1, mayRepeat: () => mayRepeat });
   expect(played(over(false), ["OVERLOADED", "OVERLOADED"])).toEqual(["a primary 0"]);

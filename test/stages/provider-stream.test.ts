@@ -1,7 +1,8 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
 
-import { usageOf } from "../../src/core/chat.ts";
+import type { Attempt } from "../../src/core/call.ts";
+import { type ChatEvent, usageOf } from "../../src/core/chat.ts";
 import { ChatError, type Failure } from "../../src/core/error.ts";
 import type { AttemptStream, Ending } from "../../src/core/handler.ts";
 import type { Provider, ProviderEvent } from "../../src/core/provider.ts";
@@ -14,7 +15,7 @@ const head: ProviderEvent = { case: "head", value: { status: 200, requestId: "re
 const price = { input: 1_000_000, output: 2_000_000, cacheRead: undefined, cacheWrite: undefined };
 
 /** A call of a provider that the test feeds. `signal` is the one the provider sees. */
-function scene() {
+function scene(more: Partial<Attempt> = {}) {
   const clock = createFakeClock();
   const tape = createTape<readonly ProviderEvent[]>();
   const seen: { signal?: AbortSignal } = {};
@@ -27,7 +28,7 @@ function scene() {
       return tape;
     },
   };
-  const base = attemptOf(chatRequest("hello there"), { signal: caller.signal, target: chatTarget({ price }) });
+  const base = attemptOf(chatRequest("hello there"), { signal: caller.signal, target: chatTarget({ price }), ...more });
   const attempt = { ...base, snapshot: { ...base.snapshot, providers: new Map([["sim", provider]]) } };
   const call = (): Promise<AttemptStream> => callProvider(clock)(attempt);
   const linked = () => getEventListeners(caller.signal, "abort").length;
@@ -183,6 +184,13 @@ describe("after the first content", () => {
     });
   }
 
+  test("an upstream's words about the request are still known as its own once they broke the answer off", async () => {
+    const { tape, stream } = await begun();
+    await stream.batches.next();
+    tape.fail(new ChatError("CONTENT_POLICY", "flagged: a piece of the prompt", { fromUpstream: true }));
+    expect(await rejection(stream.batches.next())).toMatchObject({ failure: "STREAM_INTERRUPTED", fromUpstream: true });
+  });
+
   test("a bug of the provider is INTERNAL and keeps its cause", async () => {
     const { tape, stream } = await begun();
     tape.fail(new TypeError("oops"));
@@ -232,6 +240,86 @@ describe("after the first content", () => {
     await stream.batches.return?.();
     expect(await rejection(stream.batches.next())).toMatchObject({ failure: "CANCELLED" });
     expect(endings).toHaveLength(1);
+  });
+});
+
+describe("an upstream that is alive and says nothing", () => {
+  const progressMs = 300_000;
+  const heartbeat: ChatEvent = { case: "heartbeat", value: { $typeName: "semaroute.v1.Heartbeat" } };
+
+  async function begun(deadline = Infinity) {
+    const all = scene({ deadline });
+    const pending = all.call();
+    all.tape.push([head, started, said("Hello")]);
+    const stream = await pending;
+    await stream.batches.next();
+    return { ...all, stream, endings: endingsOf(stream) };
+  }
+
+  test("breaks its stream after that long, whatever signs of life it sends meanwhile", async () => {
+    const { clock, tape, stream, endings, seen, linked } = await begun();
+    for (let i = 0; i < 29; i++) {
+      const next = stream.batches.next();
+      clock.advance(progressMs / 30);
+      tape.push([heartbeat], [{ case: "usage", value: usageOf(1, 1) }], [opened, said(""), closed]);
+      await next;
+      for (let read = 0; read < 2; read++) await stream.batches.next();
+    }
+    const waiting = rejection(stream.batches.next());
+    clock.advance(progressMs / 30 - 1);
+    expect(seen.signal?.aborted).toBe(false);
+    clock.advance(1);
+    expect(await waiting).toMatchObject({
+      failure: "STREAM_INTERRUPTED",
+      message: "the answer of target sim/sim-chat broke off: no content came for 300000 ms",
+      cause: { failure: "TIMEOUT" },
+    });
+    expect(endings).toHaveLength(1);
+    expect([seen.signal?.aborted, linked(), clock.pending(), tape.returns()]).toEqual([true, 0, 0, 1]);
+  });
+
+  test("has its time again with each content", async () => {
+    const { clock, tape, stream, seen } = await begun();
+    for (let i = 0; i < 5; i++) {
+      const next = stream.batches.next();
+      clock.advance(progressMs - 1);
+      tape.push([said(".")]);
+      await next;
+    }
+    void stream.batches.next().catch(() => undefined);
+    clock.advance(progressMs - 1);
+    expect(seen.signal?.aborted).toBe(false);
+    clock.advance(1);
+    expect(seen.signal?.aborted).toBe(true);
+  });
+
+  test("is not to blame for a reader that does not read", async () => {
+    const { clock, tape, stream, seen } = await begun();
+    clock.advance(10 * progressMs);
+    tape.push([heartbeat]);
+    await stream.batches.next();
+    const waiting = rejection(stream.batches.next());
+    clock.advance(progressMs - 1);
+    expect(seen.signal?.aborted).toBe(false);
+    clock.advance(1);
+    expect(await waiting).toMatchObject({ failure: "STREAM_INTERRUPTED" });
+  });
+
+  test("is left to the call's deadline where that comes first", async () => {
+    const { clock, stream } = await begun(progressMs);
+    expect(clock.pending()).toBe(0);
+    await stream.batches.return?.();
+  });
+
+  test("has all the time that its complete answer takes to be read", async () => {
+    const { clock, tape, stream, endings } = await begun();
+    tape.push([finished(), completed()]);
+    tape.end();
+    await stream.batches.next();
+    clock.advance(progressMs);
+    expect(await stream.batches.next()).toEqual({ done: true, value: undefined });
+    await settled();
+    expect([endings, clock.pending()]).toMatchObject([[{ error: undefined }], 0]);
   });
 });
 

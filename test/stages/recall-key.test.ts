@@ -17,7 +17,7 @@ async function keyOf(request: ChatRequest, caller: Partial<Key> = {}): Promise<C
     find: (asked: CacheKey) => ((key = asked), Promise.resolve(undefined)),
     keep: (kept: CacheKey) => (key = kept),
   };
-  const room = recall({ cache, mode: () => "all", clock: createFakeClock() })(() => {
+  const room = recall({ cache, mode: () => "all", clock: createFakeClock(), sparing: () => false })(() => {
     const tape = createTape<Batch>();
     tape.push([whole("Hello")]);
     tape.end();

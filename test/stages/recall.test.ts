@@ -26,7 +26,7 @@ import {
 } from "./support.ts";
 
 /** A room whose upstream the test plays: one tape for each call that gets through. */
-function scene(mode: RecallMode = "all") {
+function scene(mode: RecallMode = "all", sparing = false) {
   const entries = new Map<CacheKey, CachedReply>();
   const finds: CacheKey[] = [];
   const cache = {
@@ -36,7 +36,7 @@ function scene(mode: RecallMode = "all") {
   const calls: { readonly call: Call; readonly tape: ReturnType<typeof createTape<Batch>>; fail?: ChatError }[] = [];
   const target = targetOf("up/m");
   const clock = createFakeClock();
-  const room = recall({ cache, mode: () => mode, clock })(async (call) => {
+  const room = recall({ cache, mode: () => mode, clock, sparing: () => sparing })(async (call) => {
     const upstream = { call, tape: createTape<Batch>() };
     calls.push(upstream);
     call.signal.addEventListener("abort", () => upstream.tape.fail(call.signal.reason), { once: true });
@@ -178,7 +178,9 @@ test("a failure of the upstream is the caller's, and nothing stays behind", asyn
   const clock = createFakeClock();
   const cache = { find: () => Promise.resolve(undefined), keep: () => {} };
   let calls = 0;
-  const room = recall({ cache, mode: () => "all", clock })(() => (calls++, Promise.reject(new ChatError("OVERLOADED", "busy"))));
+  const room = recall({ cache, mode: () => "all", clock, sparing: () => false })(
+    () => (calls++, Promise.reject(new ChatError("OVERLOADED", "busy"))),
+  );
   expect(await rejection(room(callOf()))).toMatchObject({ failure: "OVERLOADED" });
   expect(await rejection(room(callOf()))).toMatchObject({ failure: "OVERLOADED" });
   expect(calls).toBe(2);

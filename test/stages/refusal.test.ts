@@ -18,14 +18,22 @@ function scene(batches: readonly Batch[], fallback: boolean) {
     firstContentMs: 5,
     onEnd: (listener) => listener(ending),
   };
-  const target = { ...chatTarget, ...(fallback && { fallbackOnRefusal: true as const }) };
+  const target = { ...chatTarget(), ...(fallback && { fallbackOnRefusal: true as const }) };
   return { tape, stream, answer: refusal(() => Promise.resolve(stream))(attemptOf(chatRequest("hi"), { target })) };
 }
 
 const declines = partDelta(0, 0, { case: "refusal", value: "I cannot" });
 const refusing: readonly { readonly what: string; readonly batches: readonly Batch[] }[] = [
-  { what: "a stream that begins with a refusal", batches: [[started, partStarted(0, 0, contentPart({ case: "refusal", value: { $typeName: "semaroute.v1.RefusalPart", text: "" } })), declines]] },
-  { what: "a stream that ends before any word, because it was filtered", batches: [[started, opened, finished(FinishReason.CONTENT_FILTER)]] },
+  {
+    what: "a stream that begins with a refusal",
+    batches: [
+      [started, partStarted(0, 0, contentPart({ case: "refusal", value: { $typeName: "semaroute.v1.RefusalPart", text: "", category: "" } })), declines],
+    ],
+  },
+  {
+    what: "a stream that ends before any word, because it was filtered",
+    batches: [[started, opened, finished(FinishReason.CONTENT_FILTER)]],
+  },
   { what: "a whole answer that was refused", batches: [[whole("", undefined, FinishReason.REFUSAL)]] },
 ];
 
@@ -50,7 +58,10 @@ describe("a refusal", () => {
 
 describe("an answer where refusals are tried elsewhere", () => {
   for (const { what, batches } of [
-    { what: "that begins with words", batches: [[started, opened, said("Hello")], [declines], [finished(FinishReason.REFUSAL), completed()]] },
+    {
+      what: "that begins with words",
+      batches: [[started, opened, said("Hello")], [declines], [finished(FinishReason.REFUSAL), completed()]],
+    },
     { what: "that is whole", batches: [[whole("Hello")]] },
   ] satisfies { what: string; batches: Batch[] }[]) {
     test(`${what} passes in full`, async () => {

@@ -1,11 +1,12 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
-import type { Call } from "../../src/core/call.ts";
+import { Priority } from "../../src/core/chat.ts";
 import { ChatError } from "../../src/core/error.ts";
 import type { Lease } from "../../src/core/limiter.ts";
 import { type CallLimiter, createCallLimiter } from "../../src/stores/call-limiter.ts";
+import { callOf } from "../stages/support.ts";
 
-const call = {} as Call;
+const call = callOf();
 
 function lease(limiter: CallLimiter): Lease {
   const answer = limiter.acquire(call);
@@ -54,4 +55,24 @@ test("a draining process refuses new calls and lets running ones end", async () 
 
 test("a process without calls is idle at once", async () => {
   await expect(createCallLimiter().idle()).resolves.toBeUndefined();
+});
+
+describe("a gate", () => {
+  const no = new ChatError("SHED", "overloaded", { retryAfterMs: 1000 });
+
+  test("is asked by what the call counts as and how many run, and its no is the answer", () => {
+    const asked: unknown[] = [];
+    const gate = { earlyRefusal: () => undefined, isSparing: () => false, refusal: (...of: unknown[]) => (asked.push(of), no) };
+    const limiter = createCallLimiter({ gate });
+    expect(limiter.acquire(call)).toBe(no);
+    expect(asked).toEqual([[Priority.NORMAL, 0]]);
+    expect(limiter.running()).toBe(0);
+  });
+
+  test("is not asked once the process drains: that is the truer reason", () => {
+    const gate = { earlyRefusal: () => undefined, isSparing: () => false, refusal: () => no };
+    const limiter = createCallLimiter({ gate });
+    limiter.drain();
+    expect(limiter.acquire(call)).toMatchObject({ failure: "DRAINING" });
+  });
 });

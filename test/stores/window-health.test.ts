@@ -6,7 +6,7 @@ import type { TargetId } from "../../src/core/catalog.ts";
 import { BreakerState, ErrorReason, HealthStatus, ProviderHealthSchema } from "../../src/core/chat.ts";
 import { msFromDuration } from "../../src/core/clock.ts";
 import { ChatError, type ChatErrorOptions, type Failure, remedies } from "../../src/core/error.ts";
-import type { Outcome, Trial } from "../../src/core/health.ts";
+import type { Insistence, Outcome, Trial } from "../../src/core/health.ts";
 import { createWindowHealth, type WindowHealth } from "../../src/stores/window-health.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 
@@ -31,14 +31,19 @@ function setUp() {
 }
 
 function begin(health: WindowHealth, id: TargetId): Trial {
-  const trial = health.begin(id);
+  const trial = health.begin(id, undefined);
   if ("barred" in trial) throw new Error(`${id} is ${trial.barred}`);
   return trial;
 }
 
 function failed(failure: Failure, options: ChatErrorOptions = {}): Outcome {
-  return { kind: "failed", error: new ChatError(failure, `${failure} happened`, options) };
+  return { kind: "failed", streamed: true, error: new ChatError(failure, `${failure} happened`, options) };
 }
+
+const cooling = failed("RATE_LIMITED", { retryAfterMs: 60_000 });
+
+/** Of a view: nothing bars it. */
+const free = { openUntilMs: 0, coolingUntilMs: 0, lockedUntilMs: 0 };
 
 const good: Outcome = { kind: "succeeded", streamed: true, firstContentMs: 100 };
 
@@ -72,8 +77,12 @@ describe("a target that was never called", () => {
     expect(health.view(small)).toEqual({
       status: HealthStatus.UNKNOWN,
       breaker: BreakerState.CLOSED,
-      barred: undefined,
-      barredUntilMs: 0,
+      openUntilMs: 0,
+      coolingUntilMs: 0,
+      lockedUntilMs: 0,
+      lockedBy: undefined,
+      lacks: [],
+      warmth: 1,
       firstTokenMs: undefined,
       unaryMs: undefined,
       firstTokenP95Ms: undefined,
@@ -87,7 +96,8 @@ describe("a target that was never called", () => {
     health.probed("openai", undefined);
     expect(health.view(small).status).toBe(HealthStatus.HEALTHY);
     health.probed("openai", new ChatError("UPSTREAM_AUTH", "the key is refused"));
-    expect(health.view(small)).toMatchObject({ status: HealthStatus.UNHEALTHY, barred: undefined });
+    expect(health.view(small)).toMatchObject({ status: HealthStatus.UNHEALTHY, ...free });
+    expect(health.begin(small, undefined)).not.toHaveProperty("barred");
     expect(health.view(target("openai/never-seen")).status).toBe(HealthStatus.UNHEALTHY);
   });
 });
@@ -118,79 +128,138 @@ describe("cool-down", () => {
   for (const { failure, retryAfterMs, ms } of [
     { failure: "RATE_LIMITED", retryAfterMs: 20_000, ms: 20_000 },
     { failure: "RATE_LIMITED", retryAfterMs: undefined, ms: 1_000 },
+    { failure: "RATE_LIMITED", retryAfterMs: 0, ms: 1_000 },
     { failure: "RATE_LIMITED", retryAfterMs: 86_400_000, ms: 3_600_000 },
     { failure: "OVERLOADED", retryAfterMs: 7_000, ms: 7_000 },
     { failure: "OVERLOADED", retryAfterMs: undefined, ms: 0 },
-    { failure: "UPSTREAM_AUTH", retryAfterMs: undefined, ms: 60_000 },
-    { failure: "QUOTA_EXHAUSTED", retryAfterMs: 5, ms: 60_000 },
     { failure: "UPSTREAM_UNAVAILABLE", retryAfterMs: 9_000, ms: 0 },
   ] as const) {
-    test(`after ${failure} with a wait of ${retryAfterMs ?? "nothing"} it is left alone for ${ms} ms`, () => {
+    test(`after ${failure} with a wait of ${retryAfterMs ?? "nothing"} it is left alone for ${ms} ms, by new calls a little longer`, () => {
       const { clock, health } = setUp();
       end(health, small, failed(failure, retryAfterMs === undefined ? {} : { retryAfterMs }));
       if (ms > 0) {
-        expect(health.view(small)).toMatchObject({ barred: "cooling", barredUntilMs: ms, status: HealthStatus.UNHEALTHY });
+        expect(health.view(small)).toMatchObject({ ...free, coolingUntilMs: ms * 1.05, status: HealthStatus.UNHEALTHY });
         clock.advance(ms - 1);
-        expect(health.begin(small)).toEqual({ barred: "cooling", retryAfterMs: 1 });
+        expect(health.begin(small, undefined)).toEqual({ barred: "cooling", retryAfterMs: ms * 0.05 + 1 });
         clock.advance(1);
+        begin(health, small).end({ kind: "neutral" });
+        expect(health.view(small).coolingUntilMs).toBe(ms * 1.05);
+        clock.advance(ms * 0.05);
       }
-      expect(health.view(small).barred).toBeUndefined();
-      expect(health.begin(small)).not.toHaveProperty("barred");
-      expect(health.view(large).barred).toBeUndefined();
+      expect(health.view(small)).toMatchObject(free);
+      expect(health.begin(small, undefined)).not.toHaveProperty("barred");
+      expect(health.view(large)).toMatchObject(free);
     });
   }
 
-  test("a shorter wait does not shorten a longer one", () => {
+  test("a shorter wait does not shorten a longer one, a longer one extends it", () => {
     const { health } = setUp();
-    const [first, second] = [begin(health, small), begin(health, small)];
+    const [first, second, third] = [begin(health, small), begin(health, small), begin(health, small)];
     first.end(failed("RATE_LIMITED", { retryAfterMs: 20_000 }));
     second.end(failed("RATE_LIMITED", { retryAfterMs: 1_000 }));
-    expect(health.view(small).barredUntilMs).toBe(20_000);
+    expect(health.view(small).coolingUntilMs).toBe(21_000);
+    third.end(failed("OVERLOADED", { retryAfterMs: 40_000 }));
+    expect(health.view(small).coolingUntilMs).toBe(42_000);
   });
 
-  test("where the breaker is open too, the later end counts", () => {
+  test("is not ended by a success of a call that ran beside it", () => {
+    const { health } = setUp();
+    const beside = begin(health, small);
+    end(health, small, failed("RATE_LIMITED", { retryAfterMs: 20_000 }));
+    beside.end(good);
+    expect(health.view(small).coolingUntilMs).toBe(21_000);
+  });
+
+  test("without a wait doubles with each refusal in a row up to a minute, however many calls met the same one", () => {
+    const { clock, health } = setUp();
+    const waits: number[] = [];
+    for (let round = 0; round < 8; round += 1) {
+      const wave = Array.from({ length: 5 }, () => begin(health, small));
+      clock.advance(10);
+      for (const trial of wave) trial.end(failed("RATE_LIMITED"));
+      waits.push(Math.round((health.view(small).coolingUntilMs - clock.now()) / 1.05));
+      clock.advance(70_000);
+    }
+    expect(waits).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
+    end(health, small, good);
+    end(health, small, failed("RATE_LIMITED"));
+    expect(health.view(small).coolingUntilMs - clock.now()).toBeCloseTo(1_050, 6);
+  });
+
+  test("where the breaker is open too, each stands for itself", () => {
     const { clock, health } = setUp();
     const trials = Array.from({ length: 5 }, () => begin(health, small));
     for (const trial of trials) trial.end(failed("OVERLOADED", { retryAfterMs: 9_000 }));
-    expect(health.view(small)).toMatchObject({ barred: "open", barredUntilMs: 9_000 });
-    expect(health.begin(small)).toEqual({ barred: "open", retryAfterMs: 9_000 });
+    expect(health.view(small)).toMatchObject({ openUntilMs: 5_000, coolingUntilMs: 9_450 });
+    expect(health.begin(small, undefined)).toEqual({ barred: "cooling", retryAfterMs: 9_450 });
+    expect(health.begin(small, "lone")).toEqual({ barred: "cooling", retryAfterMs: 9_450 });
     clock.advance(5_000);
-    expect(health.view(small)).toMatchObject({ breaker: BreakerState.HALF_OPEN, barred: "cooling", barredUntilMs: 9_000 });
+    expect(health.view(small)).toMatchObject({ breaker: BreakerState.HALF_OPEN, openUntilMs: 0, coolingUntilMs: 9_450 });
+  });
+
+  test("whatever is refused when, it is never shortened", () => {
+    const refusal = fc.record({
+      failure: fc.constantFrom<Failure>("RATE_LIMITED", "OVERLOADED"),
+      retryAfterMs: fc.option(fc.integer({ min: -5, max: 200_000 }), { nil: undefined }),
+    });
+    const step = fc.oneof(refusal, fc.constantFrom("succeed", "advance" as const), fc.integer({ min: 1, max: 5_000 }));
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), fc.infiniteStream(fc.double({ min: 0, max: 0.999, noNaN: true })), (steps, jitter) => {
+        const clock = createFakeClock();
+        const health = createWindowHealth({ clock, random: () => jitter.next().value ?? 0, breaker });
+        const running = Array.from({ length: steps.length }, () => begin(health, other));
+        let promisedMs = 0;
+        for (const each of steps) {
+          if (typeof each === "number") clock.advance(each);
+          else if (typeof each === "string") running.pop()?.end(good);
+          else {
+            running.pop()?.end(failed(each.failure, each));
+            const hint = each.retryAfterMs ?? 0;
+            promisedMs = Math.max(promisedMs, clock.now() + (hint > 0 ? hint : each.failure === "RATE_LIMITED" ? 1_000 : 0));
+          }
+          const { coolingUntilMs } = health.view(other);
+          if (clock.now() < promisedMs) {
+            expect(coolingUntilMs).toBeGreaterThanOrEqual(promisedMs);
+            expect(health.begin(other, "lone")).toMatchObject({ barred: "cooling" });
+          }
+        }
+      }),
+    );
   });
 });
 
 describe("half-open", () => {
   test("admits one trial, shows the bar to everybody else, and closes on success", () => {
     const { health } = halfOpen();
-    expect(health.view(small)).toMatchObject({ breaker: BreakerState.HALF_OPEN, barred: undefined, status: HealthStatus.DEGRADED });
+    expect(health.view(small)).toMatchObject({ breaker: BreakerState.HALF_OPEN, ...free, status: HealthStatus.DEGRADED });
     const trial = begin(health, small);
-    expect(health.begin(small)).toMatchObject({ barred: "open" });
-    expect(health.view(small)).toMatchObject({ barred: "open", status: HealthStatus.DEGRADED });
+    expect(health.begin(small, undefined)).toMatchObject({ barred: "open" });
+    expect(health.view(small)).toMatchObject({ openUntilMs: 6_000, status: HealthStatus.DEGRADED });
     trial.end(good);
-    expect(health.view(small)).toMatchObject({ breaker: BreakerState.CLOSED, barred: undefined });
+    expect(health.view(small)).toMatchObject({ breaker: BreakerState.CLOSED, ...free });
   });
 
   test("a caller who leaves gives the trial's place back", () => {
     const { health } = halfOpen();
     begin(health, small).end({ kind: "neutral" });
-    expect(health.begin(small)).not.toHaveProperty("barred");
+    expect(health.begin(small, undefined)).not.toHaveProperty("barred");
   });
 
   test("a trial that is rate-limited gives its place back, for after the cool-down", () => {
     const { clock, health } = halfOpen();
     end(health, small, failed("RATE_LIMITED", { retryAfterMs: 2_000 }));
-    expect(health.begin(small)).toEqual({ barred: "cooling", retryAfterMs: 2_000 });
+    expect(health.begin(small, undefined)).toEqual({ barred: "cooling", retryAfterMs: 2_100 });
     clock.advance(2_000);
     expect(health.view(small).breaker).toBe(BreakerState.HALF_OPEN);
-    expect(health.begin(small)).not.toHaveProperty("barred");
+    expect(health.begin(small, undefined)).not.toHaveProperty("barred");
   });
 
   test("the first content of a long answer closes it before the answer is over", () => {
     const { health } = halfOpen();
     const trial = begin(health, small);
     trial.answered();
-    expect(health.view(small)).toMatchObject({ breaker: BreakerState.CLOSED, barred: undefined });
-    expect(health.begin(small)).not.toHaveProperty("barred");
+    expect(health.view(small)).toMatchObject({ breaker: BreakerState.CLOSED, ...free });
+    expect(health.begin(small, undefined)).not.toHaveProperty("barred");
     trial.end(good);
     expect(health.report("openai").inFlight).toBe(1);
   });
@@ -225,9 +294,9 @@ describe("the view", () => {
     const first = health.view(small);
     clock.advance(500);
     expect(health.view(small)).toBe(first);
-    clock.advance(500);
+    clock.advance(550);
     const second = health.view(small);
-    expect(second.barred).toBeUndefined();
+    expect(second).toMatchObject(free);
     end(health, small, good);
     expect(health.view(small)).not.toBe(second);
   });
@@ -242,11 +311,10 @@ describe("the view", () => {
     expect(health.view(small).successRatio).toBe(1);
   });
 
-  test("keeps times of streams and of unary calls apart, and none of failures", () => {
+  test("keeps times of streams and of unary calls apart", () => {
     const { health } = setUp();
     end(health, small, { kind: "succeeded", streamed: true, firstContentMs: 200 });
     end(health, small, { kind: "succeeded", streamed: false, firstContentMs: 3_000 });
-    end(health, small, failed("TIMEOUT"));
     expect(health.view(small)).toMatchObject({ firstTokenMs: 200, unaryMs: 3_000, firstTokenP95Ms: 200 });
   });
 });
@@ -261,8 +329,6 @@ test("a trial that is ended twice counts once", () => {
 });
 
 describe("a provider's status", () => {
-  const cooling = failed("RATE_LIMITED", { retryAfterMs: 60_000 });
-
   test("is unknown until it is called or probed", () => {
     const { health } = setUp();
     expect(statusOf(health)).toBe(HealthStatus.UNKNOWN);
@@ -278,7 +344,7 @@ describe("a provider's status", () => {
     expect(statusOf(health)).toBe(HealthStatus.DEGRADED);
     end(health, large, cooling);
     expect(statusOf(health)).toBe(HealthStatus.UNHEALTHY);
-    clock.advance(60_000);
+    clock.advance(63_000);
     expect(statusOf(health)).toBe(HealthStatus.HEALTHY);
   });
 
@@ -299,7 +365,7 @@ describe("a provider's status", () => {
     const { health } = setUp();
     health.probed("openai", new ChatError("UPSTREAM_UNAVAILABLE", "openai refused the connection"));
     expect(statusOf(health)).toBe(HealthStatus.UNHEALTHY);
-    expect(health.begin(small)).not.toHaveProperty("barred");
+    expect(health.begin(small, undefined)).not.toHaveProperty("barred");
     end(health, large, good);
     expect(statusOf(health)).toBe(HealthStatus.HEALTHY);
     expect(health.view(small).status).toBe(HealthStatus.HEALTHY);
@@ -339,7 +405,7 @@ describe("the report", () => {
       status: HealthStatus.UNHEALTHY,
       breaker: BreakerState.OPEN,
       breakerRetryTime: { seconds: wallSeconds + 6n },
-      cooldownUntil: { seconds: wallSeconds + 11n },
+      cooldownUntil: { seconds: wallSeconds + 11n, nanos: 500_000_000 },
       inFlight: 1,
       concurrencyLimit: 256,
       successRatio: 0.4,
@@ -400,8 +466,8 @@ describe("a new configuration", () => {
 
   test("leaves no timer of targets that are gone", () => {
     const { clock, health } = setUp();
-    end(health, small, failed("QUOTA_EXHAUSTED"));
-    end(health, target("groq/made-up"), failed("QUOTA_EXHAUSTED"));
+    end(health, small, cooling);
+    end(health, target("groq/made-up"), cooling);
     expect(clock.pending()).toBe(2);
     health.declare([]);
     expect(clock.pending()).toBe(0);
@@ -410,7 +476,7 @@ describe("a new configuration", () => {
 
 test("at most a thousand made-up names are remembered, with their timers", () => {
   const { clock, health } = setUp();
-  for (let each = 0; each < 1_500; each += 1) end(health, target(`openai/name-${each}`), failed("QUOTA_EXHAUSTED"));
+  for (let each = 0; each < 1_500; each += 1) end(health, target(`openai/name-${each}`), cooling);
   expect(health.report("openai").targets).toHaveLength(1_002);
   expect(clock.pending()).toBe(1_000);
 });
@@ -427,9 +493,9 @@ test("a reset closes breakers, ends cool-downs and forgives, at that provider on
   end(health, large, failed("QUOTA_EXHAUSTED"));
   end(health, other, failed("QUOTA_EXHAUSTED"));
   health.reset("openai");
-  expect(health.view(small)).toMatchObject({ breaker: BreakerState.CLOSED, barred: undefined, failedAtMs: undefined });
-  expect(health.view(large).barred).toBeUndefined();
-  expect(health.view(other).barred).toBe("cooling");
+  expect(health.view(small)).toMatchObject({ breaker: BreakerState.CLOSED, ...free, failedAtMs: undefined });
+  expect(health.view(large)).toMatchObject(free);
+  expect(health.view(other).lockedUntilMs).toBe(60_000);
   expect(() => health.reset("nobody")).not.toThrow();
 });
 
@@ -458,7 +524,7 @@ describe("watchers", () => {
     const { clock, health, take } = watched();
     end(health, other, failed("RATE_LIMITED", { retryAfterMs: 3_000 }));
     expect(take()).toEqual(["groq"]);
-    clock.advance(3_000);
+    clock.advance(3_150);
     expect(take()).toEqual(["groq"]);
     expect(clock.pending()).toBe(0);
   });
@@ -471,19 +537,19 @@ describe("watchers", () => {
     end(health, other, failed("RATE_LIMITED", { retryAfterMs: 3_000 }));
     const statuses: HealthStatus[] = [];
     health.watch((provider) => statuses.push(health.report(provider).status));
-    clock.advance(3_000);
+    clock.advance(3_150);
     expect(statuses.at(-1)).toBe(HealthStatus.HEALTHY);
     expect(clock.pending()).toBe(0);
   });
 
   test("hear of no more bars that end after the close, which leaves no timer", () => {
     const { clock, health, take } = watched();
-    end(health, other, failed("QUOTA_EXHAUSTED"));
-    end(health, target("groq/made-up"), failed("QUOTA_EXHAUSTED"));
+    end(health, other, cooling);
+    end(health, target("groq/made-up"), cooling);
     take();
     health.close();
     expect(clock.pending()).toBe(0);
-    clock.advance(60_000);
+    clock.advance(63_000);
     expect(take()).toEqual([]);
   });
 
@@ -503,26 +569,49 @@ describe("watchers", () => {
   });
 });
 
-test("whatever happens, nothing is in flight once all trials ended, and a bar in the view is a bar at begin", () => {
-  const outcome = fc.constantFrom<Outcome>(good, failed("TIMEOUT"), failed("RATE_LIMITED"), failed("INVALID_REQUEST"), { kind: "neutral" });
-  const step = fc.tuple(fc.constantFrom(small, large), fc.constantFrom("begin", "end", "wait"), fc.nat(), outcome);
+test("whatever happens, nothing is in flight once all trials ended, and what bars in the view bars at begin", () => {
+  const outcome = fc.constantFrom<Outcome>(
+    good,
+    failed("TIMEOUT"),
+    failed("RATE_LIMITED"),
+    failed("UPSTREAM_AUTH", { upstream: { status: 401, requestId: "" } }),
+    failed("UPSTREAM_AUTH", { upstream: { status: 403, requestId: "" } }),
+    failed("INVALID_REQUEST"),
+    { kind: "neutral" },
+  );
+  const step = fc.record({
+    id: fc.constantFrom(small, large),
+    kind: fc.constantFrom("begin", "end", "wait", "probe", "reset"),
+    number: fc.nat(),
+    insist: fc.constantFrom<Insistence | undefined>(undefined, undefined, "panic", "lone"),
+    result: outcome,
+  });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
       const { clock, health } = setUp();
       const running: Trial[] = [];
-      for (const [id, kind, number, result] of steps) {
+      for (const { id, kind, number, insist, result } of steps) {
         if (kind === "wait") clock.advance(number % 7_000);
         if (kind === "end") running.splice(number % Math.max(1, running.length), 1)[0]?.end(result);
+        if (kind === "probe") health.probed("openai", undefined);
+        if (kind === "reset") health.reset("openai");
         if (kind !== "begin") continue;
-        const { barred, barredUntilMs } = health.view(id);
-        const trial = health.begin(id);
-        expect("barred" in trial ? trial.barred : undefined).toBe(barred);
-        if ("barred" in trial) expect(trial.retryAfterMs).toBe(barredUntilMs - clock.now());
-        else running.push(trial);
+        const { openUntilMs, coolingUntilMs, lockedUntilMs } = health.view(id);
+        const trial = health.begin(id, insist);
+        if ("barred" in trial) {
+          const untilMs = { credential: lockedUntilMs, cooling: coolingUntilMs, open: openUntilMs }[trial.barred];
+          expect(trial.retryAfterMs).toBe(untilMs - clock.now());
+          expect(trial.retryAfterMs).toBeGreaterThan(0);
+          expect(trial.barred === "open" && insist === "lone").toBe(false);
+        } else {
+          expect([lockedUntilMs, insist === undefined ? openUntilMs : 0]).toEqual([0, 0]);
+          running.push(trial);
+        }
         expect(health.report("openai").inFlight).toBe(running.length);
       }
       for (const trial of running) trial.end(good);
       expect(health.report("openai").inFlight).toBe(0);
     }),
+    { numRuns: 300 },
   );
 });

@@ -60,7 +60,7 @@ export function attemptOf(request: ChatRequest, more: Partial<Attempt> = {}): At
     target: chatTarget(),
     ordinal: 0,
     patienceMs: 0,
-    insist: false,
+    insist: undefined,
     ...more,
   };
 }

@@ -6,6 +6,8 @@ export interface FakeClock extends Clock {
   advance(ms: number): void;
   /** Timers that wait; 0 when everything was cancelled or has fired. */
   pending(): number;
+  /** When the next timer is due; undefined: none waits. */
+  nextMs(): number | undefined;
 }
 
 /** Starts at 0; its wall time is 2026-01-01T00:00:00Z plus the time passed. */
@@ -39,5 +41,6 @@ export function createFakeClock(): FakeClock {
       time = until;
     },
     pending: () => timers.size,
+    nextMs: () => nextDue(Infinity)?.at,
   };
 }

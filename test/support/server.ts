@@ -30,6 +30,8 @@ export interface ServerProcess extends AsyncDisposable {
   complaints(): string;
   /** The first log line for which it is true, once it has been written. */
   logged(isIt: (line: LogLine) => boolean): Promise<LogLine>;
+  /** Its log is read no more: its pipe is closed, or fills up. */
+  unread(how: "closed" | "stalled"): void;
   /** Sends a signal and waits for nothing. */
   signal(signal: NodeJS.Signals): void;
   /** Settles with the exit code; undefined: a signal ended the process. */
@@ -51,12 +53,25 @@ process.once("exit", () => {
 
 const entry = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
+/** How a server is started. */
+export interface StartOptions {
+  /** What a shell does first, such as `ulimit -n 64`. Default: there is no shell. */
+  readonly prelude?: string;
+}
+
 /** Starts the server on a free port with this configuration file, or with none; of our environment it sees nothing but `env`. */
-export async function startServer(config?: string, env: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
+export async function startServer(
+  config?: string,
+  env: Readonly<Record<string, string>> = {},
+  { prelude }: StartOptions = {},
+): Promise<ServerProcess> {
   const folder = await mkdtemp(join(tmpdir(), "semaroute-"));
   const file = join(folder, "config.yaml");
   if (config !== undefined) await writeFile(file, config);
-  const child = spawn(process.execPath, [entry, ...(config === undefined ? [] : ["--config", file])], {
+  const args = [entry, ...(config === undefined ? [] : ["--config", file])];
+  const [program, ...rest] =
+    prelude === undefined ? [process.execPath, ...args] : ["bash", "-c", `${prelude}; exec "$0" "$@"`, process.execPath, ...args];
+  const child = spawn(program, rest, {
     cwd: folder,
     env: { PATH: process.env["PATH"], HOME: folder, XDG_STATE_HOME: join(folder, "state"), SEMAROUTE_SERVER_PORT: "0", ...env },
     stdio: ["ignore", "pipe", "pipe"],
@@ -113,6 +128,10 @@ export async function startServer(config?: string, env: Readonly<Record<string, 
     exit,
     adminToken: typeof tokenFile === "string" ? (await readFile(tokenFile, "utf8")).trim() : undefined,
     logged,
+    unread(how) {
+      if (how === "closed") child.stdout.destroy();
+      else child.stdout.pause();
+    },
     stop,
     async [Symbol.asyncDispose]() {
       await stop();

@@ -1,4 +1,5 @@
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -86,4 +87,47 @@ test("a descriptor that is closed loses lines and never throws", async () => {
   sink.write("two\n");
   await sink.settled();
   expect(sink.dropped()).toBe(2);
+});
+
+/** A pipe that nobody reads until the test does; both ends are one descriptor. */
+function fifo(): number {
+  const path = join(folder, `fifo-${open.length}`);
+  execFileSync("mkfifo", [path]);
+  const fd = openSync(path, constants.O_RDWR);
+  open.push(fd);
+  return fd;
+}
+
+test("a reader that stopped reading holds nobody up at the end, and what it did not read is counted", async () => {
+  const sink = createLineSink(fifo());
+  const line = `${"x".repeat(999)}\n`;
+  for (let i = 0; i < 1000; i++) sink.write(line);
+  await sink.settled();
+  // The first batch of five fits into the pipe; of the rest, not all.
+  expect(sink.dropped()).toBe(995);
+  sink.write("late\n");
+  sink.flushSync();
+  await sink.settled();
+  expect(sink.dropped()).toBe(996);
+});
+
+test("a reader that is slow gets every line whole and in order", async () => {
+  const fd = fifo();
+  const sink = createLineSink(fd);
+  const lines = Array.from({ length: 300 }, (_, i) => `${i} ${"x".repeat(1000)}\n`);
+  for (const line of lines) sink.write(line);
+  const done = sink.settled();
+  const bytes = Buffer.alloc(Buffer.byteLength(lines.join("")));
+  let read = 0;
+  while (read < bytes.length) {
+    try {
+      read += readSync(fd, bytes, read, bytes.length - read, null);
+    } catch {
+      // The pipe is empty for now.
+      await new Promise(setImmediate);
+    }
+  }
+  await done;
+  expect(bytes.toString()).toBe(lines.join(""));
+  expect(sink.dropped()).toBe(0);
 });

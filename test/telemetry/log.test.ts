@@ -1,12 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { spawn, type ChildProcess } from "node:child_process";
 import { afterEach, describe, expect, test } from "vitest";
-import { AttemptKind, CacheStatus, usageOf } from "../../src/core/chat.ts";
+import { AttemptKind, CacheStatus, Priority, usageOf } from "../../src/core/chat.ts";
 import { ChatError, type Failure } from "../../src/core/error.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { callLog } from "../../src/telemetry/call-log.ts";
 import type { LineSink } from "../../src/telemetry/line-sink.ts";
-import { auditLine, startupLine } from "../../src/telemetry/lines.ts";
+import { auditLine, overloadLine, startupLine } from "../../src/telemetry/lines.ts";
 import { createLog, type LogOptions } from "../../src/telemetry/log.ts";
 import { attempt, call, canaries, observe, record, source, target } from "./records.ts";
 
@@ -247,6 +247,11 @@ describe("the line of a call", () => {
     expect(lineOf(record({ call: call({ model: "x".repeat(10_000) }) }))["model"]).toBe("x".repeat(256));
   });
 
+  test("a priority is told where it is not the normal one", () => {
+    const of = (priority: Priority) => lineOf(record({ call: call({ key: { ...call().key, priority } }) }))["priority"];
+    expect([of(Priority.LOW), of(Priority.NORMAL), of(Priority.HIGH)]).toEqual(["low", undefined, "high"]);
+  });
+
   test("every field is told of in the documentation", async () => {
     const page = await readFile(new URL("../../docs/observability.md", import.meta.url), "utf8");
     const error = new ChatError("INTERNAL", "internal error", { cause: new Error("x") });
@@ -355,4 +360,16 @@ describe("stdout", () => {
     child.kill("SIGTERM");
     expect(await new Promise((resolve) => child.on("close", resolve))).toBe(0);
   });
+});
+
+test("an overload is a warning at each change of level, and good news at its end", () => {
+  const sink = memorySink();
+  const log = logTo(sink);
+  const pressures = { event_loop: 0.92, heap: 0.1, memory: 0.2, connections: 0.3 };
+  overloadLine(log, { level: 2, resource: "event_loop", pressures });
+  overloadLine(log, { level: 0, resource: "event_loop", pressures });
+  expect(sink.lines()).toMatchObject([
+    { level: "warn", message: "overloaded, calls are shed", sheds: ["low", "normal"], resource: "event_loop", pressures },
+    { level: "info", message: "overload is over" },
+  ]);
 });

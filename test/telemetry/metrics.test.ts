@@ -1,7 +1,16 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import type { TargetId } from "../../src/core/catalog.ts";
-import { AttemptKind, BreakerState, CacheStatus, HealthStatus, usageOf } from "../../src/core/chat.ts";
+import {
+  AttemptKind,
+  BreakerState,
+  CacheStatus,
+  HealthAxis,
+  HealthStatus,
+  Priority,
+  type TargetBar,
+  usageOf,
+} from "../../src/core/chat.ts";
 import { ChatError } from "../../src/core/error.ts";
 import { createMetrics, type MetricsOptions } from "../../src/telemetry/metrics.ts";
 import { attempt, call, canaries, observe, record, source, target } from "./records.ts";
@@ -16,6 +25,9 @@ function metrics(overrides: Partial<MetricsOptions> = {}) {
     isKnown: (id) => configured.has(id),
     providers: () => [],
     logLinesDropped: () => 0,
+    bugs: () => 0,
+    pressures: () => ({ event_loop: 0, heap: 0, memory: 0, connections: 0 }),
+    shed: () => 0,
     ...overrides,
   });
 }
@@ -172,6 +184,8 @@ describe("labels", () => {
   });
 });
 
+const bar = (axis: HealthAxis): TargetBar => ({ $typeName: "semaroute.v1.TargetBar", axis, reason: 0, feature: "" });
+
 describe("a scrape", () => {
   test("reads health, breakers and slots as they are now, and forgets providers that left", async () => {
     let there = true;
@@ -179,9 +193,31 @@ describe("a scrape", () => {
       providers: () =>
         there
           ? [
-              { provider: "a", health: HealthStatus.UNHEALTHY, inFlight: 3, targets: [{ model: "m", breaker: BreakerState.OPEN }] },
-              { provider: "b", health: HealthStatus.DEGRADED, inFlight: 0, targets: [{ model: "m", breaker: BreakerState.HALF_OPEN }] },
-              { provider: "c", health: HealthStatus.UNKNOWN, inFlight: 0, targets: [{ model: "m", breaker: BreakerState.CLOSED }] },
+              {
+                provider: "a",
+                health: HealthStatus.UNHEALTHY,
+                inFlight: 3,
+                targets: [
+                  {
+                    model: "m",
+                    breaker: BreakerState.OPEN,
+                    concurrencyLimit: 81,
+                    bars: [bar(HealthAxis.BREAKER), bar(HealthAxis.CREDENTIAL)],
+                  },
+                ],
+              },
+              {
+                provider: "b",
+                health: HealthStatus.DEGRADED,
+                inFlight: 0,
+                targets: [{ model: "m", breaker: BreakerState.HALF_OPEN, bars: [bar(HealthAxis.RATE_LIMIT), bar(HealthAxis.CAPABILITY)] }],
+              },
+              {
+                provider: "c",
+                health: HealthStatus.UNKNOWN,
+                inFlight: 0,
+                targets: [{ model: "m", breaker: BreakerState.CLOSED, bars: [] }],
+              },
               { provider: "d", health: HealthStatus.HEALTHY, inFlight: 0, targets: [] },
             ]
           : [],
@@ -190,8 +226,33 @@ describe("a scrape", () => {
     expect(["a", "b", "c", "d"].map((name) => seen.get(`semaroute_provider_health{provider="${name}"}`))).toEqual([0, 0.5, 1, 1]);
     expect(["a", "b", "c"].map((name) => seen.get(`semaroute_target_breaker_open{model="m",provider="${name}"}`))).toEqual([1, 0.5, 0]);
     expect(seen.get(`semaroute_provider_in_flight{provider="a"}`)).toBe(3);
+    expect(seen.get(`semaroute_target_concurrency_limit{model="m",provider="a"}`)).toBe(81);
+    const barred = [...seen.keys()].filter((name) => name.startsWith("semaroute_target_barred"));
+    expect(
+      barred.map((name) =>
+        /axis="(\w+)".*provider="(\w)"|provider="(\w)".*axis="(\w+)"/.exec(name)?.slice(1).filter(Boolean).toSorted().join(" "),
+      ),
+    ).toEqual(["a credential", "b rate_limit", "b capability"]);
     there = false;
-    expect([...(await scrape(of)).keys()].filter((name) => name.includes("provider_") || name.includes("breaker"))).toEqual([]);
+    expect([...(await scrape(of)).keys()].filter((name) => /provider_|semaroute_target_/.test(name))).toEqual([]);
+  });
+
+  test("tells how full each resource is, what was shed for it, and of bugs", async () => {
+    const shed = new Map<Priority, number>([
+      [Priority.LOW, 7],
+      [Priority.HIGH, 1],
+    ]);
+    const of = metrics({
+      bugs: () => 2,
+      pressures: () => ({ event_loop: 0.25, heap: 0.5, memory: 0.75, connections: 1 }),
+      shed: (priority) => shed.get(priority) ?? 0,
+    });
+    const seen = await scrape(of);
+    const pressures = ["event_loop", "heap", "memory", "connections"].map((name) => `semaroute_overload_pressure{resource="${name}"}`);
+    expect(pressures.map((name) => seen.get(name))).toEqual([0.25, 0.5, 0.75, 1]);
+    expect(["low", "normal", "high"].map((word) => seen.get(`semaroute_shed_total{priority="${word}"}`))).toEqual([7, 0, 1]);
+    expect(seen.get("semaroute_bugs_total{}")).toBe(2);
+    expect((await scrape(of)).get(`semaroute_shed_total{priority="low"}`)).toBe(7);
   });
 
   test("tells the version, the reloads, lost log lines and the process", async () => {

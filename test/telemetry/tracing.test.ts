@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer as createTcpServer, type AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { AttemptKind, CacheStatus, usageOf } from "../../src/core/chat.ts";
 import { ChatError } from "../../src/core/error.ts";
@@ -196,5 +196,19 @@ describe("the collector", () => {
     const lost: number[] = [];
     await traced([record()], { onLost: (spans) => lost.push(spans) });
     expect(lost).toEqual([2]);
+  });
+
+  test("a collector that takes the spans and never answers does not keep the process", async () => {
+    const silent = createTcpServer((socket) => socket.on("error", () => {}).resume());
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    const { port } = silent.address() as AddressInfo;
+    const tracing = await createTracing({ enabled: true, endpoint: `http://127.0.0.1:${port}`, sampleRatio: 1, version: "1", clock });
+    tracing.observer?.ended(record());
+    // An export alone would wait for five seconds.
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise((resolve) => (timer = setTimeout(resolve, 4700, "late")));
+    expect(await Promise.race([tracing.shutdown(), late])).toBeUndefined();
+    clearTimeout(timer);
+    silent.close();
   });
 });

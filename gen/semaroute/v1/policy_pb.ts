@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file semaroute/v1/policy.proto.
  */
 export const file_semaroute_v1_policy: GenFile = /*@__PURE__*/
-  fileDesc("ChlzZW1hcm91dGUvdjEvcG9saWN5LnByb3RvEgxzZW1hcm91dGUudjEiRQoJU2NvcmVUZXJtEgwKBG5hbWUYASABKAkSCwoDcmF3GAIgASgBEg0KBXJhdGlvGAMgASgBEg4KBndlaWdodBgEIAEoASK8AgoQRXhwbGFpbkNhbmRpZGF0ZRIQCghwcm92aWRlchgBIAEoCRIWCg51cHN0cmVhbV9tb2RlbBgCIAEoCRIMCgRyYW5rGAMgASgNEg0KBXNjb3JlGAQgASgBEiYKBXRlcm1zGAogAygLMhcuc2VtYXJvdXRlLnYxLlNjb3JlVGVybRITCgtleGNsdWRlZF9ieRgGIAEoCRIlChhlc3RpbWF0ZWRfY29zdF9taWNyb191c2QYByABKARIAIgBARIsCgVub3RlcxgIIAMoCzIdLnNlbWFyb3V0ZS52MS5UcmFuc2xhdGlvbk5vdGUSLAoGaGVhbHRoGAkgASgLMhwuc2VtYXJvdXRlLnYxLlByb3ZpZGVySGVhbHRoQhsKGV9lc3RpbWF0ZWRfY29zdF9taWNyb191c2RKBAgFEAYikwEKD1JhdGVMaW1pdFdpbmRvdxIMCgRuYW1lGAEgASgJEhIKBWxpbWl0GAIgASgESACIAQESFgoJcmVtYWluaW5nGAMgASgESAGIAQESLgoKcmVzZXRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCCAoGX2xpbWl0QgwKCl9yZW1haW5pbmciyAIKDFRhcmdldEhlYWx0aBINCgVtb2RlbBgBIAEoCRIrCgdicmVha2VyGAIgASgOMhouc2VtYXJvdXRlLnYxLkJyZWFrZXJTdGF0ZRI2ChJicmVha2VyX3JldHJ5X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmNvb2xkb3duX3VudGlsGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1zdWNjZXNzX3JhdGlvGAUgASgBEjIKD2ZpcnN0X3Rva2VuX3A1MBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIyCg9maXJzdF90b2tlbl9wOTUYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEQoJaW5fZmxpZ2h0GAggASgNItUFCg5Qcm92aWRlckhlYWx0aBIQCghwcm92aWRlchgBIAEoCRIqCgZzdGF0dXMYAiABKA4yGi5zZW1hcm91dGUudjEuSGVhbHRoU3RhdHVzEisKB2JyZWFrZXIYAyABKA4yGi5zZW1hcm91dGUudjEuQnJlYWtlclN0YXRlEjYKEmJyZWFrZXJfcmV0cnlfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJaW5fZmxpZ2h0GAUgASgNEhkKEWNvbmN1cnJlbmN5X2xpbWl0GAYgASgNEhUKDXN1Y2Nlc3NfcmF0aW8YByABKAESLgoLbGF0ZW5jeV9wNTAYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLbGF0ZW5jeV9wOTUYCSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMgoPZmlyc3RfdG9rZW5fcDUwGAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjQKEWxhc3RfZXJyb3JfcmVhc29uGAsgASgOMhkuc2VtYXJvdXRlLnYxLkVycm9yUmVhc29uEhIKCmxhc3RfZXJyb3IYDCABKAkSMwoPbGFzdF9lcnJvcl90aW1lGA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9sYXN0X3Byb2JlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKC3JhdGVfbGltaXRzGA8gAygLMh0uc2VtYXJvdXRlLnYxLlJhdGVMaW1pdFdpbmRvdxIyCg5jb29sZG93bl91bnRpbBgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHdGFyZ2V0cxgRIAMoCzIaLnNlbWFyb3V0ZS52MS5UYXJnZXRIZWFsdGgiuwMKDVJvdXRpbmdQb2xpY3kSFQoEbmFtZRgBIAEoCUIHukgEcgIYQBIzCgpjb3N0X2Jhc2VkGAIgASgLMh0uc2VtYXJvdXRlLnYxLkNvc3RCYXNlZFBvbGljeUgAEjAKCGZhaWxvdmVyGAMgASgLMhwuc2VtYXJvdXRlLnYxLkZhaWxvdmVyUG9saWN5SAASMAoId2VpZ2h0ZWQYBCABKAsyHC5zZW1hcm91dGUudjEuV2VpZ2h0ZWRQb2xpY3lIABIuCgdsYXRlbmN5GAUgASgLMhsuc2VtYXJvdXRlLnYxLkxhdGVuY3lQb2xpY3lIABIzCgpsZWFzdF9idXN5GAYgASgLMh0uc2VtYXJvdXRlLnYxLkxlYXN0QnVzeVBvbGljeUgAEjQKCmV4cGVyaW1lbnQYByABKAsyHi5zZW1hcm91dGUudjEuRXhwZXJpbWVudFBvbGljeUgAEioKBXJ1bGVzGAggASgLMhkuc2VtYXJvdXRlLnYxLlJ1bGVzUG9saWN5SAASJAoGc2hhZG93GBQgASgLMhQuc2VtYXJvdXRlLnYxLlNoYWRvd0INCgRraW5kEgW6SAIIASL9AQoPQ29zdEJhc2VkUG9saWN5EigKC2Nvc3Rfd2VpZ2h0GAEgASgBQg66SAsSCSkAAAAAAAAAAEgAiAEBEisKDmxhdGVuY3lfd2VpZ2h0GAIgASgBQg66SAsSCSkAAAAAAAAAAEgBiAEBEioKDWhlYWx0aF93ZWlnaHQYAyABKAFCDrpICxIJKQAAAAAAAAAASAKIAQESMgoPbWF4X2ZpcnN0X3Rva2VuGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg4KDF9jb3N0X3dlaWdodEIRCg9fbGF0ZW5jeV93ZWlnaHRCEAoOX2hlYWx0aF93ZWlnaHQiigEKDkZhaWxvdmVyUG9saWN5EiEKEHByaW1hcnlfcHJvdmlkZXIYASABKAlCB7pIBHICEAESIgoQYmFja3VwX3Byb3ZpZGVycxgCIAMoCUIIukgFkgECGAESMQoOZmFpbG92ZXJfZGVsYXkYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ifAoOV2VpZ2h0ZWRQb2xpY3kSOgoHd2VpZ2h0cxgBIAMoCzIpLnNlbWFyb3V0ZS52MS5XZWlnaHRlZFBvbGljeS5XZWlnaHRzRW50cnkaLgoMV2VpZ2h0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDToCOAEiOQoNTGF0ZW5jeVBvbGljeRIoCgVkZWNheRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiIRCg9MZWFzdEJ1c3lQb2xpY3kicgoQRXhwZXJpbWVudFBvbGljeRIbCgpleHBlcmltZW50GAEgASgJQge6SARyAhABEgwKBHVuaXQYAiABKAkSMwoEYXJtcxgDIAMoCzIbLnNlbWFyb3V0ZS52MS5FeHBlcmltZW50QXJtQgi6SAWSAQIIAiJ0Cg1FeHBlcmltZW50QXJtEhUKBG5hbWUYASABKAlCB7pIBHICEAESFwoGd2VpZ2h0GAIgASgNQge6SAQqAigBEjMKBnBvbGljeRgDIAEoCzIbLnNlbWFyb3V0ZS52MS5Sb3V0aW5nUG9saWN5Qga6SAPIAQEiaAoLUnVsZXNQb2xpY3kSIQoFcnVsZXMYASADKAsyEi5zZW1hcm91dGUudjEuUnVsZRI2CglvdGhlcndpc2UYAiABKAsyGy5zZW1hcm91dGUudjEuUm91dGluZ1BvbGljeUIGukgDyAEBInAKBFJ1bGUSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIVCgR3aGVuGAIgASgJQge6SARyAhABEisKBnBvbGljeRgDIAEoCzIbLnNlbWFyb3V0ZS52MS5Sb3V0aW5nUG9saWN5Eg0KBW1vZGVsGAQgASgJIkkKBlNoYWRvdxIXCgZ0YXJnZXQYASABKAlCB7pIBHICEAESJgoFc2hhcmUYAiABKAFCF7pIFBISGQAAAAAAAPA/KQAAAAAAAAAAIsIBCg5Qb2xpY3lSZXZpc2lvbhIQCghyZXZpc2lvbhgBIAEoCRIxCg1hY3RpdmF0ZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZhdXRob3IYAyABKAkSDwoHY29tbWVudBgEIAEoCRIrCgZwb2xpY3kYBSABKAsyGy5zZW1hcm91dGUudjEuUm91dGluZ1BvbGljeRINCgVzaGFyZRgGIAEoARIOCgZudW1iZXIYByABKAQiswEKC1BvbGljeUlzc3VlEjQKCHNldmVyaXR5GAEgASgOMiIuc2VtYXJvdXRlLnYxLlBvbGljeUlzc3VlLlNldmVyaXR5Eg0KBWZpZWxkGAIgASgJEg8KB21lc3NhZ2UYAyABKAkiTgoIU2V2ZXJpdHkSGAoUU0VWRVJJVFlfVU5TUEVDSUZJRUQQABIUChBTRVZFUklUWV9XQVJOSU5HEAESEgoOU0VWRVJJVFlfRVJST1IQAmIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_semaroute_v1_chat]);
+  fileDesc("ChlzZW1hcm91dGUvdjEvcG9saWN5LnByb3RvEgxzZW1hcm91dGUudjEiRQoJU2NvcmVUZXJtEgwKBG5hbWUYASABKAkSCwoDcmF3GAIgASgBEg0KBXJhdGlvGAMgASgBEg4KBndlaWdodBgEIAEoASK8AgoQRXhwbGFpbkNhbmRpZGF0ZRIQCghwcm92aWRlchgBIAEoCRIWCg51cHN0cmVhbV9tb2RlbBgCIAEoCRIMCgRyYW5rGAMgASgNEg0KBXNjb3JlGAQgASgBEiYKBXRlcm1zGAogAygLMhcuc2VtYXJvdXRlLnYxLlNjb3JlVGVybRITCgtleGNsdWRlZF9ieRgGIAEoCRIlChhlc3RpbWF0ZWRfY29zdF9taWNyb191c2QYByABKARIAIgBARIsCgVub3RlcxgIIAMoCzIdLnNlbWFyb3V0ZS52MS5UcmFuc2xhdGlvbk5vdGUSLAoGaGVhbHRoGAkgASgLMhwuc2VtYXJvdXRlLnYxLlByb3ZpZGVySGVhbHRoQhsKGV9lc3RpbWF0ZWRfY29zdF9taWNyb191c2RKBAgFEAYikwEKD1JhdGVMaW1pdFdpbmRvdxIMCgRuYW1lGAEgASgJEhIKBWxpbWl0GAIgASgESACIAQESFgoJcmVtYWluaW5nGAMgASgESAGIAQESLgoKcmVzZXRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCCAoGX2xpbWl0QgwKCl9yZW1haW5pbmcixQMKDFRhcmdldEhlYWx0aBINCgVtb2RlbBgBIAEoCRIrCgdicmVha2VyGAIgASgOMhouc2VtYXJvdXRlLnYxLkJyZWFrZXJTdGF0ZRI2ChJicmVha2VyX3JldHJ5X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmNvb2xkb3duX3VudGlsGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1zdWNjZXNzX3JhdGlvGAUgASgBEjIKD2ZpcnN0X3Rva2VuX3A1MBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIyCg9maXJzdF90b2tlbl9wOTUYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEQoJaW5fZmxpZ2h0GAggASgNEh4KEWNvbmN1cnJlbmN5X2xpbWl0GAkgASgNSACIAQESJQoEYmFycxgKIAMoCzIXLnNlbWFyb3V0ZS52MS5UYXJnZXRCYXISEwoGd2FybXRoGAsgASgBSAGIAQFCFAoSX2NvbmN1cnJlbmN5X2xpbWl0QgkKB193YXJtdGgixQEKCVRhcmdldEJhchImCgRheGlzGAEgASgOMhguc2VtYXJvdXRlLnYxLkhlYWx0aEF4aXMSKQoGcmVhc29uGAIgASgOMhkuc2VtYXJvdXRlLnYxLkVycm9yUmVhc29uEikKBXNpbmNlGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgV1bnRpbBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHZmVhdHVyZRgFIAEoCSLVBQoOUHJvdmlkZXJIZWFsdGgSEAoIcHJvdmlkZXIYASABKAkSKgoGc3RhdHVzGAIgASgOMhouc2VtYXJvdXRlLnYxLkhlYWx0aFN0YXR1cxIrCgdicmVha2VyGAMgASgOMhouc2VtYXJvdXRlLnYxLkJyZWFrZXJTdGF0ZRI2ChJicmVha2VyX3JldHJ5X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWluX2ZsaWdodBgFIAEoDRIZChFjb25jdXJyZW5jeV9saW1pdBgGIAEoDRIVCg1zdWNjZXNzX3JhdGlvGAcgASgBEi4KC2xhdGVuY3lfcDUwGAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi4KC2xhdGVuY3lfcDk1GAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjIKD2ZpcnN0X3Rva2VuX3A1MBgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI0ChFsYXN0X2Vycm9yX3JlYXNvbhgLIAEoDjIZLnNlbWFyb3V0ZS52MS5FcnJvclJlYXNvbhISCgpsYXN0X2Vycm9yGAwgASgJEjMKD2xhc3RfZXJyb3JfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPbGFzdF9wcm9iZV90aW1lGA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCgtyYXRlX2xpbWl0cxgPIAMoCzIdLnNlbWFyb3V0ZS52MS5SYXRlTGltaXRXaW5kb3cSMgoOY29vbGRvd25fdW50aWwYECABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB3RhcmdldHMYESADKAsyGi5zZW1hcm91dGUudjEuVGFyZ2V0SGVhbHRoIrsDCg1Sb3V0aW5nUG9saWN5EhUKBG5hbWUYASABKAlCB7pIBHICGEASMwoKY29zdF9iYXNlZBgCIAEoCzIdLnNlbWFyb3V0ZS52MS5Db3N0QmFzZWRQb2xpY3lIABIwCghmYWlsb3ZlchgDIAEoCzIcLnNlbWFyb3V0ZS52MS5GYWlsb3ZlclBvbGljeUgAEjAKCHdlaWdodGVkGAQgASgLMhwuc2VtYXJvdXRlLnYxLldlaWdodGVkUG9saWN5SAASLgoHbGF0ZW5jeRgFIAEoCzIbLnNlbWFyb3V0ZS52MS5MYXRlbmN5UG9saWN5SAASMwoKbGVhc3RfYnVzeRgGIAEoCzIdLnNlbWFyb3V0ZS52MS5MZWFzdEJ1c3lQb2xpY3lIABI0CgpleHBlcmltZW50GAcgASgLMh4uc2VtYXJvdXRlLnYxLkV4cGVyaW1lbnRQb2xpY3lIABIqCgVydWxlcxgIIAEoCzIZLnNlbWFyb3V0ZS52MS5SdWxlc1BvbGljeUgAEiQKBnNoYWRvdxgUIAEoCzIULnNlbWFyb3V0ZS52MS5TaGFkb3dCDQoEa2luZBIFukgCCAEi/QEKD0Nvc3RCYXNlZFBvbGljeRIoCgtjb3N0X3dlaWdodBgBIAEoAUIOukgLEgkpAAAAAAAAAABIAIgBARIrCg5sYXRlbmN5X3dlaWdodBgCIAEoAUIOukgLEgkpAAAAAAAAAABIAYgBARIqCg1oZWFsdGhfd2VpZ2h0GAMgASgBQg66SAsSCSkAAAAAAAAAAEgCiAEBEjIKD21heF9maXJzdF90b2tlbhgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIOCgxfY29zdF93ZWlnaHRCEQoPX2xhdGVuY3lfd2VpZ2h0QhAKDl9oZWFsdGhfd2VpZ2h0IooBCg5GYWlsb3ZlclBvbGljeRIhChBwcmltYXJ5X3Byb3ZpZGVyGAEgASgJQge6SARyAhABEiIKEGJhY2t1cF9wcm92aWRlcnMYAiADKAlCCLpIBZIBAhgBEjEKDmZhaWxvdmVyX2RlbGF5GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uInwKDldlaWdodGVkUG9saWN5EjoKB3dlaWdodHMYASADKAsyKS5zZW1hcm91dGUudjEuV2VpZ2h0ZWRQb2xpY3kuV2VpZ2h0c0VudHJ5Gi4KDFdlaWdodHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKA06AjgBIjkKDUxhdGVuY3lQb2xpY3kSKAoFZGVjYXkYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iEQoPTGVhc3RCdXN5UG9saWN5InIKEEV4cGVyaW1lbnRQb2xpY3kSGwoKZXhwZXJpbWVudBgBIAEoCUIHukgEcgIQARIMCgR1bml0GAIgASgJEjMKBGFybXMYAyADKAsyGy5zZW1hcm91dGUudjEuRXhwZXJpbWVudEFybUIIukgFkgECCAIidAoNRXhwZXJpbWVudEFybRIVCgRuYW1lGAEgASgJQge6SARyAhABEhcKBndlaWdodBgCIAEoDUIHukgEKgIoARIzCgZwb2xpY3kYAyABKAsyGy5zZW1hcm91dGUudjEuUm91dGluZ1BvbGljeUIGukgDyAEBImgKC1J1bGVzUG9saWN5EiEKBXJ1bGVzGAEgAygLMhIuc2VtYXJvdXRlLnYxLlJ1bGUSNgoJb3RoZXJ3aXNlGAIgASgLMhsuc2VtYXJvdXRlLnYxLlJvdXRpbmdQb2xpY3lCBrpIA8gBASJwCgRSdWxlEhUKBG5hbWUYASABKAlCB7pIBHICEAESFQoEd2hlbhgCIAEoCUIHukgEcgIQARIrCgZwb2xpY3kYAyABKAsyGy5zZW1hcm91dGUudjEuUm91dGluZ1BvbGljeRINCgVtb2RlbBgEIAEoCSJJCgZTaGFkb3cSFwoGdGFyZ2V0GAEgASgJQge6SARyAhABEiYKBXNoYXJlGAIgASgBQhe6SBQSEhkAAAAAAADwPykAAAAAAAAAACLCAQoOUG9saWN5UmV2aXNpb24SEAoIcmV2aXNpb24YASABKAkSMQoNYWN0aXZhdGVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGYXV0aG9yGAMgASgJEg8KB2NvbW1lbnQYBCABKAkSKwoGcG9saWN5GAUgASgLMhsuc2VtYXJvdXRlLnYxLlJvdXRpbmdQb2xpY3kSDQoFc2hhcmUYBiABKAESDgoGbnVtYmVyGAcgASgEIrMBCgtQb2xpY3lJc3N1ZRI0CghzZXZlcml0eRgBIAEoDjIiLnNlbWFyb3V0ZS52MS5Qb2xpY3lJc3N1ZS5TZXZlcml0eRINCgVmaWVsZBgCIAEoCRIPCgdtZXNzYWdlGAMgASgJIk4KCFNldmVyaXR5EhgKFFNFVkVSSVRZX1VOU1BFQ0lGSUVEEAASFAoQU0VWRVJJVFlfV0FSTklORxABEhIKDlNFVkVSSVRZX0VSUk9SEAIqlgEKCkhlYWx0aEF4aXMSGwoXSEVBTFRIX0FYSVNfVU5TUEVDSUZJRUQQABIXChNIRUFMVEhfQVhJU19CUkVBS0VSEAESGgoWSEVBTFRIX0FYSVNfUkFURV9MSU1JVBACEhoKFkhFQUxUSF9BWElTX0NSRURFTlRJQUwQAxIaChZIRUFMVEhfQVhJU19DQVBBQklMSVRZEARiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_semaroute_v1_chat]);
 
 /**
  * One term of a score.
@@ -209,6 +209,28 @@ export type TargetHealth = Message<"semaroute.v1.TargetHealth"> & {
    * @generated from field: uint32 in_flight = 8;
    */
   inFlight: number;
+
+  /**
+   * Calls it may have at a time now: the provider's maximum, less while it is overloaded or comes
+   * back. Unset: no bound of its own is known.
+   *
+   * @generated from field: optional uint32 concurrency_limit = 9;
+   */
+  concurrencyLimit?: number | undefined;
+
+  /**
+   * What keeps calls from it, one entry for each cause.
+   *
+   * @generated from field: repeated semaroute.v1.TargetBar bars = 10;
+   */
+  bars: TargetBar[];
+
+  /**
+   * Share of its usual part that it has while it comes back from an outage. Unset: all of it.
+   *
+   * @generated from field: optional double warmth = 11;
+   */
+  warmth?: number | undefined;
 };
 
 /**
@@ -217,6 +239,51 @@ export type TargetHealth = Message<"semaroute.v1.TargetHealth"> & {
  */
 export const TargetHealthSchema: GenMessage<TargetHealth> = /*@__PURE__*/
   messageDesc(file_semaroute_v1_policy, 3);
+
+/**
+ * Something that keeps calls from a target.
+ *
+ * @generated from message semaroute.v1.TargetBar
+ */
+export type TargetBar = Message<"semaroute.v1.TargetBar"> & {
+  /**
+   * @generated from field: semaroute.v1.HealthAxis axis = 1;
+   */
+  axis: HealthAxis;
+
+  /**
+   * What the target said, or how it failed last.
+   *
+   * @generated from field: semaroute.v1.ErrorReason reason = 2;
+   */
+  reason: ErrorReason;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp since = 3;
+   */
+  since?: Timestamp | undefined;
+
+  /**
+   * Unset: it may be tried, and has not yet proved itself.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 4;
+   */
+  until?: Timestamp | undefined;
+
+  /**
+   * `model`, a request's field, or a kind of content. Empty on other axes.
+   *
+   * @generated from field: string feature = 5;
+   */
+  feature: string;
+};
+
+/**
+ * Describes the message semaroute.v1.TargetBar.
+ * Use `create(TargetBarSchema)` to create a new message.
+ */
+export const TargetBarSchema: GenMessage<TargetBar> = /*@__PURE__*/
+  messageDesc(file_semaroute_v1_policy, 4);
 
 /**
  * Live state of one provider. `breaker` is the worst of its targets.
@@ -319,7 +386,7 @@ export type ProviderHealth = Message<"semaroute.v1.ProviderHealth"> & {
  * Use `create(ProviderHealthSchema)` to create a new message.
  */
 export const ProviderHealthSchema: GenMessage<ProviderHealth> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_policy, 4);
+  messageDesc(file_semaroute_v1_policy, 5);
 
 /**
  * How the targets of a call are ordered. In the configuration file the same message is written
@@ -397,7 +464,7 @@ export type RoutingPolicy = Message<"semaroute.v1.RoutingPolicy"> & {
  * Use `create(RoutingPolicySchema)` to create a new message.
  */
 export const RoutingPolicySchema: GenMessage<RoutingPolicy> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_policy, 5);
+  messageDesc(file_semaroute_v1_policy, 6);
 
 /**
  * Cheapest first, while considering latency and health. Each term is a ratio to the best candidate, in
@@ -440,7 +507,7 @@ export type CostBasedPolicy = Message<"semaroute.v1.CostBasedPolicy"> & {
  * Use `create(CostBasedPolicySchema)` to create a new message.
  */
 export const CostBasedPolicySchema: GenMessage<CostBasedPolicy> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_policy, 6);
+  messageDesc(file_semaroute_v1_policy, 7);
 
 /**
  * The primary until it fails, then the backups in order.
@@ -471,7 +538,7 @@ export type FailoverPolicy = Message<"semaroute.v1.FailoverPolicy"> & {
  * Use `create(FailoverPolicySchema)` to create a new message.
  */
 export const FailoverPolicySchema: GenMessage<FailoverPolicy> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_policy, 7);
+  messageDesc(file_semaroute_v1_policy, 8);
 
 /**
  * Load balancing by weight: smooth weighted round robin over providers.
@@ -492,7 +559,7 @@ export type WeightedPolicy = Message<"semaroute.v1.WeightedPolicy"> & {
  * Use `create(WeightedPolicySchema)` to create a new message.
  */
 export const WeightedPolicySchema: GenMessage<WeightedPolicy> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_policy, 8);
+  messageDesc(file_semaroute_v1_policy, 9);
 
 /**
  * Lowest expected first token: power of two choices over a decaying mean, with penalties for failures.
@@ -513,7 +580,7 @@ export type LatencyPolicy = Message<"semaroute.v1.LatencyPolicy"> & {
  * Use `create(LatencyPolicySchema)` to create a new message.
  */
 export const LatencyPolicySchema: GenMessage<LatencyPolicy> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_policy, 9);
+  messageDesc(file_semaroute_v1_policy, 10);
 
 /**
  * Fewest calls in flight relative to the concurrency limit.
@@ -528,7 +595,7 @@ export type LeastBusyPolicy = Message<"semaroute.v1.LeastBusyPolicy"> & {
  * Use `create(LeastBusyPolicySchema)` to create a new message.
  */
 export const LeastBusyPolicySchema: GenMessage<LeastBusyPolicy> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_policy, 10);
+  messageDesc(file_semaroute_v1_policy, 11);
 
 /**
  * A/B test: callers are dealt to arms by a stable hash, so that one caller stays in one arm.
@@ -559,7 +626,7 @@ export type ExperimentPolicy = Message<"semaroute.v1.ExperimentPolicy"> & {
  * Use `create(ExperimentPolicySchema)` to create a new message.
  */
 export const ExperimentPolicySchema: GenMessage<ExperimentPolicy> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_policy, 11);
+  messageDesc(file_semaroute_v1_policy, 12);
 
 /**
  * One arm; its share is weight over the sum of weights.
@@ -588,7 +655,7 @@ export type ExperimentArm = Message<"semaroute.v1.ExperimentArm"> & {
  * Use `create(ExperimentArmSchema)` to create a new message.
  */
 export const ExperimentArmSchema: GenMessage<ExperimentArm> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_policy, 12);
+  messageDesc(file_semaroute_v1_policy, 13);
 
 /**
  * The first rule whose condition holds decides; none: `otherwise`.
@@ -612,7 +679,7 @@ export type RulesPolicy = Message<"semaroute.v1.RulesPolicy"> & {
  * Use `create(RulesPolicySchema)` to create a new message.
  */
 export const RulesPolicySchema: GenMessage<RulesPolicy> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_policy, 13);
+  messageDesc(file_semaroute_v1_policy, 14);
 
 /**
  * CEL over the call: model, input_tokens, has_tools, has_images, streamed, hour (UTC), key.id, key.name,
@@ -650,7 +717,7 @@ export type Rule = Message<"semaroute.v1.Rule"> & {
  * Use `create(RuleSchema)` to create a new message.
  */
 export const RuleSchema: GenMessage<Rule> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_policy, 14);
+  messageDesc(file_semaroute_v1_policy, 15);
 
 /**
  * Copies of real calls for comparison. Counted and priced apart; never shown to callers.
@@ -678,7 +745,7 @@ export type Shadow = Message<"semaroute.v1.Shadow"> & {
  * Use `create(ShadowSchema)` to create a new message.
  */
 export const ShadowSchema: GenMessage<Shadow> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_policy, 15);
+  messageDesc(file_semaroute_v1_policy, 16);
 
 /**
  * A policy that is or was active.
@@ -735,7 +802,7 @@ export type PolicyRevision = Message<"semaroute.v1.PolicyRevision"> & {
  * Use `create(PolicyRevisionSchema)` to create a new message.
  */
 export const PolicyRevisionSchema: GenMessage<PolicyRevision> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_policy, 16);
+  messageDesc(file_semaroute_v1_policy, 17);
 
 /**
  * Problem in a policy.
@@ -766,7 +833,7 @@ export type PolicyIssue = Message<"semaroute.v1.PolicyIssue"> & {
  * Use `create(PolicyIssueSchema)` to create a new message.
  */
 export const PolicyIssueSchema: GenMessage<PolicyIssue> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_policy, 17);
+  messageDesc(file_semaroute_v1_policy, 18);
 
 /**
  * Severity.
@@ -801,5 +868,58 @@ export type PolicyIssue_Severity = (typeof PolicyIssue_Severity)[keyof typeof Po
  * Describes the enum semaroute.v1.PolicyIssue.Severity.
  */
 export const PolicyIssue_SeveritySchema: GenEnum<PolicyIssue_Severity> = /*@__PURE__*/
-  enumDesc(file_semaroute_v1_policy, 17, 0);
+  enumDesc(file_semaroute_v1_policy, 18, 0);
+
+/**
+ * What can keep calls from a target. Each stands for itself.
+ *
+ * @generated from enum semaroute.v1.HealthAxis
+ */
+export const HealthAxis = {
+  /**
+   * @generated from enum value: HEALTH_AXIS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Its breaker is not closed: it failed too often.
+   *
+   * @generated from enum value: HEALTH_AXIS_BREAKER = 1;
+   */
+  BREAKER: 1,
+
+  /**
+   * It said that it is asked too much.
+   *
+   * @generated from enum value: HEALTH_AXIS_RATE_LIMIT = 2;
+   */
+  RATE_LIMIT: 2,
+
+  /**
+   * Its provider's credential was refused, or the credit is used up.
+   *
+   * @generated from enum value: HEALTH_AXIS_CREDENTIAL = 3;
+   */
+  CREDENTIAL: 3,
+
+  /**
+   * It said that it has not what `feature` names. Calls that need it go elsewhere, where they can.
+   *
+   * @generated from enum value: HEALTH_AXIS_CAPABILITY = 4;
+   */
+  CAPABILITY: 4,
+} as const;
+
+/**
+ * What can keep calls from a target. Each stands for itself.
+ *
+ * @generated from enum semaroute.v1.HealthAxis
+ */
+export type HealthAxis = (typeof HealthAxis)[keyof typeof HealthAxis] | UnknownEnum;
+
+/**
+ * Describes the enum semaroute.v1.HealthAxis.
+ */
+export const HealthAxisSchema: GenEnum<HealthAxis> = /*@__PURE__*/
+  enumDesc(file_semaroute_v1_policy, 0);
 

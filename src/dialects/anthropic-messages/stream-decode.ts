@@ -71,13 +71,15 @@ class MessageStream implements StreamDecoder {
     const delta = isFields(event["delta"]) ? event["delta"] : {};
     this.#remember(delta, messageKnown);
     this.#remember(event, deltaEventKnown);
-    if (textAt(delta, "stop_reason") !== "") this.#endChoice(delta, out);
+    const reason = textAt(delta, "stop_reason");
+    if (reason !== "") this.#endChoice(delta, reason, out);
     this.#count(event["usage"], out);
   }
 
   #complete(out: ChatEvent[]): void {
     if (this.#phase === "before") throw broken("message_stop before message_start");
-    this.#endChoice({}, out);
+    // A message that never said how it ended did not end: somebody in between closed it.
+    if (this.#phase === "content") throw broken("message_stop without a stop_reason");
     this.#phase = "completed";
     out.push({
       case: "completed",
@@ -91,11 +93,10 @@ class MessageStream implements StreamDecoder {
     });
   }
 
-  #endChoice(delta: Fields, out: ChatEvent[]): void {
+  #endChoice(delta: Fields, nativeFinishReason: string, out: ChatEvent[]): void {
     if (this.#blocks.isOpen) throw broken("the message ended inside a block");
     if (this.#phase !== "content") return;
     this.#phase = "ended";
-    const nativeFinishReason = textAt(delta, "stop_reason");
     out.push({
       case: "choiceEnded",
       value: {

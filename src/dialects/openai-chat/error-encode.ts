@@ -35,10 +35,11 @@ const outcomes = {
   INTERNAL: ["server_error", "internal_error"],
 } as const satisfies Record<Failure, readonly [type: string, code: string]>;
 
-/** An error in OpenAI's shape; the status is the door's business. */
+/** An error in OpenAI's shape; the status is the door's business. What nobody foresaw says no more than that. */
 export function encodeError(error: ChatError): ErrorBody {
   const [type, code] = outcomes[error.failure];
-  return { error: { message: error.message, type, param: error.field ?? null, code: error.code ?? code } };
+  const message = error.failure === "INTERNAL" ? "internal error" : error.message;
+  return { error: { message, type, param: error.field ?? null, code: error.code ?? code } };
 }
 
 /** An error as the last event of a stream; `[DONE]` never follows. */

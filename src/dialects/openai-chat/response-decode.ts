@@ -6,6 +6,7 @@ import { textOf } from "../../core/fold.ts";
 import { audioPart, decodeCitations, textsOf } from "./answer-decode.ts";
 import { extensionsOf, keys, shape } from "./extensions.ts";
 import { failureInside } from "./failure.ts";
+import { isErrorBody } from "./failure-shape.ts";
 import { decodeFinishReason, isErrorFinish } from "./finish-reason.ts";
 import { isJsonObject, type JsonObject } from "./json-fields.ts";
 import { decodeLogprobs } from "./logprobs.ts";
@@ -24,8 +25,8 @@ const messageShape = shape(keys("role", "content", "refusal", "tool_calls", "fun
 
 /** An upstream's whole answer. Throws UPSTREAM_PROTOCOL for what is none, or what an error object in it says. */
 export function decodeResponse(body: unknown, quirks: Quirks): ChatResponse {
+  if (isErrorBody(body)) throw failureInside(body);
   if (!isJsonObject(body)) throw new ChatError("UPSTREAM_PROTOCOL", "the upstream's answer is not a JSON object");
-  if (body["error"]) throw failureInside(body);
   const { choices } = body;
   if (!Array.isArray(choices) || choices.length === 0) throw new ChatError("UPSTREAM_PROTOCOL", "the upstream's answer has no choices");
   const usage =

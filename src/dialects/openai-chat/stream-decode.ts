@@ -3,6 +3,7 @@ import type { Quirks, StreamDecoder } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
 import { extensionsFrom, keys, shape, unknownOf } from "./extensions.ts";
 import { failureInside } from "./failure.ts";
+import { isErrorBody } from "./failure-shape.ts";
 import { isErrorFinish } from "./finish-reason.ts";
 import { isJsonObject, type JsonObject } from "./json-fields.ts";
 import { finishFailure } from "./response-decode.ts";
@@ -45,7 +46,7 @@ class ChunkReader implements StreamDecoder {
       return;
     }
     const chunk = parsed(data, eventName);
-    if (eventName === "error" || chunk["error"]) throw failureInside(chunk);
+    if (eventName === "error" || chunk["error"] || chunk["object"] === "error") throw failureInside(chunk);
     if (!this.#started) this.#start(chunk, out);
     const { choices } = chunk;
     if (Array.isArray(choices)) for (const [i, each] of choices.entries()) if (isJsonObject(each)) this.#read(each, i, out);
@@ -98,7 +99,8 @@ class ChunkReader implements StreamDecoder {
   #finish(out: ChatEvent[], said: boolean): void {
     const choices = [...this.#choices.values()].toSorted((a, b) => a.index - b.index);
     const finished = choices.filter((choice) => choice.hasFinish || (said && choice.hasWholeCalls));
-    if (finished.length === 0 || (!said && finished.length < choices.length)) {
+    // Nor does the upstream's word for the end make an answer whole that says of a choice how it began, and not how it ended.
+    if (finished.length === 0 || finished.length < choices.length) {
       if (said) throw new ChatError("UPSTREAM_PROTOCOL", "the upstream ended its stream without a finish reason");
       throw new ChatError("UPSTREAM_UNAVAILABLE", "the upstream's stream was cut");
     }
@@ -130,6 +132,6 @@ function parsed(data: string, eventName: string | undefined): JsonObject {
     throw new ChatError("UPSTREAM_PROTOCOL", "an event of the upstream's stream is not JSON");
   }
   if (isJsonObject(value)) return value;
-  if (eventName === "error") throw failureInside(value);
+  if (eventName === "error" || isErrorBody(value)) throw failureInside(value);
   throw new ChatError("UPSTREAM_PROTOCOL", "an event of the upstream's stream is not a JSON object");
 }

@@ -1,30 +1,39 @@
+import type { Socket } from "node:net";
 import type { Dispatcher } from "undici";
 import type { Clock } from "../../core/clock.ts";
 import { ChatError } from "../../core/error.ts";
+import { readWhole, type WireAnswer, type WireBody, type WireHeaders } from "./body.ts";
 import { failureFromTransport } from "./transport-failure.ts";
-
-/** Upstream headers, lower-case names. */
-export type WireHeaders = Readonly<Record<string, string | string[] | undefined>>;
-
-/** The head of an upstream answer, and its body still to be read. */
-export interface WireAnswer {
-  readonly status: number;
-  readonly headers: WireHeaders;
-  readonly body: WireBody;
-}
-
-/** A body that is pulled: what has arrived is held up to a bound, then the socket waits. */
-export interface WireBody {
-  /** All chunks that came since the last call, at least one; undefined at the body's end. Rejects with a ChatError. */
-  read(): Promise<readonly Buffer[] | undefined>;
-  /** Everything to the end. More than `bytesMax` is UPSTREAM_PROTOCOL. */
-  all(bytesMax: number): Promise<Buffer>;
-  /** Closes the socket unless the body was read to its end. */
-  close(): void;
-}
 
 /** Bytes held for a reader that does not keep up, before the upstream is made to wait. */
 const heldBytesMax = 256 * 1024;
+/** Headers of an answer; their bytes are bounded by undici. */
+const headersMax = 256;
+/**
+ * A connection that the upstream had closed while it was idle shows it within a round trip of the next request; one
+ * that breaks later broke over the request.
+ */
+const staleMs = 1000;
+const staleCodes: ReadonlySet<unknown> = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"]);
+
+/** One of a pool's connections, over all the sockets it has in its life. */
+export interface Line {
+  /** Undefined while there is none yet. */
+  socket: Socket | undefined;
+  /** A request was begun on it, and nothing of its answer was read. */
+  atHead: boolean;
+}
+
+/** What an exchange needs to know. */
+export interface ExchangeOptions {
+  readonly clock: Clock;
+  /** Who is called, in the words of a message. */
+  readonly who: string;
+  readonly signal: AbortSignal;
+  readonly idleMs: number;
+  /** Sends the request once more, over a new connection. That one has not served yet, so it is not stale again. */
+  readonly again: (exchange: Exchange) => void;
+}
 
 interface Waiter<T> {
   resolve(value: T): void;
@@ -33,11 +42,16 @@ interface Waiter<T> {
 
 /** One request and its answer: undici's callbacks on one side, promises on the other. */
 export class Exchange implements Dispatcher.DispatchHandler, WireBody {
-  readonly #clock: Clock;
-  readonly #signal: AbortSignal;
-  readonly #idleMs: number;
+  /** The connection it was given to; set by the pool before anything else happens. */
+  line: Line | undefined;
+  readonly #options: ExchangeOptions;
   readonly #head: Waiter<WireAnswer>;
   #controller: Dispatcher.DispatchController | undefined;
+  #startedMs = 0;
+  /** The connection had brought an answer before this one. */
+  #used = false;
+  /** How much of the answer came. */
+  #came: "nothing" | "something" | "head" = "nothing";
   #chunks: Buffer[] = [];
   #held = 0;
   #reader: Waiter<readonly Buffer[] | undefined> | undefined;
@@ -46,27 +60,36 @@ export class Exchange implements Dispatcher.DispatchHandler, WireBody {
   #lastByteMs = 0;
   #cancelIdle: (() => void) | undefined;
 
-  constructor(options: { readonly clock: Clock; readonly signal: AbortSignal; readonly idleMs: number }, head: Waiter<WireAnswer>) {
-    this.#clock = options.clock;
-    this.#signal = options.signal;
-    this.#idleMs = options.idleMs;
+  constructor(options: ExchangeOptions, head: Waiter<WireAnswer>) {
+    this.#options = options;
     this.#head = head;
     options.signal.addEventListener("abort", this.#onAbort, { once: true });
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
+    this.#startedMs = this.#options.clock.now();
+    this.#used = (this.line?.socket?.bytesRead ?? 0) > 0;
+    if (this.line !== undefined) this.line.atHead = true;
     if (this.#failure !== undefined) controller.abort(this.#failure);
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: WireHeaders): void {
+  onResponseStarted(): void {
+    this.#came = "something";
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: WireHeaders): void {
     if (status < 200) return;
-    this.#lastByteMs = this.#clock.now();
-    this.#head.resolve({ status, headers, body: this });
+    this.#came = "head";
+    this.#lastByteMs = this.#options.clock.now();
+    // Names and values by turns.
+    if (Array.isArray(controller.rawHeaders) && controller.rawHeaders.length > 2 * headersMax)
+      this.#abort(new ChatError("UPSTREAM_PROTOCOL", `${this.#options.who} sent more than ${headersMax} headers`));
+    else this.#head.resolve({ status, headers, body: this });
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#lastByteMs = this.#clock.now();
+    this.#lastByteMs = this.#options.clock.now();
     this.#chunks.push(chunk);
     this.#held += chunk.length;
     if (this.#reader !== undefined) this.#deliver();
@@ -74,11 +97,18 @@ export class Exchange implements Dispatcher.DispatchHandler, WireBody {
   }
 
   onResponseEnd(): void {
+    const socket = this.line?.socket;
+    // An answer that came before the request was sent out: what is left of the request is not for the next one to wait behind.
+    if (socket !== undefined && socket.writableLength > 0) socket.destroy();
     this.#finish(undefined);
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    this.#finish(this.#failure ?? failureFromTransport(error));
+    if (this.#failure === undefined && this.#isStale(error)) {
+      this.#options.again(this);
+      return;
+    }
+    this.#finish(this.#failure ?? failureFromTransport(error, { who: this.#options.who, inHead: this.#came === "something" }));
   }
 
   read(): Promise<readonly Buffer[] | undefined> {
@@ -86,27 +116,14 @@ export class Exchange implements Dispatcher.DispatchHandler, WireBody {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (this.#done) return Promise.resolve(undefined);
     // Only who waits needs a watch, and most whole answers are there before anybody waits.
-    if (this.#cancelIdle === undefined) this.#watchIdle(this.#idleMs);
+    if (this.#cancelIdle === undefined) this.#watchIdle(this.#options.idleMs);
     return new Promise((resolve, reject) => {
       this.#reader = { resolve, reject };
     });
   }
 
-  async all(bytesMax: number): Promise<Buffer> {
-    const parts: Buffer[] = [];
-    let bytes = 0;
-    for (let chunks = await this.read(); chunks !== undefined; chunks = await this.read()) {
-      for (const chunk of chunks) {
-        parts.push(chunk);
-        bytes += chunk.length;
-      }
-      if (bytes > bytesMax) {
-        this.close();
-        throw new ChatError("UPSTREAM_PROTOCOL", `the upstream's answer is larger than ${bytesMax} bytes`);
-      }
-    }
-    const [only] = parts;
-    return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts, bytes);
+  all(bytesMax: number): Promise<Buffer> {
+    return readWhole(this, { who: this.#options.who, bytesMax });
   }
 
   close(): void {
@@ -114,8 +131,18 @@ export class Exchange implements Dispatcher.DispatchHandler, WireBody {
     this.#abort(new ChatError("CANCELLED", "the answer is no longer wanted"));
   }
 
+  /**
+   * Whether the request ran into a connection that the upstream had closed before it came: one that had served, that
+   * brought no byte of an answer, and that showed it at once, or before the request had left at all.
+   */
+  #isStale(error: Error & { readonly code?: unknown }): boolean {
+    if (this.#came !== "nothing" || !staleCodes.has(error.code)) return false;
+    if (this.#controller === undefined) return (this.line?.socket?.bytesRead ?? 0) > 0;
+    return this.#used && this.#options.clock.now() - this.#startedMs <= staleMs;
+  }
+
   readonly #onAbort = (): void => {
-    const { reason } = this.#signal;
+    const { reason } = this.#options.signal;
     this.#abort(reason instanceof ChatError ? reason : new ChatError("CANCELLED", "the call was aborted", { cause: reason }));
   };
 
@@ -131,7 +158,7 @@ export class Exchange implements Dispatcher.DispatchHandler, WireBody {
     if (this.#done) return;
     this.#done = true;
     this.#failure = error;
-    this.#signal.removeEventListener("abort", this.#onAbort);
+    this.#options.signal.removeEventListener("abort", this.#onAbort);
     this.#cancelIdle?.();
     if (error !== undefined) this.#head.reject(error);
     const reader = this.#reader;
@@ -153,7 +180,7 @@ export class Exchange implements Dispatcher.DispatchHandler, WireBody {
     this.#held = 0;
     if (this.#controller?.paused === true) {
       // It was silent because it was made to: its time begins anew.
-      this.#lastByteMs = this.#clock.now();
+      this.#lastByteMs = this.#options.clock.now();
       this.#controller.resume();
     }
     return chunks;
@@ -161,11 +188,12 @@ export class Exchange implements Dispatcher.DispatchHandler, WireBody {
 
   /** One timer that looks again when it fires, instead of one that every chunk moves. */
   #watchIdle(ms: number): void {
-    this.#cancelIdle = this.#clock.after(ms, () => {
+    const { clock, who, idleMs } = this.#options;
+    this.#cancelIdle = clock.after(ms, () => {
       // A reader that is slow leaves bytes waiting here: that silence is not the upstream's.
-      const silentMs = this.#chunks.length > 0 ? 0 : this.#clock.now() - this.#lastByteMs;
-      if (silentMs >= this.#idleMs) this.#abort(new ChatError("TIMEOUT", `the upstream sent nothing for ${this.#idleMs} ms`));
-      else this.#watchIdle(this.#idleMs - silentMs);
+      const silentMs = this.#chunks.length > 0 ? 0 : clock.now() - this.#lastByteMs;
+      if (silentMs >= idleMs) this.#abort(new ChatError("TIMEOUT", `${who} sent nothing for ${idleMs} ms`));
+      else this.#watchIdle(idleMs - silentMs);
     });
   }
 }

@@ -5,8 +5,10 @@ import { readAllBytes, type UniversalServerRequest, type UniversalServerResponse
 import { AdminService } from "../../../gen/semaroute/v1/admin_pb.ts";
 import { parseCallerJson } from "../../core/json.ts";
 import { chatErrorFrom } from "../../core/error.ts";
+import { decompressed, isCompressed, textFrom } from "../body.ts";
 import { connectErrorFrom, createRefusal } from "../errors.ts";
 import { type AdminMethods, adminOptions } from "../rpc/admin.ts";
+import { Refusal } from "./refusal.ts";
 
 /** Answers a request under /admin; undefined where there is no such path. */
 export type AdminDoor = (request: UniversalServerRequest) => Promise<UniversalServerResponse> | undefined;
@@ -98,6 +100,7 @@ async function* requestBody(request: UniversalServerRequest, parts: RequestParts
   try {
     merged = await mergedMessage(request, parts);
   } catch (thrown) {
+    if (thrown instanceof Refusal) throw refused("content-encoding", thrown.message);
     const error = chatErrorFrom(thrown);
     throw error.cause === thrown ? thrown : connectErrorFrom(error, { requestId: "" });
   }
@@ -117,13 +120,12 @@ async function mergedMessage(
 }
 
 async function bodyObject(request: UniversalServerRequest, bytesMax: number): Promise<Record<string, unknown>> {
-  const encoding = request.header.get("content-encoding");
-  if (encoding !== null && encoding !== "identity") throw refused("content-encoding", "the body may not be compressed");
   const { body } = request;
   if (typeof body !== "object" || body === null || !(Symbol.asyncIterator in body)) return {};
   const bytes = await readAllBytes(body, bytesMax, request.header.get("content-length"));
   if (bytes.byteLength === 0) return {};
-  const value = parseCallerJson(Buffer.from(bytes).toString());
+  const compressed = isCompressed(request.header.get("content-encoding") ?? undefined);
+  const value = parseCallerJson(textFrom(compressed ? await decompressed(bytes, bytesMax) : Buffer.from(bytes)));
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw refused("", "the body is not a JSON object");
   return { ...value };
 }

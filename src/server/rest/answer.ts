@@ -3,18 +3,28 @@ import type { ChatError } from "../../core/error.ts";
 import type { HeaderList } from "../answer-headers.ts";
 import { errorHeaders, statusOf } from "../errors.ts";
 import type { ServerResponse } from "../listen.ts";
+import { endWith, isGone, isLong } from "../outflow.ts";
 
 /** Sends a whole JSON answer, head and body in one segment. Nothing is sent to a caller who has left. */
 export function sendJson(response: ServerResponse, status: number, headers: readonly (readonly [string, string])[], body: string): void {
-  if (response.headersSent || response.destroyed) return;
+  sendWhole(response, status, [...headers, ["content-type", "application/json"]], body);
+}
+
+/** Sends a sentence for people, likewise. */
+export function sendText(response: ServerResponse, status: number, headers: readonly (readonly [string, string])[], body: string): void {
+  sendWhole(response, status, [...headers, ["content-type", "text/plain; charset=utf-8"]], body);
+}
+
+function sendWhole(response: ServerResponse, status: number, headers: readonly (readonly [string, string])[], body: string): void {
+  if (response.headersSent || isGone(response)) return;
   const length = Buffer.byteLength(body);
-  const head = flat([
-    ...headers,
-    ["content-type", "application/json"],
-    ["content-length", String(length)],
-    ["x-content-type-options", "nosniff"],
-  ]);
+  const head = flat([...headers, ["content-length", String(length)], ["x-content-type-options", "nosniff"]]);
   writeHead(response, status, head);
+  if (isLong(length)) {
+    // Nobody waits for it: who does not read is dropped by the listener.
+    void endWith(response, Buffer.from(body));
+    return;
+  }
   // Node joins head and body to one string; where all of it is ASCII, Latin-1 is the same bytes, and the cheaper way to write them.
   response.end(body, length === body.length ? "latin1" : "utf8");
 }

@@ -1,4 +1,4 @@
-import { chatErrorFrom, ChatError } from "../../core/error.ts";
+import { type ChatError, chatErrorFrom } from "../../core/error.ts";
 import type { ChatStream } from "../../core/handler.ts";
 import { parseCallerJson } from "../../core/json.ts";
 import { createFolder } from "../../core/fold.ts";
@@ -9,6 +9,7 @@ import { callHeaders, costHeaders, type HeaderList, sourceHeaders, timingHeader 
 import { readText } from "../body.ts";
 import type { OpenCall } from "../call-desk.ts";
 import { applyWishes, wishesFrom } from "../wishes.ts";
+import { callerGone, closedEarly } from "../exchanges.ts";
 import { sendError, sendJson } from "./answer.ts";
 import { callerOf, oneHeader, type RestCall, type RestParts } from "./context.ts";
 import { SseResponse } from "./sse.ts";
@@ -20,14 +21,17 @@ export async function chatCompletions(parts: RestParts, rest: RestCall): Promise
   const { request, response } = rest;
   const wishes = wishesFrom((name) => oneHeader(request, name));
   const key = callerOf(settings, request);
-  const text = await readText(request, settings.bodyMax);
+  // Before sixteen megabytes are read for nothing.
+  const refusal = parts.router.refusal(key);
+  if (refusal !== undefined) throw refusal;
+  const text = await readText(request, { bytesMax: settings.bodyMax, clock: parts.clock });
   const receivedMs = desk.now();
   const decoded = decodeChatRequest(parseCallerJson(text));
   applyWishes(decoded.request, wishes);
   const opened = desk.open({ door: "openai", key, request: decoded.request, streamed: decoded.streamed, wishes, receivedMs, id: rest.id });
   // "close" also comes after a good end; only before it does it mean that the caller left.
   response.on("close", () => {
-    if (!response.writableFinished) opened.abort(new ChatError("CANCELLED", "the caller left"));
+    if (closedEarly(response)) opened.abort(callerGone(response));
   });
   try {
     if (decoded.streamed) await sendStream(parts, rest, opened, decoded);

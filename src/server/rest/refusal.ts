@@ -1,13 +1,16 @@
 import { sendJson } from "./answer.ts";
 import type { ServerResponse } from "../listen.ts";
 
-/** A refusal of HTTP itself, before any call: no such path, method or content type. */
+/** Statuses of HTTP itself that no outcome of a call has. */
+export type RefusalStatus = 400 | 404 | 405 | 408 | 415 | 431;
+
+/** A refusal of HTTP itself, before any call: no such path, method or content type, or a request that is none. */
 export class Refusal extends Error {
-  readonly status: 404 | 405 | 415;
+  readonly status: RefusalStatus;
   readonly code: string;
   readonly headers: readonly [name: string, value: string][];
 
-  constructor(status: 404 | 405 | 415, code: string, text: string, headers: readonly [string, string][] = []) {
+  constructor(status: RefusalStatus, code: string, text: string, headers: readonly [string, string][] = []) {
     super(text);
     this.status = status;
     this.code = code;
@@ -22,5 +25,7 @@ export function sendRefusal(
   more: readonly (readonly [string, string])[],
 ): void {
   const body = JSON.stringify({ error: { message, type: "invalid_request_error", param: null, code } });
-  sendJson(response, status, [...more, ...headers, ["connection", "close"]], body);
+  // What is left of the request would be read as the next one. HTTP/2 has no such header, and no such trouble.
+  const end = response.req.httpVersionMajor === 1 ? [["connection", "close"] as const] : [];
+  sendJson(response, status, [...more, ...headers, ...end], body);
 }

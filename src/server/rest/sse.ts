@@ -3,6 +3,7 @@ import type { ChatError } from "../../core/error.ts";
 import { streamErrorText } from "../../dialects/openai-chat/error-encode.ts";
 import type { HeaderList } from "../answer-headers.ts";
 import type { ServerResponse } from "../listen.ts";
+import { isGone, write } from "../outflow.ts";
 import { flat, sendError, writeHead } from "./answer.ts";
 
 /** What an event stream is made of. */
@@ -45,11 +46,8 @@ export class SseResponse {
   /** A promise only where the caller does not read, to be waited for before more is written: most events cost none. */
   write(text: string): Promise<void> | undefined {
     const { response, clock } = this.#parts;
-    if (this.#gone()) return undefined;
     this.#lastWriteMs = clock.now();
-    // The two classes of answers agree on this call, but their overloads do not unite.
-    const out: NodeJS.WritableStream = response;
-    return out.write(text) ? undefined : drained(out);
+    return write(response, text);
   }
 
   /** A good end; the dialect's own end mark has been written. */
@@ -68,7 +66,7 @@ export class SseResponse {
   }
 
   #gone(): boolean {
-    return this.#parts.response.destroyed || this.#parts.response.writableEnded;
+    return isGone(this.#parts.response);
   }
 
   #stop(): void {
@@ -78,28 +76,16 @@ export class SseResponse {
 
   /** One timer that looks again when it fires, instead of one that every event moves. */
   #beatAfter(ms: number): void {
-    const { clock, heartbeatMs } = this.#parts;
+    const { response, clock, heartbeatMs } = this.#parts;
     this.#cancelBeat = clock.after(ms, () => {
       if (this.#gone()) return;
       const silentMs = clock.now() - this.#lastWriteMs;
       if (silentMs >= heartbeatMs) {
         this.open([]);
-        void this.write(": keep-alive\n\n");
+        // A reader who has not taken what came before needs no sign of life.
+        if (!response.writableNeedDrain) void this.write(": keep-alive\n\n");
         this.#beatAfter(heartbeatMs);
       } else this.#beatAfter(heartbeatMs - silentMs);
     });
   }
-}
-
-/** Until there is room again, or nobody left to read. Whichever comes, both listeners go: a slow reader makes many such waits. */
-function drained(out: NodeJS.WritableStream): Promise<void> {
-  return new Promise((resolve) => {
-    const go = (): void => {
-      out.removeListener("drain", go);
-      out.removeListener("close", go);
-      resolve();
-    };
-    out.on("drain", go);
-    out.on("close", go);
-  });
 }

@@ -1,9 +1,15 @@
+import { constants } from "node:http2";
 import { Code, ConnectError, type ConnectRouter, createContextValues } from "@connectrpc/connect";
-import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import { universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import type { UniversalServerRequest, UniversalServerResponse } from "@connectrpc/connect/protocol";
+import type { Clock } from "../../core/clock.ts";
+import { bodyMs } from "../body.ts";
+import { callerGone } from "../exchanges.ts";
 import type { ServerRequest, ServerResponse } from "../listen.ts";
-import { sendJson } from "../rest/answer.ts";
-import { callIdKey, peerKey, type PeerFacts, receivedKey } from "./context.ts";
+import { isGone, write } from "../outflow.ts";
+import { flat, sendJson, sendText, writeHead } from "../rest/answer.ts";
+import { arriving } from "./arriving.ts";
+import { callIdKey, goneKey, peerKey, type PeerFacts, receivedKey } from "./context.ts";
 import { requestIdKey } from "./error-details.ts";
 
 /** Serves one RPC. */
@@ -28,15 +34,23 @@ export interface AdapterOptions {
   readonly deadlineMaxMs: () => number;
   /** Tells of a handler that failed beyond what a protocol can say. */
   readonly onBug: (error: unknown) => void;
+  readonly clock: Pick<Clock, "after">;
 }
+
+/** A stream of requests may be silent for longer than one request may take: a client keeps its reflection open. */
+const silenceMs = 300_000;
 
 /** Finds the handler of a path: `/package.Service/Method`. */
 export function rpcHandlers(router: ConnectRouter, options: AdapterOptions): (path: string) => RpcHandler | undefined {
   const handlers = new Map<string, RpcHandler>();
   for (const handler of router.handlers) {
+    const { methodKind } = handler.method;
+    const isLasting = methodKind === "bidi_streaming" || methodKind === "client_streaming";
+    const within = isLasting ? ({ ms: silenceMs, of: "silence" } as const) : ({ ms: bodyMs, of: "all" } as const);
+    const inTime: UniversalServerFn = (request) => handler({ ...request, body: arriving(request.body, within, options.clock) });
     handlers.set(handler.requestPath, (request, response, facts) => {
       clampDeadline(request.headers, options.deadlineMaxMs());
-      serveUniversal(handler, { request, response, facts }, options.onBug);
+      serveUniversal(inTime, { request, response, facts }, options.onBug);
     });
   }
   return (path) => handlers.get(path);
@@ -56,7 +70,8 @@ export function serveUniversal(handler: UniversalServerFn, served: Served, onBug
     .set(peerKey, facts.peer)
     .set(callIdKey, facts.id)
     .set(requestIdKey, facts.requestId)
-    .set(receivedKey, facts.receivedMs);
+    .set(receivedKey, facts.receivedMs)
+    .set(goneKey, () => callerGone(response));
   const failed = (thrown: unknown): void => {
     if (ConnectError.from(thrown).code !== Code.Aborted) onBug(thrown);
     if (!response.writableEnded) response.destroy();
@@ -70,6 +85,7 @@ export function serveUniversal(handler: UniversalServerFn, served: Served, onBug
     sendJson(response, 400, [["x-request-id", facts.requestId]], body);
     return;
   }
+  leaveRest(request, response);
   try {
     const answering = handler(asked);
     if (answering === undefined) otherwise?.();
@@ -79,15 +95,66 @@ export function serveUniversal(handler: UniversalServerFn, served: Served, onBug
   }
 }
 
-/** Connect refuses methods and content types without a word; people with curl should read one. */
+/**
+ * Connect stops reading a request that it refuses, and a rest that nobody takes keeps an HTTP/1.1 connection from its next
+ * request, and an HTTP/2 stream open. HTTP/2 can say that no more is wanted (RFC 9113, 8.1); over HTTP/1.1 the rest is
+ * dropped as it comes, as Node does by itself where nobody began to read.
+ */
+function leaveRest(request: ServerRequest, response: ServerResponse): void {
+  if ("stream" in response) {
+    const { stream } = response;
+    // Not before the trailers are out, which a reset would take back.
+    stream.once("wantTrailers", () => {
+      if (!request.readableEnded) setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
+    });
+  } else {
+    response.once("finish", () => {
+      if (request.readableEnded) return;
+      request.removeAllListeners("readable");
+      request.resume();
+    });
+  }
+}
+
+/**
+ * Connect refuses methods and content types without a word; people with curl should read one. Not as JSON, in which
+ * clients would look for an error of Connect's: they go by the status.
+ */
 async function send(answer: UniversalServerResponse, response: ServerResponse, requestId: string): Promise<void> {
   const text = answer.body === undefined ? wordless[answer.status] : undefined;
   if (text === undefined) {
-    await universalResponseToNodeResponse(answer, response);
+    await sendUniversal(answer, response);
     return;
   }
   const allow = answer.status === 405 ? [["allow", "POST"] as const] : [];
-  sendJson(response, answer.status, [["x-request-id", requestId], ...allow], JSON.stringify({ code: "unimplemented", message: text }));
+  sendText(response, answer.status, [["x-request-id", requestId], ...allow], text);
+}
+
+/**
+ * Connect's own way to do this waits for ever where a caller leaves while it does not read: the method would never hear
+ * of it, and its call never end.
+ */
+async function sendUniversal({ status, header, body, trailer }: UniversalServerResponse, response: ServerResponse): Promise<void> {
+  const chunks = (body ?? nothing())[Symbol.asyncIterator]();
+  try {
+    // The head leaves with the first message, for until then the method may add to it.
+    let chunk = await chunks.next();
+    if (isGone(response)) return;
+    writeHead(response, status, flat([...(header ?? [])]));
+    for (; chunk.done !== true; chunk = await chunks.next()) {
+      const wait = write(response, chunk.value);
+      if (wait !== undefined) await wait;
+      if (isGone(response)) return;
+    }
+    if (trailer !== undefined) response.addTrailers(Object.fromEntries(trailer));
+    response.end();
+  } finally {
+    await chunks.return?.();
+  }
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array, undefined> {
+  // Some refusals have no body.
 }
 
 const wordless: Readonly<Record<number, string>> = {

@@ -2,6 +2,7 @@ import { type ContextKey, createContextKey } from "@connectrpc/connect";
 import type { Key } from "../../core/call.ts";
 import { CacheMode } from "../../core/chat.ts";
 import type { BrowserRequest } from "../browsers.ts";
+import { ChatError } from "../../core/error.ts";
 import type { Wishes } from "../wishes.ts";
 
 /** What the socket knows of an RPC and its headers do not. */
@@ -38,3 +39,7 @@ export const openedKey: ContextKey<boolean> = createContextKey(false, { descript
 export const callerKey: ContextKey<Key | undefined> = createContextKey<Key | undefined>(undefined, { description: "caller" });
 /** What the metadata wishes for; set by the gate. */
 export const wishesKey: ContextKey<Wishes> = createContextKey(noWishes, { description: "wishes" });
+/** Why a call ends whose caller is gone, once he is; set by the adapter. */
+export const goneKey: ContextKey<() => ChatError> = createContextKey(() => new ChatError("CANCELLED", "the caller left"), {
+  description: "gone",
+});

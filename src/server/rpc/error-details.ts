@@ -18,7 +18,6 @@ export type RequestGate = (context: HandlerContext) => void | Promise<void>;
 export function gateWithDetails(gate: RequestGate, onRefused: OnRefused = ignore): RequestGate {
   return async (context) => {
     const requestId = context.values.get(requestIdKey);
-    encodeMessagesByTheBook(context.responseTrailer);
     if (requestId !== "") context.responseHeader.set("x-request-id", requestId);
     const onAbort = (): void => {
       const { reason } = context.signal;
@@ -59,7 +58,7 @@ function failureOf(thrown: unknown): Failure {
  * gRPC percent-encodes a message's bytes that are not visible ASCII, and the percent sign ("gRPC over HTTP2", Responses).
  * Connect encodes punctuation too, which grpc-js then leaves as it is: people would read `model%3A`.
  */
-function encodeMessagesByTheBook(trailer: Headers): void {
+export function encodeMessagesByTheBook(trailer: Headers): void {
   const set = trailer.set.bind(trailer);
   const byTheBook = (name: string, value: string): void => {
     set(name, name.toLowerCase() === "grpc-message" ? decodeURIComponent(value).replace(/[^ -$&-~]+/g, encodeURIComponent) : value);

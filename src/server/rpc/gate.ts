@@ -1,5 +1,6 @@
 import { AdminService } from "../../../gen/semaroute/v1/admin_pb.ts";
 import { RouterService } from "../../../gen/semaroute/v1/router_pb.ts";
+import type { Router } from "../../core/router.ts";
 import type { AdminGate, KeyRing } from "../auth.ts";
 import { wishesFrom } from "../wishes.ts";
 import { callerKey, peerKey, wishesKey } from "./context.ts";
@@ -9,6 +10,8 @@ import type { RequestGate } from "./error-details.ts";
 export interface GateSettings {
   readonly keys: KeyRing;
   readonly admin: AdminGate;
+  /** Who is turned away before a call of it is read. */
+  readonly router: Pick<Router, "refusal">;
 }
 
 /** Before a byte of the body is read: who calls, and what its metadata wishes for. Health and reflection are open. */
@@ -28,6 +31,10 @@ export function rpcGate(settings: () => GateSettings): RequestGate {
         { authorization: header("authorization"), xApiKey: header("x-api-key") },
         remoteAddress ?? "",
       );
+      if (method === RouterService.method.chat || method === RouterService.method.streamChat) {
+        const refusal = settings().router.refusal(caller);
+        if (refusal !== undefined) throw refusal;
+      }
       values.set(callerKey, caller);
       values.set(wishesKey, wishesFrom(header));
     }

@@ -3,10 +3,11 @@ import { Code, type ServiceImpl } from "@connectrpc/connect";
 import { type Health, HealthCheckResponse_ServingStatus as Serving } from "../../../gen/grpc/health/v1/health_pb.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { ProviderDesk } from "../../core/operations.ts";
-import { createRefusal } from "../errors.ts";
+import { ChatError } from "../../core/error.ts";
+import { connectErrorFrom, createRefusal } from "../errors.ts";
 import { canServe, readinessOf } from "../readiness.ts";
 import { collectChanges } from "./changes.ts";
-import { abortError } from "./error-details.ts";
+import { abortError, requestIdKey } from "./error-details.ts";
 
 /** What grpc.health.v1 looks at. */
 export interface HealthServiceOptions {
@@ -63,12 +64,16 @@ export function healthService({ providers, draining, clock }: HealthServiceOptio
       return { statuses: Object.fromEntries(names.map((name) => [name, { status: statusOf(name) }])) };
     },
     async *watch({ service }, context) {
+      const requestId = context.values.get(requestIdKey);
       const changes = collectChanges(watchAll, context.signal);
       try {
         let told: Serving | undefined;
         do {
+          // The last word of a server that goes away is its new status, and behind it the stream's end.
+          const leaving = draining.aborted;
           const status = statusOf(service);
           if (status !== told) yield { status };
+          if (leaving) throw connectErrorFrom(new ChatError("DRAINING", "this replica is going away"), { requestId });
           told = status;
         } while ((await changes.next()) !== undefined);
         throw abortError(context);

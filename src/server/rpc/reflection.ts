@@ -1,29 +1,31 @@
 import { type DescExtension, type DescFile, type DescMessage, type DescService, toBinary } from "@bufbuild/protobuf";
 import { nestedTypes } from "@bufbuild/protobuf/reflect";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
-import { Code, type ConnectRouter } from "@connectrpc/connect";
+import { Code, type ConnectRouter, type ConnectRouterOptions, type ServiceImpl } from "@connectrpc/connect";
 
 import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "../../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
 
-/** Serves v1 and v1alpha reflection over the services given and over itself. */
-export function serveReflection(router: ConnectRouter, services: readonly DescService[]): void {
+/** Serves v1 and v1alpha reflection over the services given and over itself; `options` where they differ from the router's own. */
+export function serveReflection(router: ConnectRouter, services: readonly DescService[], options?: ConnectRouterOptions): void {
   const index = createReflectionIndex([...services, ServerReflection, ServerReflectionAlpha]);
-  router.service(ServerReflection, {
+  const v1: ServiceImpl<typeof ServerReflection> = {
     async *serverReflectionInfo(requests) {
       const answer = index.session();
       for await (const request of requests)
         yield { validHost: request.host, originalRequest: request, messageResponse: answer(request.messageRequest) };
     },
-  });
+  };
   // The same messages under another package: only their type names differ.
-  router.service(ServerReflectionAlpha, {
+  const v1alpha: ServiceImpl<typeof ServerReflectionAlpha> = {
     async *serverReflectionInfo(requests) {
       const answer = index.session();
       for await (const request of requests)
         yield { validHost: request.host, originalRequest: request, messageResponse: answer(request.messageRequest) };
     },
-  });
+  };
+  router.service(ServerReflection, v1, options);
+  router.service(ServerReflectionAlpha, v1alpha, options);
 }
 
 /** A question of either version. */

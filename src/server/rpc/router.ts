@@ -18,8 +18,9 @@ import { callHeaders, costHeaders, sourceHeaders, timingHeader } from "../answer
 import type { CallDesk, OpenCall } from "../call-desk.ts";
 import { connectErrorFrom } from "../errors.ts";
 import { applyWishes, type Wishes } from "../wishes.ts";
-import { callerKey, callIdKey, openedKey, receivedKey, wishesKey } from "./context.ts";
+import { callerKey, callIdKey, goneKey, openedKey, receivedKey, wishesKey } from "./context.ts";
 import { chatErrorFromAbort } from "./abort.ts";
+import { requestIdKey } from "./error-details.ts";
 import { heartbeats } from "./heartbeats.ts";
 import { pageOf } from "./pages.ts";
 import { refuseReservedExtensions } from "./validation.ts";
@@ -90,11 +91,10 @@ async function* streamChat(
   context: HandlerContext,
 ): AsyncGenerator<StreamMessage, undefined> {
   const { router, clock } = parts;
-  refuseEmpty(request);
-  const opened = openCall(parts, { request, streamed: true }, context);
+  const opened = openStream(parts, request, context);
   const { call } = opened;
+  let source: Source | undefined;
   try {
-    let source: Source | undefined;
     let begun = false;
     for await (const item of heartbeats(router.chat(call), clock, parts.heartbeatMs())) {
       if (item === "heartbeat") {
@@ -110,9 +110,22 @@ async function* streamChat(
       }
     }
   } catch (thrown) {
-    throw connectErrorFrom(chatErrorFrom(thrown), { requestId: call.requestId, callId: call.id });
+    const error = chatErrorFrom(thrown);
+    // An answer that breaks off knows nothing of its attempts; its trailers must not contradict its headers.
+    if (source !== undefined && error.attempts.length === 0) error.attempts = source.attempts;
+    throw connectErrorFrom(error, { requestId: call.requestId, callId: call.id });
   } finally {
     opened.close();
+  }
+}
+
+/** What a stream's handler throws passes no interceptor: a refusal before its beginning gets its details here. */
+function openStream(parts: RouterServiceParts, request: ChatRequest, context: HandlerContext): OpenCall {
+  try {
+    refuseEmpty(request);
+    return openCall(parts, { request, streamed: true }, context);
+  } catch (thrown) {
+    throw connectErrorFrom(chatErrorFrom(thrown), { requestId: context.values.get(requestIdKey) });
   }
 }
 
@@ -161,7 +174,7 @@ function openCall(
   });
   context.values.set(openedKey, true);
   const leave = (): void => {
-    opened.abort(chatErrorFromAbort(signal.reason));
+    opened.abort(chatErrorFromAbort(signal.reason, context.values.get(goneKey)));
   };
   if (signal.aborted) leave();
   else signal.addEventListener("abort", leave, { once: true });

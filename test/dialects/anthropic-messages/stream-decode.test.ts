@@ -19,6 +19,7 @@ const start: Sse = {
   event: "message_start",
   data: `{"type":"message_start","message":{"model":"m","usage":{"input_tokens":1,"output_tokens":1}}}`,
 };
+const finished: Sse = { event: "message_delta", data: `{"type":"message_delta","delta":{"stop_reason":"end_turn"}}` };
 const stop: Sse = { event: "message_stop", data: `{"type":"message_stop"}` };
 
 const block = (contentBlock: string): Sse => ({
@@ -146,7 +147,8 @@ describe("a broken stream", () => {
     { what: "a block in a block", events: [start, text, text] },
     { what: "thinking in text", events: [start, text, delta(`{"type":"thinking_delta","thinking":"a"}`)] },
     { what: "arguments in text", events: [start, text, delta(`{"type":"input_json_delta","partial_json":"a"}`)] },
-    { what: "an end inside a block", events: [start, text, stop] },
+    { what: "an end inside a block", events: [start, text, finished] },
+    { what: "an end without a reason", events: [start, stop] },
     { what: "an end before the message", events: [stop] },
   ])("with $what is a protocol error", ({ events }) => {
     expect(thrownBy(() => decoded(events)).failure).toBe("UPSTREAM_PROTOCOL");
@@ -164,6 +166,7 @@ describe("a broken stream", () => {
       text,
       delta(`{"type":"aura_delta","aura":"blue"}`),
       { event: "", data: `{"type":"content_block_stop","index":0}` },
+      finished,
       stop,
     ]);
     expect(shape(events)).toBe("started usage partStarted partEnded choiceEnded completed");
@@ -171,7 +174,7 @@ describe("a broken stream", () => {
 
   test("may bring a call's whole input with its start", () => {
     const call = block(`{"type":"tool_use","id":"a","name":"f","input":{"id":12345678901234567890}}`);
-    const events = decoded([start, call, { event: "content_block_stop", data: `{"type":"content_block_stop","index":0}` }, stop]);
+    const events = decoded([start, call, { event: "content_block_stop", data: `{"type":"content_block_stop","index":0}` }, finished, stop]);
     expect(folded(events).choices[0]?.message?.content[0]?.part.value).toMatchObject({ argumentsJson: `{"id":12345678901234567890}` });
   });
 });
@@ -179,7 +182,7 @@ describe("a broken stream", () => {
 test("what follows message_stop is ignored", () => {
   const out: ChatEvent[] = [];
   const decoder = anthropicMessages.streamDecoder({});
-  for (const { data, event } of [start, stop, stop, start]) decoder.push(data, event, out);
+  for (const { data, event } of [start, finished, stop, stop, start]) decoder.push(data, event, out);
   decoder.end(out);
   expect(shape(out)).toBe("started usage choiceEnded completed");
 });

@@ -218,7 +218,7 @@ test("no answer of an upstream, however broken, makes anything but a ChatError o
     fc.property(fc.jsonValue(), fc.integer({ min: 100, max: 599 }), (value, status) => {
       const choices = [{ index: 0, delta: value, message: value, logprobs: value, finish_reason: "stop" }];
       const body = JSON.stringify(value);
-      expect(openaiChat.failureFrom({ status, headers: {}, body }).name).toBe("ChatError");
+      expect(openaiChat.failureFrom({ status, headers: {}, body, wallMs: 0 }).name).toBe("ChatError");
       for (const run of [
         () => openaiChat.decodeResponse(value, {}),
         () => openaiChat.decodeResponse({ choices, usage: value }, {}),

@@ -402,6 +402,11 @@ describe("streams that fail", () => {
     { name: "the end of the body without a finish reason", chunks: [chunk({ content: "a" })], failure: "UPSTREAM_UNAVAILABLE" },
     { name: "an empty body", chunks: [], failure: "UPSTREAM_UNAVAILABLE" },
     { name: "[DONE] without a finish reason", chunks: [chunk({ content: "a" }), done], failure: "UPSTREAM_PROTOCOL" },
+    {
+      name: "[DONE] with a finish reason for one choice of two",
+      chunks: [chunk({ content: "a" }, "stop"), { choices: [{ index: 1, delta: { content: "b" }, finish_reason: null }] }, done],
+      failure: "UPSTREAM_PROTOCOL",
+    },
     { name: "[DONE] after a call that is not whole", chunks: [chunk(call(0, "a", "f", "{")), done], failure: "UPSTREAM_PROTOCOL" },
     {
       name: "one choice of two that never ended",
@@ -434,9 +439,10 @@ describe("streams that fail", () => {
 
   const named: readonly { data: string; failure: string }[] = [
     { data: '{"error":{"message":"m","code":"rate_limit_exceeded"}}', failure: "RATE_LIMITED" },
-    { data: '{"message":"the model is overloaded"}', failure: "OVERLOADED" },
+    { data: '{"message":"the model is overloaded"}', failure: "UPSTREAM_UNAVAILABLE" },
+    { data: '{"message":"m","type":"overloaded_error"}', failure: "OVERLOADED" },
     { data: '"plain"', failure: "UPSTREAM_UNAVAILABLE" },
-    { data: "Overloaded, sorry", failure: "OVERLOADED" },
+    { data: "Overloaded, sorry", failure: "UPSTREAM_UNAVAILABLE" },
   ];
   for (const { data, failure } of named)
     test(`8.1.12 event: error with ${data}`, () => {

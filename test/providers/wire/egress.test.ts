@@ -42,7 +42,19 @@ describe("addresses", () => {
     ["100.128.0.1", true, true],
     ["2606:4700:4700::1111", true, true],
     ["::ffff:8.8.8.8", true, true],
+    // Public, from a network that has IPv6 only.
+    ["64:ff9b::8.8.8.8", true, true],
+    ["64:ff9b::101:101", true, true],
     // Inside networks: only for names of one.
+    ["64:ff9b::10.0.0.1", false, true],
+    ["64:ff9b::c0a8:101", false, true],
+    ["::127.0.0.1", false, true],
+    ["0:0:0:0:0:0:0:1", false, true],
+    ["0:0:0:0:0:ffff:7f00:0001", false, true],
+    ["::FFFF:192.168.0.1", false, true],
+    ["fd00:ec2::253", false, true],
+    ["FD00::1", false, true],
+    ["192.0.0.191", false, true],
     ["10.0.0.1", false, true],
     ["10.255.255.255", false, true],
     ["172.16.0.1", false, true],
@@ -63,6 +75,31 @@ describe("addresses", () => {
     ["::ffff:10.1.2.3", false, true],
     ["64:ff9b::7f00:1", false, true],
     // Never.
+    ["64:ff9b::169.254.169.254", false, false],
+    ["64:ff9b::6464:64c8", false, false],
+    ["64:ff9b::0.0.0.0", false, false],
+    ["64:ff9b:1::7f00:1", false, false],
+    ["::169.254.169.254", false, false],
+    ["::ffff:0:127.0.0.1", false, false],
+    ["::ffff:0.0.0.0", false, false],
+    ["::ffff:100.100.100.200", false, false],
+    ["2002:7f00:1::", false, false],
+    ["2002:a9fe:a9fe::1", false, false],
+    ["2001:0:4136:e378:8000:63bf:3fff:fdd2", false, false],
+    ["fec0::1", false, false],
+    ["fe80::1%eth0", false, false],
+    ["::1%lo", false, true],
+    ["192.0.0.192", false, false],
+    ["168.63.129.16", false, false],
+    // Not addresses as a name server writes them: nobody guesses at what they may mean.
+    ["127.1", false, false],
+    ["2130706433", false, false],
+    ["0x7f000001", false, false],
+    ["0177.0.0.1", false, false],
+    ["127.0.0.1.", false, false],
+    ["[::1]", false, false],
+    ["127.0.0.1:80", false, false],
+    ["", false, false],
     ["169.254.169.254", false, false],
     ["169.254.0.1", false, false],
     ["::ffff:169.254.169.254", false, false],
@@ -96,8 +133,8 @@ function lookedUp(host: string, found: readonly string[] | Error, all: boolean):
         null,
         found.map((address) => ({ address, family: address.includes(":") ? 6 : 4 })),
       );
-  }) as Parameters<typeof guardedLookup>[0];
-  const lookup: LookupFunction = guardedLookup(resolve);
+  }) as Parameters<typeof guardedLookup>[1];
+  const lookup: LookupFunction = guardedLookup("provider up", resolve);
   return new Promise((done, fail) => {
     lookup(host, { all }, (error, address, family) => {
       if (error === null) done(family === undefined ? address : [address, family]);
@@ -125,7 +162,7 @@ describe("a look-up", () => {
     test(`refuses ${host} at ${found.join(", ") || "no address"}`, async () => {
       await expect(lookedUp(host, found, true)).rejects.toMatchObject({
         failure: "UPSTREAM_UNAVAILABLE",
-        message: "the upstream's name leads to an address that is not allowed",
+        message: "the host name of provider up leads to an address that is not allowed",
       });
     });
   }

@@ -3,7 +3,8 @@ import type { Dispatcher } from "undici";
 import { describe, expect, test } from "vitest";
 
 import { ChatError } from "../../../src/core/error.ts";
-import { Exchange, type WireAnswer } from "../../../src/providers/wire/exchange.ts";
+import type { WireAnswer } from "../../../src/providers/wire/body.ts";
+import { Exchange } from "../../../src/providers/wire/exchange.ts";
 import { createFakeClock } from "../../support/fake-clock.ts";
 import { rejection } from "../../stages/support.ts";
 
@@ -27,7 +28,10 @@ function scene({ idleMs = 1000, began = true } = {}) {
   };
   let exchange: Exchange | undefined;
   const head = new Promise<WireAnswer>((resolve, reject) => {
-    exchange = new Exchange({ clock, signal: caller.signal, idleMs }, { resolve, reject });
+    exchange = new Exchange(
+      { clock, who: "provider up", signal: caller.signal, idleMs, again: () => calls.push("again") },
+      { resolve, reject },
+    );
   });
   if (exchange === undefined) throw new Error("promises run their executor at once");
   head.catch(() => undefined);
@@ -124,7 +128,10 @@ describe("the body", () => {
     const { exchange, data, calls } = answering();
     const all = exchange.all(3);
     data("abcd");
-    expect(await rejection(all)).toMatchObject({ failure: "UPSTREAM_PROTOCOL", message: "the upstream's answer is larger than 3 bytes" });
+    expect(await rejection(all)).toMatchObject({
+      failure: "UPSTREAM_PROTOCOL",
+      message: "the answer of provider up is larger than 3 bytes",
+    });
     expect(calls).toEqual(["abort CANCELLED"]);
   });
 
@@ -193,7 +200,7 @@ describe("silence", () => {
     clock.advance(999);
     expect(calls).toEqual([]);
     clock.advance(1);
-    expect(await waiting).toMatchObject({ failure: "TIMEOUT", message: "the upstream sent nothing for 1000 ms" });
+    expect(await waiting).toMatchObject({ failure: "TIMEOUT", message: "provider up sent nothing for 1000 ms" });
     expect([calls, clock.pending(), linked()]).toEqual([["abort TIMEOUT"], 0, 0]);
   });
 

@@ -10,7 +10,7 @@ import { createGate, createUpstream } from "../../support/scripted-upstream.ts";
 import { rejection, settled } from "../../stages/support.ts";
 
 function wireTo(origin: string, more: Partial<Parameters<typeof createWire>[0]> = {}): Wire & AsyncDisposable {
-  const wire = createWire({ clock, origin, connectMs: 5000, totalMs: 20_000, connectionsMax: 4, ...more });
+  const wire = createWire({ clock, name: "up", origin, connectMs: 5000, totalMs: 20_000, connectionsMax: 4, ...more });
   return { ...wire, [Symbol.asyncDispose]: () => wire.close() };
 }
 
@@ -113,7 +113,7 @@ describe("what goes wrong", () => {
     await using wire = wireTo(upstream.url);
     expect(await rejection(wire.send(post()))).toMatchObject({
       failure: "UPSTREAM_UNAVAILABLE",
-      message: "the upstream refused the connection (ECONNREFUSED)",
+      message: "provider up refused the connection (ECONNREFUSED)",
     });
   });
 

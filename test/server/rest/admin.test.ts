@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { BreakerState } from "../../../src/core/chat.ts";
@@ -17,7 +18,7 @@ interface Answer {
 
 async function call(verb: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
   const init: RequestInit = { method: verb, headers: { authorization: "Bearer admin", "content-type": "application/json", ...headers } };
-  if (body !== undefined) init.body = typeof body === "string" ? body : JSON.stringify(body);
+  if (body !== undefined) init.body = typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body);
   const response = await fetch(server.http1 + path, init);
   const text = await response.text();
   return { status: response.status, headers: response.headers, body: text === "" ? {} : (JSON.parse(text) as Record<string, unknown>) };
@@ -128,8 +129,17 @@ describe("refusals", () => {
     expect(details.map(({ type }) => type)).toEqual(expect.arrayContaining(["google.rpc.ErrorInfo", "google.rpc.RequestInfo"]));
     expect(server.operations.audits).toEqual([]);
   });
-  test("a compressed body is refused", async () => {
-    expect((await call("POST", "/admin/providers/b/state", "x", { "content-encoding": "gzip" })).body["message"]).toContain("compressed");
+  test.each([
+    { coding: "gzip", body: new Uint8Array(gzipSync("[]")), message: "the body is not a JSON object" },
+    { coding: "gzip", body: "{}", message: "the body is not valid gzip" },
+    { coding: "gzip", body: new Uint8Array(gzipSync(" ".repeat(100_000))), message: "the body is larger than 4096 bytes" },
+    { coding: "br", body: "{}", message: 'content encoding "br" is not supported; gzip is' },
+  ])("of a compressed body: $message", async ({ coding, body, message }) => {
+    expect((await call("POST", "/admin/providers/b/state", body, { "content-encoding": coding })).body["message"]).toBe(message);
+  });
+  test("of a body that is not UTF-8", async () => {
+    const { status, body } = await call("POST", "/admin/providers/b/state", new Uint8Array([0x22, 0xff, 0x22]));
+    expect([status, body["message"]]).toEqual([400, "the body is not valid UTF-8"]);
   });
   test.each([
     ["GET", "/admin/providers"],

@@ -23,6 +23,7 @@ test.each([false, true])(
     let reason: unknown;
     const router: Router = {
       snapshot: () => snapshot,
+      refusal: () => undefined,
       models: () => [],
       model: () => undefined,
       explain: () => expect.fail("nobody asked"),

@@ -13,7 +13,7 @@ function facts(providers: FakeDesk, draining = false): HealthFacts {
 
 function target(model: string, breaker: BreakerState, coolingUntil?: number): TargetHealth {
   const cooling = coolingUntil === undefined ? {} : { cooldownUntil: timestampFromMs(coolingUntil) };
-  return { $typeName: "semaroute.v1.TargetHealth", model, breaker, successRatio: 1, inFlight: 0, ...cooling };
+  return { $typeName: "semaroute.v1.TargetHealth", model, breaker, successRatio: 1, inFlight: 0, bars: [], ...cooling };
 }
 
 test("providers that were never called are healthy as a whole, and say that nothing is known", () => {

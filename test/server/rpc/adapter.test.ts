@@ -8,6 +8,7 @@ import type { KeyId } from "../../../src/core/call.ts";
 import { listen } from "../../../src/server/listen.ts";
 import { rpcHandlers } from "../../../src/server/rpc/adapter.ts";
 import { callerKey, callIdKey, peerKey, receivedKey, wishesKey } from "../../../src/server/rpc/context.ts";
+import { createFakeClock } from "../../support/fake-clock.ts";
 import { requestIdKey } from "../../../src/server/rpc/error-details.ts";
 import { rpcGate } from "../../../src/server/rpc/gate.ts";
 
@@ -23,8 +24,14 @@ const peer = {
 /** A server of one method, done by the test. */
 async function scene(method: (request: UniversalServerRequest) => Promise<UniversalServerResponse>, deadlineMaxMs = 600_000) {
   const bugs: unknown[] = [];
-  const router = { handlers: [Object.assign(method, { requestPath: "/p.S/M" })] } as unknown as ConnectRouter;
-  const find = rpcHandlers(router, { deadlineMaxMs: () => deadlineMaxMs, onBug: (error) => bugs.push(error) });
+  const router = {
+    handlers: [Object.assign(method, { requestPath: "/p.S/M", method: { methodKind: "unary" } })],
+  } as unknown as ConnectRouter;
+  const find = rpcHandlers(router, {
+    deadlineMaxMs: () => deadlineMaxMs,
+    onBug: (error) => bugs.push(error),
+    clock: createFakeClock(),
+  });
   const listener = await listen({
     host: "127.0.0.1",
     port: 0,
@@ -104,6 +111,7 @@ describe("the gate", () => {
     const asked: unknown[] = [];
     const values = createContextValues().set(peerKey, peer);
     const gate = rpcGate(() => ({
+      router: { refusal: () => undefined },
       keys: {
         required: true,
         authenticate: (credentials, address) => {

@@ -1,0 +1,121 @@
+import { connect, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { chatPath } from "./fixtures.ts";
+import { createMessageReader } from "./http1-reader.ts";
+
+/** What came of a call. */
+export interface Outcome {
+  /** `unsent`: no connection was free, so slow were the calls before it. */
+  readonly kind: "ok" | "shed" | "failed" | "unsent";
+  /** When it was due; milliseconds of `performance.now`. */
+  readonly dueMs: number;
+  /** From then to its last byte. */
+  readonly ms: number;
+}
+
+/** Calls that come whether those before them were answered or not, as those of many callers do. */
+export interface OpenLoop {
+  /** So many a second. */
+  open(perSecond: number, seconds: number): Promise<Outcome[]>;
+  /** So many at once, each as soon as one before it is answered. */
+  closed(concurrency: number, seconds: number): Promise<Outcome[]>;
+}
+
+/** Connections at most. */
+const connectionsMax = 1000;
+/** Milliseconds between two bursts of due calls. */
+const burstMs = 5;
+
+/** Prompts of so many bytes, answered whole. */
+export function createOpenLoop({ port, bytes }: { readonly port: number; readonly bytes: number }): OpenLoop {
+  const content = "lorem ipsum ".repeat(Math.ceil(bytes / 12)).slice(0, bytes);
+  const body = JSON.stringify({ model: "sim-chat", messages: [{ role: "user", content }] });
+  const head = `POST ${chatPath} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`;
+  const request = Buffer.from(head + body);
+  const idle: Line[] = [];
+  let open = 0;
+
+  const call = async (dueMs: number, onOutcome: (outcome: Outcome) => void): Promise<void> => {
+    let line = idle.pop();
+    if (line === undefined && open >= connectionsMax) {
+      onOutcome({ kind: "unsent", dueMs, ms: 0 });
+      return;
+    }
+    if (line === undefined) open++;
+    line ??= createLine(port);
+    const status = await line.ask(request);
+    if (status === undefined) open--;
+    else idle.push(line);
+    const kind = status === 200 ? "ok" : status === 503 ? "shed" : "failed";
+    onOutcome({ kind, dueMs, ms: performance.now() - dueMs });
+  };
+
+  return {
+    async open(perSecond, seconds) {
+      const outcomes: Outcome[] = [];
+      const under = new Set<Promise<void>>();
+      const startMs = performance.now();
+      const total = Math.round(perSecond * seconds);
+      for (let sent = 0; sent < total; await sleep(burstMs)) {
+        const due = Math.min(total, Math.floor(((performance.now() - startMs) / 1000) * perSecond));
+        for (; sent < due; sent++) {
+          const done: Promise<void> = call(startMs + (sent / perSecond) * 1000, (outcome) => outcomes.push(outcome)).finally(() => {
+            under.delete(done);
+          });
+          under.add(done);
+        }
+      }
+      await Promise.all(under);
+      return outcomes;
+    },
+    async closed(concurrency, seconds) {
+      const outcomes: Outcome[] = [];
+      const endMs = performance.now() + seconds * 1000;
+      const caller = async (): Promise<void> => {
+        while (performance.now() < endMs) await call(performance.now(), (outcome) => outcomes.push(outcome));
+      };
+      await Promise.all(Array.from({ length: concurrency }, caller));
+      return outcomes;
+    },
+  };
+}
+
+/** One connection, one call at a time. */
+interface Line {
+  /** The answer's status; undefined: the connection broke. */
+  ask(request: Buffer): Promise<number | undefined>;
+}
+
+function createLine(port: number): Line {
+  const socket: Socket = connect({ port, host: "127.0.0.1", noDelay: true });
+  let status: number | undefined;
+  let answered: ((status: number | undefined) => void) | undefined;
+  const end = (outcome: number | undefined): void => {
+    const told = answered;
+    answered = undefined;
+    told?.(outcome);
+  };
+  socket.on(
+    "data",
+    createMessageReader({
+      onHead(text) {
+        status = Number(text.slice(9, 12));
+      },
+      onBody() {
+        // Only the status and the end count.
+      },
+      onEnd: () => end(status),
+    }),
+  );
+  socket.on("error", () => end(undefined));
+  socket.on("close", () => end(undefined));
+  return {
+    ask(request) {
+      if (socket.destroyed) return Promise.resolve(undefined);
+      return new Promise((resolve) => {
+        answered = resolve;
+        socket.write(request);
+      });
+    },
+  };
+}

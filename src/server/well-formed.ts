@@ -1,0 +1,37 @@
+import type { ServerRequest } from "./listen.ts";
+import { Refusal } from "./rest/refusal.ts";
+
+/** Headers of a request. */
+export const headersMax = 100;
+
+/**
+ * Refuses what Node lets pass, and what another server in front of us may read in another way than we do: too many
+ * headers, of which Node would drop the last; two hosts; and one that is no host, or not the one of the request's target.
+ */
+export function refuseMalformed(request: ServerRequest): void {
+  const { rawHeaders, headers } = request;
+  if (rawHeaders.length > 2 * headersMax) throw new Refusal(431, "headers_too_large", `there are more than ${headersMax} headers`);
+  const target = "authority" in request ? request.headers[":authority"] : authorityOf(request.url ?? "");
+  const { host } = headers;
+  if (host === undefined && target === undefined) return;
+  if (countHosts(rawHeaders) > 1 || (host !== undefined && target !== undefined && host.toLowerCase() !== target.toLowerCase()))
+    throw new Refusal(400, "invalid_request", "the request names more than one host");
+  if (!hostForm.test(host ?? target ?? "")) throw new Refusal(400, "invalid_request", "the host is malformed");
+}
+
+/** A name or an address, and a port; empty, as HTTP allows it to be. */
+const hostForm = /^(?:[\w.~%!$&'()*+,;=-]*|\[[\da-f:.]+\])(?::\d{0,5})?$/i;
+
+/** Of a target in absolute form (RFC 9112, 3.2.2). */
+function authorityOf(target: string): string | undefined {
+  return target.startsWith("/") ? undefined : /^https?:\/\/([^/?#]*)/i.exec(target)?.[1];
+}
+
+function countHosts(rawHeaders: readonly string[]): number {
+  let count = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i];
+    if (name?.length === 4 && name.toLowerCase() === "host") count++;
+  }
+  return count;
+}

@@ -1,0 +1,93 @@
+import { BreakerState, HealthStatus } from "../core/chat.ts";
+import type { HealthView, LockReason } from "../core/health.ts";
+import type { ProviderEvidence, TargetState } from "./target-state.ts";
+
+/** Below that many calls in the window the ratio does not make a target degraded. */
+const callsForRatio = 5;
+const degradedRatio = 0.5;
+
+/** What is known of a target now. */
+export function viewOf(state: TargetState, provider: ProviderEvidence, nowMs: number): HealthView {
+  const lock = lockOf(state, provider, nowMs);
+  const coolingUntilMs = state.cooldown.untilMs(nowMs) ?? 0;
+  const breaker = state.breaker.state(nowMs);
+  const isOut = breaker === BreakerState.OPEN || coolingUntilMs > 0 || lock !== undefined;
+  return {
+    status: isOut ? HealthStatus.UNHEALTHY : statusOf(state, provider, nowMs),
+    breaker,
+    openUntilMs: state.breaker.barredUntilMs(nowMs) ?? 0,
+    coolingUntilMs,
+    lockedUntilMs: lock?.untilMs ?? 0,
+    lockedBy: lock?.reason,
+    lacks: state.missing.entries(nowMs).map(([feature]) => feature),
+    warmth: state.slowStart.warmth(nowMs),
+    firstTokenMs: state.firstToken.meanMs(nowMs),
+    unaryMs: state.unary.meanMs(nowMs),
+    firstTokenP95Ms: state.firstToken.samples.quantile(0.95),
+    successRatio: successRatio(state.counts.calls(nowMs), state.counts.failures(nowMs)),
+    failedAtMs: state.failedAtMs,
+  };
+}
+
+/** Until when a view stays true if nothing happens. The soonest of all: an open breaker turns half-open before a longer cool-down is over. */
+export function viewUntilMs(state: TargetState, view: HealthView, nowMs: number): number {
+  return Math.min(
+    state.counts.steadyUntilMs(nowMs),
+    ended(view.openUntilMs),
+    ended(view.coolingUntilMs),
+    ended(view.lockedUntilMs),
+    state.missing.steadyUntilMs(),
+    state.slowStart.steadyUntilMs(nowMs),
+    state.firstToken.steadyUntilMs(nowMs),
+    state.unary.steadyUntilMs(nowMs),
+  );
+}
+
+/** When the next thing that bars it ends; undefined: nothing does. A running trial is no bar in this sense. */
+export function barEndMs(state: TargetState, provider: ProviderEvidence, nowMs: number): number | undefined {
+  const end = Math.min(
+    state.openUntilMs(nowMs) ?? Number.POSITIVE_INFINITY,
+    state.cooldown.untilMs(nowMs) ?? Number.POSITIVE_INFINITY,
+    lockOf(state, provider, nowMs)?.untilMs ?? Number.POSITIVE_INFINITY,
+  );
+  return end === Number.POSITIVE_INFINITY ? undefined : end;
+}
+
+/** A credential that is out. */
+export interface Lock {
+  readonly reason: LockReason;
+  /** Monotonic milliseconds, as `untilMs` is. */
+  readonly sinceMs: number;
+  readonly untilMs: number;
+}
+
+/** The longer of the provider's and the target's own; undefined: the next call may use it. */
+export function lockOf(state: TargetState | undefined, { lockout }: ProviderEvidence, nowMs: number): Lock | undefined {
+  const shared = lockout.untilMs(nowMs) ?? 0;
+  const own = state?.lockout.untilMs(nowMs) ?? 0;
+  const longer = own > shared ? state?.lockout : lockout;
+  if (longer?.state === undefined || Math.max(own, shared) === 0) return undefined;
+  return { reason: longer.state, sinceMs: longer.sinceMs, untilMs: Math.max(own, shared) };
+}
+
+/** 1 without calls. */
+export function successRatio(calls: number, failures: number): number {
+  return calls === 0 ? 1 : (calls - failures) / calls;
+}
+
+/** Of a target that is not out. Half-open is degraded, whether or not its one trial happens to run just now. */
+function statusOf({ tried, breaker, counts }: TargetState, { host }: ProviderEvidence, nowMs: number): HealthStatus {
+  if (host === "bad") return HealthStatus.UNHEALTHY;
+  if (!tried) return host === "good" ? HealthStatus.HEALTHY : host === "doubtful" ? HealthStatus.DEGRADED : HealthStatus.UNKNOWN;
+  if (breaker.state(nowMs) !== BreakerState.CLOSED) return HealthStatus.DEGRADED;
+  return isPoor(counts.calls(nowMs), counts.failures(nowMs)) ? HealthStatus.DEGRADED : HealthStatus.HEALTHY;
+}
+
+/** Enough calls, and less than half of them good. */
+function isPoor(calls: number, failures: number): boolean {
+  return calls >= callsForRatio && successRatio(calls, failures) < degradedRatio;
+}
+
+function ended(untilMs: number): number {
+  return untilMs === 0 ? Number.POSITIVE_INFINITY : untilMs;
+}

@@ -1,0 +1,81 @@
+/** The whole product in this process, without its log: for tests that need other bounds than the product's, or its records. */
+import { randomUUID } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadConfiguration } from "../../src/config/load.ts";
+import { Secret } from "../../src/core/secret.ts";
+import type { CallRecord } from "../../src/core/telemetry.ts";
+import { createDoors, type Doors } from "../../src/doors.ts";
+import { createGateway, type Gateway } from "../../src/gateway.ts";
+import type { Bounds } from "../../src/server/bounds.ts";
+import { listen, type Listener } from "../../src/server/listen.ts";
+import { systemClock } from "../../src/stores/system-clock.ts";
+import { build } from "../config/workspace.ts";
+
+/** A running house. */
+export interface House extends AsyncDisposable {
+  readonly url: string;
+  readonly port: number;
+  readonly gateway: Gateway;
+  readonly doors: Doors;
+  readonly listener: Listener;
+  /** Calls that are over, in order. */
+  readonly records: readonly CallRecord[];
+  /** Errors that nobody foresaw. */
+  readonly bugs: readonly unknown[];
+}
+
+/** Opens all doors of a configuration on one listener. */
+export async function openHouse(config: string, bounds: Partial<Bounds> = {}): Promise<House> {
+  const folder = await mkdtemp(join(tmpdir(), "semaroute-"));
+  await writeFile(join(folder, "config.yaml"), config);
+  const loaded = loadConfiguration({ ...build, explicitPath: undefined, environment: {}, cwd: folder });
+  await rm(folder, { recursive: true });
+  if (loaded.kind === "refused") throw new Error(JSON.stringify(loaded.problems));
+  const { settings } = loaded;
+  const records: CallRecord[] = [];
+  const bugs: unknown[] = [];
+  const observer = { began: () => {}, ended: (record: CallRecord) => void records.push(record) };
+  const gateway = createGateway({ settings, clock: systemClock, random: Math.random, observers: [observer] });
+  const doors = createDoors({
+    settings,
+    router: gateway.router,
+    operations: {
+      providers: gateway.providers,
+      policies: gateway.policies,
+      version: "1",
+      startWall: 0,
+      stats: () => [],
+      reload: () => Promise.reject(new Error("nobody reloads")),
+      audit: () => {},
+    },
+    clock: systemClock,
+    newId: randomUUID,
+    random: Math.random,
+    adminToken: { token: new Secret("admin", "config"), configured: true },
+    metrics: () => Promise.resolve({ contentType: "text/plain", body: "metrics" }),
+    refusals: [],
+    onBug: (bug) => bugs.push(bug),
+  });
+  const listener = await listen({
+    host: "127.0.0.1",
+    port: 0,
+    tls: undefined,
+    handler: doors.handler({ data: true, admin: true, metrics: true }),
+    bounds,
+  });
+  return {
+    url: listener.url,
+    port: listener.port,
+    gateway,
+    doors,
+    listener,
+    records,
+    bugs,
+    async [Symbol.asyncDispose]() {
+      await listener.close();
+      await gateway.close();
+    },
+  };
+}

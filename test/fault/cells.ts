@@ -1,0 +1,50 @@
+/** What is counted: a fault by one door in one layout. Each cell is one test; its name and meta say which. */
+import { type DoorClient, doorClients } from "../e2e/doors.ts";
+
+/** Who is there besides the faulty upstream: nobody, or one that is well. */
+export type Layout = "lone" | "pair";
+
+/** One test of the table. */
+export interface Cell {
+  /** The fault's id, such as `U17`. */
+  readonly id: string;
+  readonly fault: string;
+  /** A door's name, or `WebSocket`. */
+  readonly protocol: string;
+  /** `-`: the fault has nothing to do with upstreams. */
+  readonly layout: Layout | "-";
+}
+
+declare module "vitest" {
+  interface TaskMeta {
+    /** Set by the tests of the fault table. */
+    cell?: Cell;
+  }
+}
+
+/** The letters of the table, as doors; W has none. T is the part of B that streams. */
+const letters: Readonly<Record<string, (door: DoorClient) => boolean>> = {
+  R: ({ name }) => name === "REST",
+  S: ({ name }) => name === "SSE",
+  U: ({ door, streamed }) => !streamed && (door === "grpc" || door === "connect"),
+  G: ({ door, streamed }) => streamed && (door === "grpc" || door === "connect"),
+  T: ({ door, streamed }) => streamed && door === "grpc-web",
+  B: ({ door }) => door === "grpc-web",
+  W: () => false,
+};
+
+/** Every protocol. */
+export const allProtocols = "RSUGBW";
+
+/** The doors that letters such as `RSU` stand for. */
+export function doorsOf(protocols: string): readonly DoorClient[] {
+  return doorClients.filter((door) => [...protocols].some((letter) => letters[letter]?.(door) === true));
+}
+
+/** Why no WebSocket cell can be played. */
+export const noWebSocket = "this build has no WebSocket door";
+
+/** A test's name. */
+export function titleOf({ id, fault, protocol, layout }: Cell): string {
+  return `${id} ${fault} · ${protocol}${layout === "-" ? "" : ` · ${layout}`}`;
+}

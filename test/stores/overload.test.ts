@@ -1,0 +1,141 @@
+import { describe, expect, test } from "vitest";
+
+import { Priority } from "../../src/core/chat.ts";
+import { createOverload, type LoadChange } from "../../src/stores/overload.ts";
+import { createFakeClock } from "../support/fake-clock.ts";
+
+const { LOW, NORMAL, HIGH, UNSPECIFIED } = Priority;
+
+/** A monitor of what the test says. */
+function scene() {
+  const clock = createFakeClock();
+  const now = { lagMs: 0, heap: 0, memory: 0, connections: 0 };
+  const changes: LoadChange[] = [];
+  let scarce = 0;
+  const overload = createOverload({ clock, measure: () => now, onChange: (change) => changes.push(change), onScarce: () => void scarce++ });
+  /** What it says from the next tick on. */
+  const reads = (readings: Partial<typeof now>): void => {
+    Object.assign(now, readings);
+    clock.advance(250);
+  };
+  /** How many of a hundred calls are refused. */
+  const refused = (priority: Priority): number => Array.from({ length: 100 }, () => overload.refusal(priority, 100)).filter(Boolean).length;
+  return { clock, overload, changes, reads, refused, scarce: () => scarce };
+}
+
+describe("under pressure", () => {
+  test.for([
+    { heap: 0.5, low: 0, normal: 0, high: 0 },
+    { heap: 0.8, low: 100, normal: 0, high: 0 },
+    { heap: 0.9, low: 100, normal: 100, high: 0 },
+    { heap: 0.95, low: 100, normal: 100, high: 100 },
+  ])("of $heap, $low % of LOW, $normal % of NORMAL and $high % of HIGH are refused", ({ heap, low, normal, high }) => {
+    const { reads, refused, overload } = scene();
+    reads({ heap });
+    expect([refused(LOW), refused(NORMAL), refused(UNSPECIFIED), refused(HIGH)]).toEqual([low, normal, normal, high]);
+    expect([LOW, NORMAL, HIGH].map((each) => overload.refused(each))).toEqual([low, 2 * normal, high]);
+    expect(overload.isSparing()).toBe(low > 0);
+  });
+
+  test("the answer is a SHED that says what is short, and when to come again", () => {
+    const { reads, overload } = scene();
+    reads({ memory: 0.97 });
+    expect(overload.refusal(HIGH, 100)).toMatchObject({
+      failure: "SHED",
+      message: "this process is overloaded: its memory is almost full",
+      retryAfterMs: 1000,
+    });
+    expect(overload.refusal(LOW, 100)).toMatchObject({ retryAfterMs: 3000 });
+  });
+
+  test("a loop that was late for the tick itself was late", () => {
+    const clock = createFakeClock();
+    let sleptMs = 0;
+    const late = createOverload({
+      // A fake clock is never late by itself.
+      clock: { ...clock, now: () => clock.now() + sleptMs },
+      measure: () => ({ lagMs: 0, heap: 0, memory: 0, connections: 0 }),
+      onChange: () => {},
+      onScarce: () => {},
+    });
+    // Each time later: three ticks of 2.25 s.
+    for (let ticks = 0; ticks < 3; ticks++) {
+      sleptMs += 2000;
+      clock.advance(250);
+    }
+    expect(late.refusal(HIGH, 16)).toBeDefined();
+  });
+});
+
+describe("a few calls at a time", () => {
+  test("are served however late the loop is", () => {
+    const { reads, overload } = scene();
+    for (let ticks = 0; ticks < 3; ticks++) reads({ lagMs: 1000 });
+    expect([overload.refusal(LOW, 15), overload.earlyRefusal(LOW, 15)]).toEqual([undefined, undefined]);
+    expect([overload.refusal(LOW, 16)?.failure, overload.earlyRefusal(LOW, 16)?.failure]).toEqual(["SHED", "SHED"]);
+  });
+
+  test("are refused where it is memory or connections that are short", () => {
+    for (const resource of ["heap", "memory", "connections"]) {
+      const { reads, overload } = scene();
+      reads({ [resource]: 0.99 });
+      expect(overload.refusal(HIGH, 0)?.failure).toBe("SHED");
+    }
+  });
+});
+
+describe("when the pressure is gone", () => {
+  test("calls come back by priority and a few at a time", () => {
+    const { reads, refused } = scene();
+    reads({ heap: 0.95 });
+    const way = Array.from({ length: 12 }, () => {
+      reads({ heap: 0 });
+      return [refused(HIGH), refused(NORMAL), refused(LOW)];
+    });
+    expect(way.map(([high]) => high)).toEqual([75, 50, 25, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    expect(way.map(([, normal]) => normal)).toEqual([100, 100, 100, 100, 75, 50, 25, 0, 0, 0, 0, 0]);
+    expect(way.map(([, , low]) => low)).toEqual([100, 100, 100, 100, 100, 100, 100, 100, 75, 50, 25, 0]);
+  });
+
+  test("a refusal before the body is read is a certain one only", () => {
+    const { reads, overload } = scene();
+    reads({ heap: 0.9 });
+    expect(overload.earlyRefusal(NORMAL, 100)).toMatchObject({ failure: "SHED" });
+    expect(overload.earlyRefusal(HIGH, 100)).toBeUndefined();
+    reads({ heap: 0 });
+    expect(overload.earlyRefusal(NORMAL, 100)).toBeUndefined();
+    expect(overload.earlyRefusal(LOW, 100)).toBeDefined();
+    expect(overload.refused(NORMAL)).toBe(1);
+  });
+});
+
+test("each change of level is told once, with what caused it", () => {
+  const { reads, changes, clock } = scene();
+  reads({ connections: 0.92 });
+  clock.advance(1000);
+  reads({ connections: 0.1 });
+  clock.advance(5000);
+  expect(changes.map(({ level, resource, pressures }) => [level, resource, pressures.connections])).toEqual([
+    [2, "connections", 0.92],
+    [1, "connections", 0.1],
+    [0, "connections", 0.1],
+  ]);
+});
+
+test("idle connections are given up while memory or connections are short, and for a late loop they are kept", () => {
+  const { reads, scarce } = scene();
+  reads({ connections: 0.89, lagMs: 5000 });
+  reads({});
+  reads({});
+  expect(scarce()).toBe(0);
+  reads({ connections: 0.9 });
+  reads({ heap: 0.95 });
+  expect(scarce()).toBe(2);
+});
+
+test("nothing is measured after it was stopped", () => {
+  const { overload, clock } = scene();
+  expect(clock.pending()).toBe(1);
+  overload.stop();
+  expect(clock.pending()).toBe(0);
+});

@@ -1,0 +1,118 @@
+import { array, assert, double, property, record } from "fast-check";
+import { describe, expect, test } from "vitest";
+
+import { resources } from "../../src/core/overload.ts";
+import { calm, type LoadSample, type LoadState, nextLoad } from "../../src/stores/pressure.ts";
+
+const idle: LoadSample = { lagMs: 0, heap: 0, memory: 0, connections: 0 };
+
+/** The state after these samples, one a tick. */
+function after(samples: readonly Partial<LoadSample>[], from: LoadState = calm): LoadState {
+  return samples.reduce<LoadState>((state, sample) => nextLoad(state, { ...idle, ...sample }), from);
+}
+
+function times(count: number, sample: Partial<LoadSample>): Partial<LoadSample>[] {
+  return Array<Partial<LoadSample>>(count).fill(sample);
+}
+
+describe("what is full decides who is refused", () => {
+  test.for([
+    { share: 0.79, strictness: 0 },
+    { share: 0.8, strictness: 1 },
+    { share: 0.89, strictness: 1 },
+    { share: 0.9, strictness: 2 },
+    { share: 0.94, strictness: 2 },
+    { share: 0.95, strictness: 3 },
+    { share: 7, strictness: 3 },
+    { share: Number.NaN, strictness: 0 },
+  ])("$share of the heap, the memory or the connections is strictness $strictness", ({ share, strictness }) => {
+    for (const resource of ["heap", "memory", "connections"] as const) {
+      const state = after([{ [resource]: share }]);
+      expect(state.strictness).toBe(strictness);
+      if (strictness > 0) expect(state.worst).toBe(resource);
+    }
+  });
+
+  test.for([
+    { lagMs: 170, pressure: 0.765, strictness: 0 },
+    { lagMs: 180, pressure: 0.81, strictness: 1 },
+    { lagMs: 200, pressure: 0.9, strictness: 2 },
+    { lagMs: 350, pressure: 0.925, strictness: 2 },
+    { lagMs: 500, pressure: 0.95, strictness: 3 },
+    { lagMs: 60_000, pressure: 1, strictness: 3 },
+  ])("a lag of $lagMs ms that lasts three ticks is a pressure of $pressure", ({ lagMs, pressure, strictness }) => {
+    expect(after(times(2, { lagMs })).pressures.event_loop).toBe(0);
+    const state = after(times(3, { lagMs }));
+    expect(state.pressures.event_loop).toBeCloseTo(pressure, 9);
+    expect([state.strictness, state.worst]).toEqual([strictness, "event_loop"]);
+  });
+
+  test("a stall that is over counts for nothing, however long it was", () => {
+    expect(after([{ lagMs: 3_600_000 }, { lagMs: 400 }, {}, { lagMs: 5000 }, {}]).strictness).toBe(0);
+  });
+});
+
+describe("a way back", () => {
+  test("leads down a quarter of a level each tick", () => {
+    let state = after([{ heap: 0.96 }]);
+    const way = Array.from({ length: 12 }, () => (state = nextLoad(state, idle)).strictness);
+    expect(way).toEqual([2.75, 2.5, 2.25, 2, 1.75, 1.5, 1.25, 1, 0.75, 0.5, 0.25, 0]);
+  });
+
+  test("does not begin before the pressure is clearly below the level", () => {
+    const strict = after([{ heap: 0.9 }]);
+    expect(after(times(100, { heap: 0.86 }), strict).strictness).toBe(2);
+    expect(after(times(100, { heap: 0.84 }), strict).strictness).toBe(1);
+    expect(after(times(100, { heap: 0.74 }), strict).strictness).toBe(0);
+  });
+
+  test("is cut short by a new rise", () => {
+    expect(after([{ heap: 0.9 }, {}, { heap: 0.9 }]).strictness).toBe(2);
+    expect(after([{ heap: 0.95 }, {}, { heap: 0.9 }]).strictness).toBe(2.75);
+  });
+});
+
+const share = double({ min: 0, max: 1.5, noNaN: true });
+const sample = record<LoadSample>({
+  lagMs: double({ min: 0, max: 5000, noNaN: true }),
+  heap: share,
+  memory: share,
+  connections: share,
+});
+const history = array(sample, { maxLength: 40 });
+
+describe("whatever was measured,", () => {
+  test("strictness is from 0 to 3, never below what the pressure calls for, and falls by at most a quarter", () => {
+    assert(
+      property(history, sample, (before, now) => {
+        const from = after(before);
+        const state = nextLoad(from, now);
+        const pressure = Math.max(...resources.map((each) => state.pressures[each]));
+        const called = [0.8, 0.9, 0.95].filter((level) => pressure >= level).length;
+        expect(state.strictness).toBeGreaterThanOrEqual(Math.max(called, from.strictness - 0.25));
+        expect(state.strictness).toBeLessThanOrEqual(Math.max(called, from.strictness));
+        expect(state.strictness).toBeLessThanOrEqual(3);
+        expect(state.pressures[state.worst]).toBe(pressure);
+      }),
+    );
+  });
+
+  test("more of anything never serves more calls", () => {
+    assert(
+      property(history, sample, sample, (before, a, b) => {
+        const less = { ...a, lagMs: Math.min(a.lagMs, b.lagMs), heap: Math.min(a.heap, b.heap), memory: Math.min(a.memory, b.memory) };
+        const more = { ...a, lagMs: Math.max(a.lagMs, b.lagMs), heap: Math.max(a.heap, b.heap), memory: Math.max(a.memory, b.memory) };
+        const from = after(before);
+        expect(nextLoad(from, more).strictness).toBeGreaterThanOrEqual(nextLoad(from, less).strictness);
+      }),
+    );
+  });
+
+  test("everybody is served again within 5 s of calm", () => {
+    assert(
+      property(history, (before) => {
+        expect(after(times(20, {}), after(before)).strictness).toBe(0);
+      }),
+    );
+  });
+});

@@ -1,0 +1,54 @@
+/**
+ * Connect's own conformance suite against our listener: builds the runner with Go, looks whether the code generated from
+ * the suite's .proto files is current, and runs every case. `--generate` writes that code anew instead. Exits with 3 where
+ * there is no Go.
+ */
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { attempt, run } from "./run.ts";
+
+/** The suite's version; nothing else names one. */
+const version = "v1.0.7";
+const suite = "connectrpc.com/conformance";
+const folder = "test/conformance";
+
+const { code: goMissing } = await attempt("go", ["version"]);
+if (goMissing !== 0) {
+  process.stderr.write("the conformance suite was not run: it is built with Go (1.26 or later), and there is no go in the PATH\n");
+  process.exit(3);
+}
+const scratch = mkdtempSync(join(tmpdir(), "semaroute-conformance-"));
+process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
+await generate(join(scratch, "gen"));
+if (process.argv.includes("--generate")) {
+  rmSync(join(folder, "gen"), { recursive: true, force: true });
+  cpSync(join(scratch, "gen"), join(folder, "gen"), { recursive: true });
+  process.exit();
+}
+await run("diff", ["-r", join(scratch, "gen"), join(folder, "gen")]);
+await runSuite();
+
+/** From the .proto files that the suite's own module brings. */
+async function generate(out: string): Promise<void> {
+  const { code, output } = await attempt("go", ["mod", "download", "-json", `${suite}@${version}`]);
+  const dir = /"Dir": "([^"]+)"/.exec(output)?.[1];
+  if (code !== 0 || dir === undefined) throw new Error(`go mod download failed: ${output}`);
+  const opt = ["target=ts", "import_extension=ts", "erasable_syntax=true"];
+  const template = JSON.stringify({ version: "v2", plugins: [{ local: "protoc-gen-es", out, opt }] });
+  const protos = ["config", "server_compat", "service"].map((name) => join(dir, "proto/connectrpc/conformance/v1", `${name}.proto`));
+  await run("buf", ["generate", join(dir, "proto"), "--template", template, ...protos.flatMap((path) => ["--path", path])]);
+}
+
+async function runSuite(): Promise<void> {
+  process.env["GOBIN"] = scratch;
+  await run("go", ["install", `${suite}/cmd/connectconformance@${version}`]);
+  const config = ["--conf", join(folder, "config.yaml"), "--known-failing", `@${join(folder, "known-failing.txt")}`];
+  const { code, output } = await attempt(join(scratch, "connectconformance"), [
+    // Some cases have deadlines of 200 ms: no more at once than a machine of two cores has time for.
+    ...["--mode", "server", ...config, "--max-servers", "2", "--parallel", "4"],
+    ...["--", process.execPath, join(folder, "server.ts")],
+  ]);
+  process.stdout.write(`${output.trim()}\n`);
+  process.exitCode = code;
+}
