@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { chatPath } from "./fixtures.ts";
@@ -21,31 +22,34 @@ export interface OpenLoop {
   closed(concurrency: number, seconds: number): Promise<Outcome[]>;
 }
 
-/** Connections at most. */
-const connectionsMax = 1000;
+/** Connections, opened beforehand: the kernel makes callers wait for seconds who all connect at once. */
+const connections = 1000;
 /** Milliseconds between two bursts of due calls. */
 const burstMs = 5;
 
 /** Prompts of so many bytes, answered whole. */
-export function createOpenLoop({ port, bytes }: { readonly port: number; readonly bytes: number }): OpenLoop {
+export async function createOpenLoop({ port, bytes }: { readonly port: number; readonly bytes: number }): Promise<OpenLoop> {
   const content = "lorem ipsum ".repeat(Math.ceil(bytes / 12)).slice(0, bytes);
   const body = JSON.stringify({ model: "sim-chat", messages: [{ role: "user", content }] });
   const head = `POST ${chatPath} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`;
   const request = Buffer.from(head + body);
   const idle: Line[] = [];
-  let open = 0;
+  const renew = async (): Promise<Line> => {
+    const line = await createLine(port);
+    // A connection that says nothing is soon closed; one that has asked something may rest.
+    await line.ask(Buffer.from(`GET /health/live HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\n\r\n`));
+    return line;
+  };
+  for (let open = 0; open < connections; open++) idle.push(await renew());
 
   const call = async (dueMs: number, onOutcome: (outcome: Outcome) => void): Promise<void> => {
-    let line = idle.pop();
-    if (line === undefined && open >= connectionsMax) {
+    const line = idle.pop();
+    if (line === undefined) {
       onOutcome({ kind: "unsent", dueMs, ms: 0 });
       return;
     }
-    if (line === undefined) open++;
-    line ??= createLine(port);
     const status = await line.ask(request);
-    if (status === undefined) open--;
-    else idle.push(line);
+    idle.push(status === undefined ? await renew() : line);
     const kind = status === 200 ? "ok" : status === 503 ? "shed" : "failed";
     onOutcome({ kind, dueMs, ms: performance.now() - dueMs });
   };
@@ -86,8 +90,9 @@ interface Line {
   ask(request: Buffer): Promise<number | undefined>;
 }
 
-function createLine(port: number): Line {
+async function createLine(port: number): Promise<Line> {
   const socket: Socket = connect({ port, host: "127.0.0.1", noDelay: true });
+  await once(socket, "connect");
   let status: number | undefined;
   let answered: ((status: number | undefined) => void) | undefined;
   const end = (outcome: number | undefined): void => {

@@ -43,7 +43,7 @@ providers: {sim: {type: simulated, first_token: 0, tokens_per_second: 1e9, reply
 const server = start({ role: "contender", args: ["src/main.ts", "--config", config], logFile: join(folder, "log") });
 try {
   await up(port);
-  const load = createOpenLoop({ port, bytes: kib * 1024 });
+  const load = await createOpenLoop({ port, bytes: kib * 1024 });
   await load.closed(full, warmSeconds);
   const capacity = rate(await load.closed(full, measureSeconds), measureSeconds);
   const normal = await load.open(capacity * normalShare, measureSeconds);
@@ -65,8 +65,7 @@ try {
   );
 } finally {
   await stop(server);
-  if (process.env["KEEP"]) console.log(folder);
-  else await rm(folder, { recursive: true, force: true });
+  await rm(folder, { recursive: true, force: true });
 }
 
 function accepted(outcomes: readonly Outcome[]): number[] {

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { Settings } from "./config/schema.ts";
+import type { Clock } from "./core/clock.ts";
 import type { Doors } from "./doors.ts";
 import { listen, type Listener, type TlsFiles } from "./server/listen.ts";
 import { boundsDefault } from "./server/bounds.ts";
@@ -13,6 +14,7 @@ import { version } from "./version.ts";
 export interface Opening {
   readonly settings: Settings;
   readonly doors: Doors;
+  readonly clock: Clock;
   readonly log: Log;
   /** What the start-up lines tell beside the listener itself. */
   readonly facts: Pick<ListenerFacts, "simulated" | "adminTokenFile">;
@@ -21,7 +23,7 @@ export interface Opening {
 }
 
 /** All or none; false: one could not be opened, and the log says why. */
-export async function openListeners({ settings, doors, log, facts, listeners }: Opening): Promise<boolean> {
+export async function openListeners({ settings, doors, clock, log, facts, listeners }: Opening): Promise<boolean> {
   // Each call may need one more file towards an upstream.
   const connectionsMax = Math.min(boundsDefault.connections, Math.max(1, Math.floor(openFilesLimit() / 2)));
   for (const { host, port, doors: set } of listenerPlans(settings)) {
@@ -33,7 +35,7 @@ export async function openListeners({ settings, doors, log, facts, listeners }: 
         handler: doors.handler(set),
         // Each listener for itself: a full one does not close the others, of which one may be the operator's.
         bounds: { connections: connectionsMax },
-        onFull: tellFull(log, connectionsMax),
+        onFull: tellFull(log, clock, connectionsMax),
       });
       listeners.push(listener);
       const names = Object.entries(set).flatMap(([name, has]) => (has ? [name] : []));
@@ -51,7 +53,7 @@ export async function openListeners({ settings, doors, log, facts, listeners }: 
 }
 
 /** At most one line a second, however many connections are turned away. */
-function tellFull(log: Log, connections: number): () => void {
+function tellFull(log: Log, clock: Clock, connections: number): () => void {
   let closed = 0;
   const tell = (): void => {
     log.warn({ closed, connections }, "too many connections, new ones are closed");
@@ -59,7 +61,7 @@ function tellFull(log: Log, connections: number): () => void {
   };
   return () => {
     closed += 1;
-    if (closed === 1) setTimeout(tell, fullLineMs).unref();
+    if (closed === 1) clock.after(fullLineMs, tell);
   };
 }
 

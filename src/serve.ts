@@ -94,7 +94,7 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
     onBug,
   });
   const facts = { simulated: loaded.simulated, adminTokenFile: token.kind === "minted" ? token.path : undefined };
-  if (!(await openListeners({ settings, doors, log, facts, listeners }))) {
+  if (!(await openListeners({ settings, doors, clock, log, facts, listeners }))) {
     overload.stop();
     await gateway.close();
     log.flush();

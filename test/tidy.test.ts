@@ -28,7 +28,7 @@ const rules: Readonly<Record<string, FolderRule>> = {
   },
   stores: {
     folders: ["core"],
-    packages: ["lru-cache", "node:crypto", "node:os", "node:perf_hooks", "node:v8", "@bufbuild/protobuf"],
+    packages: ["lru-cache", "node:crypto", "node:os", "node:perf_hooks", "node:v8", "node:vm", "@bufbuild/protobuf"],
     gen: false,
   },
   server: {

@@ -6,12 +6,13 @@ export interface Finished {
   readonly output: string;
 }
 
-/** Runs a command of node_modules/.bin or the PATH and collects what it prints. */
-export function attempt(command: string, args: readonly string[]): Promise<Finished> {
+/** Runs a command of node_modules/.bin or the PATH and collects what it prints; one that takes longer than the limit is ended, and has failed. */
+export function attempt(command: string, args: readonly string[], limitMs?: number): Promise<Finished> {
   return new Promise((resolve) => {
     let output = "";
     const child = spawn(command, args, {
       env: { ...process.env, PATH: `${process.cwd()}/node_modules/.bin:${process.env["PATH"] ?? ""}` },
+      timeout: limitMs,
     });
     child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
     child.stderr.on("data", (chunk: Buffer) => (output += chunk.toString()));

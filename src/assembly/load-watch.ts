@@ -24,7 +24,7 @@ export interface LoadWatchOptions {
 /** Watches whether this process has enough of everything, until `stop`. */
 export function watchLoad({ clock, listeners, connectionsMax, onChange }: LoadWatchOptions): Overload {
   const connections = (): number => listeners.reduce((sum, listener) => sum + listener.connections(), 0);
-  const machine = createMachineLoad({ connections, connectionsMax });
+  const machine = createMachineLoad({ clock, connections, connectionsMax });
   const overload = createOverload({
     clock,
     measure: machine.measure,

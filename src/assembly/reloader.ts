@@ -1,4 +1,4 @@
-import type { Loaded, Refused } from "../config/load.ts";
+import { type Loaded, type Refused, revisionOf } from "../config/load.ts";
 import { formatProblem, type Problem } from "../config/problem.ts";
 import type { Settings } from "../config/schema.ts";
 import type { ReloadOutcome } from "../core/operations.ts";
@@ -35,6 +35,7 @@ export function createReloader(initial: Loaded, read: () => Loaded | Refused, { 
     reload() {
       const next = read();
       if (next.kind === "refused") return Promise.resolve(refused(next));
+      if (isLost(next, running)) return Promise.resolve(refused({ kind: "refused", problems: [lost] }));
       // Beside the text: a variable or a file of a secret may have changed under it.
       const changed = next.revision !== running.revision || !sameSettings(running.settings, next.settings);
       // What the process started with is what it still runs by, however often the file was read since.
@@ -48,4 +49,12 @@ export function createReloader(initial: Loaded, read: () => Loaded | Refused, { 
     },
     settings: () => running.settings,
   };
+}
+
+const nothing = revisionOf("");
+const lost: Problem = { path: "", message: "the file is empty or gone; who wants to run without one starts without one" };
+
+/** A full disk and a careless writer empty a file before they write it: that says nothing about what is wanted. */
+function isLost(next: Loaded, running: Loaded): boolean {
+  return next.revision === nothing && running.revision !== nothing;
 }

@@ -56,6 +56,7 @@ export function createConnections(bounds: Bounds, exchanges: Exchanges): Connect
         sessions.add(guarded);
         session.on("close", () => sessions.delete(guarded));
         session.on("error", ignoreError);
+        session.setTimeout(bounds.sessionIdleMs, () => session.close());
         if (draining) guarded.drain();
       });
       server.on("sessionError", ignoreError);

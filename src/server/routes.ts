@@ -77,7 +77,7 @@ export function createRequestHandler(parts: ServerParts, doors: DoorSet): Reques
       if (handler !== undefined) {
         for (const [name, value] of rules.headers(browser)) response.setHeader(name, value);
         handler(request, response, facts);
-      } else if (isHere && path.startsWith("/admin/")) {
+      } else if (isHere && path.startsWith("/admin/") && !crooked.test(path)) {
         if (request.method !== "GET" && request.method !== "HEAD") refuseContent(request);
         serveAdmin(parts, served, headers);
       } else if (isGrpc(request)) refuseGrpc(rest, path);
@@ -93,6 +93,9 @@ export function createRequestHandler(parts: ServerParts, doors: DoorSet): Reques
     }
   };
 }
+
+/** What a URL's parser would straighten out: the path would be another one behind it than the one that was looked at. */
+const crooked = /\\|\/(?:\.|%2e){1,2}(?:\/|$)/i;
 
 /** What is refused before Connect sees it, in Connect's JSON: all its protocols understand the status, and two the body. */
 function sendConnectError(response: ServerResponse, thrown: unknown, headers: readonly (readonly [string, string])[]): void {

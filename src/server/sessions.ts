@@ -36,7 +36,6 @@ export class GuardedSession {
     this.#bounds = bounds;
     this.#beganMs = nowMs;
     this.#pingMs = nowMs;
-    session.setTimeout(bounds.sessionIdleMs, () => session.close());
     session.on("stream", (stream) => this.#open(stream));
     session.on("ping", () => this.#control());
     session.on("remoteSettings", () => this.#control());

@@ -10,6 +10,7 @@ export const headersMax = 100;
  */
 export function refuseMalformed(request: ServerRequest): void {
   const { rawHeaders, headers } = request;
+  if (request.httpVersionMajor === 0) throw new Refusal(400, "invalid_request", "the version of HTTP is not supported");
   if (rawHeaders.length > 2 * headersMax) throw new Refusal(431, "headers_too_large", `there are more than ${headersMax} headers`);
   const target = "authority" in request ? request.headers[":authority"] : authorityOf(request.url ?? "");
   const { host } = headers;

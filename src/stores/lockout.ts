@@ -34,9 +34,9 @@ export class Lockout {
     return changed;
   }
 
-  /** An answer began at `answeredMs`: a proof, unless that was before the refusal. */
-  succeeded(answeredMs: number): boolean {
-    return this.#rounds > 0 && answeredMs >= this.#knownMs && this.reset(answeredMs);
+  /** An answer began now: whoever answers took it. */
+  succeeded(nowMs: number): boolean {
+    return this.#rounds > 0 && this.reset(nowMs);
   }
 
   /** An unbilled call was answered well. That proves a credential, but no credit. */

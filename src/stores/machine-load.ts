@@ -1,10 +1,13 @@
 import { totalmem } from "node:os";
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { getHeapStatistics } from "node:v8";
+import { getHeapSpaceStatistics, getHeapStatistics } from "node:v8";
+import type { Clock } from "../core/clock.ts";
+import { createCollector } from "./collector.ts";
 import type { LoadSample } from "./pressure.ts";
 
 /** What the process itself cannot tell. */
 export interface MachineLoadOptions {
+  readonly clock: Pick<Clock, "now">;
   /** Connections of callers that are open now. */
   readonly connections: () => number;
   /** How many there may be; fewer where the process may not open so many files. */
@@ -13,7 +16,7 @@ export interface MachineLoadOptions {
 
 /** Measures this process. */
 export interface MachineLoad {
-  /** What there is to measure since it was last asked; some twenty microseconds. */
+  /** What there is to measure since it was last asked; some thirty microseconds, unless garbage has to be collected to know. */
   measure(this: void): LoadSample;
   stop(): void;
 }
@@ -25,24 +28,19 @@ const lookMs = 20;
  * Lag, and not utilization: a loop that is busy all the time and late for nothing is well used. Half of the open files
  * are for callers: each call may need one more towards an upstream.
  */
-export function createMachineLoad({ connections, connectionsMax }: MachineLoadOptions): MachineLoad {
+export function createMachineLoad({ clock, connections, connectionsMax }: MachineLoadOptions): MachineLoad {
   const delays = monitorEventLoopDelay({ resolution: lookMs });
   delays.enable();
-  const memoryMax = memoryLimit();
   const places = Math.min(connectionsMax, openFilesLimit() / 2);
+  const collected = createCollector(clock);
+  const memory = memoryUse();
   return {
     measure() {
       const lagMs = delays.count === 0 ? 0 : Math.max(0, delays.percentile(99) / 1e6 - lookMs);
       delays.reset();
-      const heap = getHeapStatistics();
-      // Memory that V8 holds and does not use can be used again: counting it would keep a process under pressure long after its load has gone.
-      const spare = Math.max(0, heap.total_physical_size - heap.used_heap_size);
-      return {
-        lagMs,
-        heap: heap.used_heap_size / heap.heap_size_limit,
-        memory: (residentMemory() - spare) / memoryMax,
-        connections: connections() / places,
-      };
+      let use = memory();
+      if (collected(Math.max(use.heap, use.memory))) use = memory();
+      return { lagMs, ...use, connections: connections() / places };
     },
     stop() {
       delays.disable();
@@ -50,13 +48,32 @@ export function createMachineLoad({ connections, connectionsMax }: MachineLoadOp
   };
 }
 
-/** Bytes; NaN where it cannot be told: reading it takes a file, and there may be none left. */
-function residentMemory(): number {
-  try {
-    return process.memoryUsage.rss();
-  } catch {
-    return NaN;
-  }
+/**
+ * Reads the shares of V8's limit and of the process's. The resident set is not asked, because what the C library has freed
+ * stays in it for good, and is used again: it would keep a process under pressure long after its load has gone. What V8 holds
+ * comes and goes; beside that a process is as large as it was when it began.
+ */
+function memoryUse(): () => Pick<LoadSample, "heap" | "memory"> {
+  const limit = memoryLimit();
+  const start = getHeapStatistics();
+  // What V8 keeps apart for the young generation: it tells of it nowhere, and derives it from the machine in this way.
+  const young = Math.min((3 / 64) * Math.min(4 * 2 ** 30, limit / 2), start.heap_size_limit / 2);
+  const oldLimit = start.heap_size_limit - young;
+  const beside = Math.max(0, process.memoryUsage.rss() - start.total_physical_size - start.external_memory);
+  return () => {
+    const now = getHeapStatistics();
+    return {
+      heap: oldUsed() / oldLimit,
+      memory: (beside + now.total_physical_size + now.external_memory) / limit,
+    };
+  };
+}
+
+/** Bytes of the old generation, which is what runs out: a heap of which the limit is small is mostly young. */
+function oldUsed(): number {
+  let used = 0;
+  for (const { space_name, space_used_size } of getHeapSpaceStatistics()) if (!space_name.startsWith("new_")) used += space_used_size;
+  return used;
 }
 
 /** Bytes: the control group's where there is one, else the machine's. */

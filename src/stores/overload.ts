@@ -19,7 +19,7 @@ export interface OverloadOptions {
 export interface LoadChange {
   /** 0: everybody is served; 1: LOW is refused at least in part; 2: NORMAL too; 3: HIGH too. */
   readonly level: number;
-  /** The fullest resource. */
+  /** What made it so. */
   readonly resource: Resource;
   readonly pressures: Pressures;
 }
@@ -69,18 +69,18 @@ export function createOverload({ clock, measure, onChange, onScarce }: OverloadO
     for (let priority = 1; priority < shares.length; priority++)
       shares[priority] = Math.min(1, Math.max(0, state.strictness - (priority - 1)));
     const level = Math.ceil(state.strictness);
-    if (level !== before) onChange({ level, resource: state.worst, pressures: state.pressures });
+    if (level !== before) onChange({ level, resource: state.cause, pressures: state.pressures });
     const { heap, memory, connections } = state.pressures;
     if (Math.max(heap, memory, connections) >= scarceFrom) onScarce();
   };
   let cancel = clock.after(tickMs, tick);
 
-  const isServedAnyway = (running: number): boolean => running < runningMin && state.worst === "event_loop";
+  const isServedAnyway = (running: number): boolean => running < runningMin && state.cause === "event_loop";
   const refuse = (priority: number): ChatError => {
     counts[priority] = (counts[priority] ?? 0) + 1;
     // Strictness falls by one a second at most: nobody of this priority is welcome without exception before.
     const retryAfterMs = Math.max(1000, Math.ceil((state.strictness - (priority - 1)) * 4) * tickMs);
-    return new ChatError("SHED", `this process is overloaded: ${scarcities[state.worst]}`, { retryAfterMs });
+    return new ChatError("SHED", `this process is overloaded: ${scarcities[state.cause]}`, { retryAfterMs });
   };
 
   return {

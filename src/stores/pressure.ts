@@ -15,8 +15,8 @@ export interface LoadSample {
 /** What is known of the load; a value, made anew each tick. */
 export interface LoadState {
   readonly pressures: Pressures;
-  /** The fullest resource. */
-  readonly worst: Resource;
+  /** What made it as strict as it is: the fullest resource when it last called for as much. */
+  readonly cause: Resource;
   /**
    * 0: everybody is served. 1, 2, 3: nobody of priority LOW, NORMAL, HIGH and below. Between two of them the part behind
    * the point tells how much of the next priority is refused, so that calls come back a few at a time.
@@ -29,7 +29,7 @@ export interface LoadState {
 /** How a process begins. */
 export const calm: LoadState = {
   pressures: { event_loop: 0, heap: 0, memory: 0, connections: 0 },
-  worst: "event_loop",
+  cause: "event_loop",
   strictness: 0,
   lagsMs: [],
 };
@@ -64,7 +64,8 @@ export function nextLoad(state: LoadState, sample: LoadSample): LoadState {
   const called = levelOf(pressures[worst]);
   const kept = levelOf(pressures[worst] + margin);
   const strictness = Math.max(called, Math.min(state.strictness, Math.max(kept, state.strictness - fall)));
-  return { pressures, worst, strictness, lagsMs };
+  const cause = called > 0 && called >= strictness ? worst : state.cause;
+  return { pressures, cause, strictness, lagsMs };
 }
 
 /** 0 to 3. */

@@ -187,9 +187,9 @@ class HealthWindow implements WindowHealth {
   }
 
   /** Whoever answers took the credential. */
-  #proved(member: Member, answeredMs: number): void {
-    if (member.state.lockout.succeeded(answeredMs)) this.#credentialChanged(member.provider, member);
-    if (member.provider.lockout.succeeded(answeredMs)) this.#credentialChanged(member.provider, undefined);
+  #proved(member: Member, nowMs: number): void {
+    if (member.state.lockout.succeeded(nowMs)) this.#credentialChanged(member.provider, member);
+    if (member.provider.lockout.succeeded(nowMs)) this.#credentialChanged(member.provider, undefined);
   }
 
   /** A 403 speaks of what the credential may do here; all else of the credential, which the provider's targets share. */

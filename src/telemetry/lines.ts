@@ -30,7 +30,7 @@ export function auditLine(log: Log): Operations["audit"] {
 export interface OverloadFacts {
   /** 0: everybody is served; 1: LOW is refused at least in part; 2: NORMAL too; 3: HIGH too. */
   readonly level: number;
-  /** The fullest resource. */
+  /** What made it so. */
   readonly resource: Resource;
   readonly pressures: Pressures;
 }

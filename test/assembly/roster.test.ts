@@ -5,6 +5,7 @@ import { breakerOptionsFrom } from "../../src/assembly/options.ts";
 import { createRoster } from "../../src/assembly/roster.ts";
 import type { Key } from "../../src/core/call.ts";
 import { HealthStatus, ProviderState } from "../../src/core/chat.ts";
+import { ChatError } from "../../src/core/error.ts";
 import { createSlots } from "../../src/stores/slots.ts";
 import { createWindowHealth } from "../../src/stores/window-health.ts";
 import { settingsOf } from "../config/workspace.ts";
@@ -82,6 +83,22 @@ describe("the roster", () => {
     expect(roster.providers().get("openai")).not.toBe(before);
     expect(JSON.stringify(roster.list())).not.toContain("sk-");
     expect(roster.find("openai")).toMatchObject({ credentialSource: "env:KEY", baseUrl: "https://api.openai.com/v1" });
+  });
+
+  test("forgets that a credential was refused once it is another, and not before", () => {
+    const text = `providers: {openai: {api_key: "\${KEY}"}}`;
+    const { roster, health, apply } = scene(text, { KEY: "sk-one" });
+    const [target] = roster.catalog().targets;
+    if (target === undefined) throw new Error("openai has no targets");
+    const refuse = () => {
+      const trial = health.begin(target.id, undefined);
+      if (!("barred" in trial)) trial.end({ kind: "failed", streamed: true, error: new ChatError("UPSTREAM_AUTH", "no") });
+    };
+    refuse();
+    apply(text, { KEY: "sk-one" });
+    expect(health.view(target.id).lockedBy).toBe("UPSTREAM_AUTH");
+    apply(text, { KEY: "sk-two" });
+    expect(health.view(target.id).lockedBy).toBeUndefined();
   });
 
   test("leaves out who is not enabled", () => {

@@ -2,7 +2,7 @@
  * The server under test, as connectconformance starts it: one ServerCompatRequest on stdin, one ServerCompatResponse on
  * stdout, and the ConformanceService on the product's own listener until a signal.
  */
-import type { Readable } from "node:stream";
+import { buffer } from "node:stream/consumers";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { listen, type TlsFiles } from "../../src/server/listen.ts";
 import { conformanceFront } from "./front.ts";
@@ -12,14 +12,21 @@ import {
   ServerCompatResponseSchema,
 } from "./gen/connectrpc/conformance/v1/server_compat_pb.ts";
 
-const asked = fromBinary(ServerCompatRequestSchema, await readFrame(process.stdin));
+/** Longer than the whole suite takes. */
+const lifeMs = 300_000;
+
+const asked = fromBinary(ServerCompatRequestSchema, unframed(await buffer(process.stdin)));
 const host = "127.0.0.1";
 const limit = asked.messageReceiveLimit;
 const handler = conformanceFront(limit > 0 ? { readMaxBytes: limit } : {});
-const { port, close } = await listen({ host, port: 0, tls: tlsFrom(asked), handler });
+const listener = await listen({ host, port: 0, tls: tlsFrom(asked), handler });
 const pemCert = asked.serverCreds?.cert ?? new Uint8Array();
-process.stdout.write(framed(toBinary(ServerCompatResponseSchema, create(ServerCompatResponseSchema, { host, port, pemCert }))));
-process.once("SIGTERM", () => void close().then(() => process.exit()));
+process.stdout.write(
+  framed(toBinary(ServerCompatResponseSchema, create(ServerCompatResponseSchema, { host, port: listener.port, pemCert }))),
+);
+// The runner ends what it starts by a signal; one that was ended itself cannot.
+setTimeout(() => process.exit(1), lifeMs).unref();
+process.once("SIGTERM", () => void listener.close().then(() => process.exit()));
 
 function tlsFrom({ useTls, serverCreds, clientTlsCert }: ServerCompatRequest): TlsFiles | undefined {
   if (!useTls || serverCreds === undefined) return undefined;
@@ -35,14 +42,8 @@ function textFrom(bytes: Uint8Array): string {
 }
 
 /** Messages on stdin and stdout have their length before them, in four bytes, the highest first. */
-async function readFrame(input: Readable): Promise<Uint8Array> {
-  let seen: Buffer = Buffer.alloc(0);
-  for await (const chunk of input) {
-    if (Buffer.isBuffer(chunk)) seen = Buffer.concat([seen, chunk]);
-    // The runner leaves the pipe open.
-    if (seen.length >= 4 && seen.length >= 4 + seen.readUInt32BE()) return seen.subarray(4, 4 + seen.readUInt32BE());
-  }
-  throw new Error("stdin ended before a whole request");
+function unframed(bytes: Buffer): Uint8Array {
+  return bytes.subarray(4, 4 + bytes.readUInt32BE());
 }
 
 function framed(message: Uint8Array): Buffer {

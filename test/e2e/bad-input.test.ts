@@ -1,4 +1,5 @@
 /** Bad input gets a clear error in the door's own shape, never stops the process, and is quoted nowhere. */
+import { gzipSync } from "node:zlib";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ChatRequestSchema } from "../../gen/semaroute/v1/chat_pb.ts";
@@ -49,6 +50,8 @@ const nested = (levels: number): string => "[".repeat(levels) + "]".repeat(level
 /** A request whose JSON has so many levels in all. */
 const deep = (body: string, levels: number): string => `${body.slice(0, -1)},"nobody_knows_it":${nested(levels - 1)}}`;
 const large = "x".repeat(bodyMax);
+/** Far above max_body, and far below it as it comes. */
+const bomb = gzipSync("0".repeat(4_000_000));
 const notUtf8 = (body: string): Buffer =>
   Buffer.concat([Buffer.from(body.slice(0, -1)), Buffer.from(',"user":"'), Buffer.from([0xff, 0xfe]), Buffer.from('"}')]);
 const binary = (text: string): Uint8Array =>
@@ -111,7 +114,42 @@ const restCases: readonly Case[] = [
     status: 415,
     code: "unsupported_media_type",
   },
-  { what: "a compressed body", send: () => restPost(rest({}), { "content-encoding": "gzip" }), status: 415, code: "unsupported_encoding" },
+  { what: "a body that is called gzip and is not", send: () => restPost(rest({}), { "content-encoding": "gzip" }), ...invalid },
+  { what: "truncated gzip", send: () => restPost(gzipSync(rest({})).subarray(0, -12), { "content-encoding": "gzip" }), ...invalid },
+  { what: "a bomb of gzip", send: () => restPost(bomb, { "content-encoding": "gzip" }), status: 413, code: "request_too_large" },
+  ...["br", "zstd", "deflate", "gzip, gzip", "x"].map((coding) => ({
+    what: `the content encoding ${coding}`,
+    send: () => restPost(gzipSync(rest({})), { "content-encoding": coding }),
+    status: 415,
+    code: "unsupported_encoding",
+  })),
+  ...[
+    "text/plain",
+    "multipart/form-data; boundary=x",
+    "application/x-www-form-urlencoded",
+    "application/jsonp",
+    "application/grpc+json",
+    "",
+    "x",
+  ].map((type) => ({
+    what: `the content type ${JSON.stringify(type)}`,
+    send: () => restPost(rest({}), { "content-type": type, ...(type === "" && { origin: scene.url }) }),
+    status: type === "application/grpc+json" ? 200 : 415,
+    code: type === "application/grpc+json" ? "12" : "unsupported_media_type",
+  })),
+  { what: "a key twice", send: () => restPost(rest({}).replace("{", '{"model":"x",')), ...invalid, detail: "model" },
+  {
+    what: "a key twice, deep down",
+    send: () => restPost(rest({ user: "x" }).replace('"role":', '"role":"system","role":')),
+    ...invalid,
+    detail: "messages[0].role",
+  },
+  { what: "a prototype", send: () => restPost(rest({}).replace("{", '{"__proto__":{"admin":true},')), ...invalid, detail: "__proto__" },
+  { what: "the prototype of a constructor", send: () => restPost(rest({ metadata: { constructor: { prototype: {} } } })), ...invalid },
+  { what: "a number that is too large", send: () => restPost(rest({}).replace("{", '{"temperature":1e999,')), ...invalid },
+  { what: "half of a character", send: () => restPost(rest({}).replace("{", String.raw`{"user":"\ud83d",`)), ...invalid },
+  { what: "a comment", send: () => restPost(rest({}).replace("{", "{/* hi */")), ...invalid },
+  { what: "a comma too many", send: () => restPost(rest({}).replace("]", ",]")), ...invalid },
   {
     what: "a path that is none",
     send: async () => remember(await post(`${scene.url}/chat/completions`, rest({}))),
@@ -147,6 +185,7 @@ const wishes: readonly (readonly [header: string, value: string])[] = [
 ];
 
 const refused = { status: 400, code: "invalid_argument", detail: "INVALID_REQUEST" };
+const tooLarge = { status: 429, code: "resource_exhausted", detail: "REQUEST_TOO_LARGE" };
 const connectCases: readonly Case[] = [
   {
     what: "a message above max_body",
@@ -165,6 +204,24 @@ const connectCases: readonly Case[] = [
     ...refused,
   },
   { what: "wrong types", send: () => connectPost(rpc({ maxOutputTokens: canary })), ...refused },
+  { what: "a key twice", send: () => connectPost(rpc({}).replace("{", '{"model":"x",')), ...refused },
+  { what: "a prototype", send: () => connectPost(rpc({}).replace("{", '{"metadata":{"__proto__":"x"},')), ...refused },
+  { what: "a number that is too large", send: () => connectPost(rpc({}).replace("{", '{"sampling":{"temperature":1e999},')), ...refused },
+  { what: "half of a character", send: () => connectPost(rpc({}).replace("{", String.raw`{"endUserId":"\ud83d",`)), ...refused },
+  { what: "a bomb of gzip", send: () => connectPost(bomb, { "content-encoding": "gzip" }), ...tooLarge },
+  {
+    what: "truncated gzip",
+    send: () => connectPost(gzipSync(rpc({})).subarray(0, -12), { "content-encoding": "gzip" }),
+    status: 500,
+    code: "internal",
+  },
+  {
+    what: "a content encoding nobody knows",
+    send: () => connectPost(rpc({}), { "content-encoding": "zstd" }),
+    status: 501,
+    code: "unimplemented",
+    detail: "UNIMPLEMENTED",
+  },
   { what: "no messages", send: () => connectPost(rpc({ messages: [] })), ...refused },
   {
     what: "an unknown model",
@@ -226,6 +283,46 @@ const grpcCases: readonly Case[] = [
     status: 200,
     code: "12",
     detail: "UNIMPLEMENTED",
+  },
+  {
+    what: "a bomb of gzip",
+    send: () => grpcPost(frame(bomb, { flags: 1 }), { "content-type": json, "grpc-encoding": "gzip" }),
+    status: 200,
+    code: "8",
+    detail: "REQUEST_TOO_LARGE",
+  },
+  {
+    what: "a bomb of gzip to the stream",
+    send: () => grpcPost(frame(bomb, { flags: 1 }), { "content-type": json, "grpc-encoding": "gzip" }, streamPath),
+    status: 200,
+    code: "8",
+    detail: "REQUEST_TOO_LARGE",
+  },
+  {
+    what: "truncated gzip",
+    send: () => grpcPost(frame(gzipSync(binary("hi")).subarray(0, -12), { flags: 1 }), { "grpc-encoding": "gzip" }),
+    status: 200,
+    code: "13",
+  },
+  { what: "no message", send: () => grpcPost(Buffer.alloc(0)), status: 200, code: "12" },
+  { what: "two messages", send: () => grpcPost(Buffer.concat([frame(binary("hi")), frame(binary("ho"))])), status: 200, code: "12" },
+  {
+    what: "a flood of empty messages",
+    send: () => grpcPost(Buffer.concat(Array.from({ length: 10_000 }, () => frame("")))),
+    status: 200,
+    code: "12",
+  },
+  { what: "a key twice", send: () => grpcPost(frame(rpc({}).replace("{", '{"model":"x",')), { "content-type": json }), ...no },
+  {
+    what: "a prototype to the stream",
+    send: () => grpcPost(frame(rpc({}).replace("{", '{"__proto__":{},')), { "content-type": json }, streamPath),
+    ...no,
+  },
+  {
+    what: "text of gRPC-Web",
+    send: () => grpcPost(Buffer.from("AAAAA==="), { "content-type": "application/grpc-web-text" }),
+    status: 415,
+    code: "",
   },
   { what: "a method that is none", send: () => grpcPost(frame(""), {}, "/semaroute.v1.RouterService/Nothing"), status: 200, code: "12" },
   { what: "a service that is none", send: () => grpcPost(frame(""), {}, "/nobody.v1.Nothing/Get"), status: 200, code: "12" },

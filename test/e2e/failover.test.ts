@@ -9,7 +9,8 @@ const failures: readonly { readonly what: string; readonly plays: UpstreamHandle
   { what: "breaks off before the first content", plays: breaksOff, reason: "UPSTREAM_UNAVAILABLE", status: 0 },
   { what: "answers 500", plays: fails(500), reason: "UPSTREAM_UNAVAILABLE", status: 500 },
   { what: "answers 429 with retry-after", plays: fails(429, { "retry-after": "7" }), reason: "RATE_LIMITED", status: 429 },
-  { what: "answers 401", plays: fails(401), reason: "UPSTREAM_AUTH", status: 401 },
+  // A 401 would put out all of the provider's targets, and each test has its own.
+  { what: "answers 403", plays: fails(403), reason: "UPSTREAM_AUTH", status: 403 },
 ];
 
 describe.concurrent.each(["failover", "cost_based"] as const)("under %s", (policy) => {
@@ -134,11 +135,34 @@ describe("what operators see", () => {
   });
 
   test("a provider's health names its last error, and none of its words about the request", async () => {
-    const part = scene.part(fails(401, {}, "key sk-canary is wrong"), says("from second"));
+    const part = scene.part(fails(403, {}, "key sk-canary is wrong"), says("from second"));
     await mainDoors[0]?.ask(scene.url, { model: part.model });
     const { health } = await scene.adminJson("/admin/providers/first/health");
     expect(health[0]).toMatchObject({ provider: "first", lastErrorReason: "ERROR_REASON_UPSTREAM_AUTH" });
     expect(JSON.stringify(health)).not.toContain("sk-canary");
-    expect(await explained(part)).toContainEqual({ provider: "first", rank: 0, excludedBy: "cooling down" });
+    expect(await explained(part)).toContainEqual({ provider: "first", rank: 0, excludedBy: "credential refused" });
   });
+});
+
+test("a provider whose key is refused is asked once for all its models, is told of in one line, and comes back by an operator's word", async () => {
+  await using scene = await createScene();
+  const parts = Array.from({ length: 5 }, () => scene.part(fails(401), says("from second")));
+  const ask = async (part: Part | undefined) => (await mainDoors[0]?.ask(scene.url, { model: part?.model ?? "" }))?.text;
+  for (const part of parts) expect(await ask(part)).toBe("from second");
+  expect(parts.map((part) => part.asked("first").length)).toEqual([1, 0, 0, 0, 0]);
+  const { health } = await scene.adminJson("/admin/providers/first/health");
+  expect(
+    health[0].targets.map(({ bars }: { bars: { axis: string; reason: string }[] }) => bars.map(({ axis, reason }) => [axis, reason])),
+  ).toContainEqual([["HEALTH_AXIS_CREDENTIAL", "ERROR_REASON_UPSTREAM_AUTH"]]);
+  parts[1]?.plays("first", says("from first"));
+  const body = JSON.stringify({ resetBreaker: true });
+  await scene.admin("/admin/providers/first/state", { method: "POST", body, headers: { "content-type": "application/json" } });
+  expect(await ask(parts[1])).toBe("from first");
+  // A line, and not one for each call.
+  await scene.server.logged(({ message }) => message === "provider credential is taken again");
+  const told = scene.server.lines.filter(({ message }) => String(message).startsWith("provider credential"));
+  expect(told.map(({ message, level, provider }) => [level, message, provider])).toEqual([
+    ["warn", "provider credential is refused", "first"],
+    ["info", "provider credential is taken again", "first"],
+  ]);
 });

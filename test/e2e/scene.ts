@@ -132,7 +132,7 @@ export function says(...pieces: readonly string[]): UpstreamHandler {
 
 /** Refuses with a status. */
 export function fails(status: number, headers?: Readonly<Record<string, string>>, message = `scripted ${status}`): UpstreamHandler {
-  const type = status === 400 ? "invalid_request_error" : "server_error";
+  const type = status === 400 ? "invalid_request_error" : status === 403 ? "permission_error" : "server_error";
   return (reply) => reply.json({ error: { message, type, param: null, code: null } }, status, headers);
 }
 

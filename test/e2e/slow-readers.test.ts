@@ -105,10 +105,17 @@ async function askByTwo(house: House, { path, type, body }: Way) {
 const isOver = (house: House) => expect.poll(() => [house.gateway.running(), house.bugs], { timeout: 10_000 });
 /** The upstream has stopped pouring. */
 async function untilStill(): Promise<number> {
-  for (let before = -1; before !== sent || sent === 0;) {
-    before = sent;
-    await new Promise((resolve) => setTimeout(resolve, 150));
-  }
+  let before = 0;
+  await expect
+    .poll(
+      () => {
+        const poured = sent - before;
+        before = sent;
+        return before > 0 && poured === 0;
+      },
+      { interval: 150, timeout: 10_000 },
+    )
+    .toBe(true);
   return sent;
 }
 

@@ -185,8 +185,8 @@ describe.concurrent("when time runs out", () => {
     expect([refused.status, refused.word, refused.headers.get("x-should-retry")]).toEqual([504, "upstream_timeout", "false"]);
   });
 
-  test("with all breakers open the call is refused at once, with the time to wait", async () => {
-    const part = scene.part(fails(500), fails(500));
+  test("with all targets limited the call is refused at once, with the time to wait", async () => {
+    const part = scene.part(fails(429, { "retry-after": "60" }), fails(429, { "retry-after": "60" }));
     for (const door of mainDoors) {
       const refused = await refusal(door.ask(scene.url, { model: part.model }));
       if (door === rest) continue;
@@ -197,6 +197,22 @@ describe.concurrent("when time runs out", () => {
       expect(refused.headers.get("x-semaroute-attempts")).toBe("0");
     }
     expect([part.asked("first").length, part.asked("second").length]).toEqual([1, 1]);
+  });
+
+  test("with all breakers open both are asked all the same, and who is back serves at once", async () => {
+    const part = scene.part(fails(500), fails(500));
+    const breakers = async (): Promise<string[]> =>
+      Promise.all(
+        ["first", "second"].map(async (provider) => {
+          const { health } = await scene.adminJson(`/admin/providers/${provider}/health`);
+          return health[0].targets.find(({ model }: { model: string }) => model === part.model)?.breaker;
+        }),
+      );
+    const isOpen = async (): Promise<boolean> => (await breakers()).every((breaker) => breaker === "BREAKER_STATE_OPEN");
+    for (let i = 0; i < 12 && !(await isOpen()); i++) await refusal(rest.ask(scene.url, { model: part.model }));
+    part.plays("second", says("back again"));
+    expect((await rest.ask(scene.url, { model: part.model })).text).toBe("back again");
+    expect((await breakers())[1]).toBe("BREAKER_STATE_CLOSED");
   });
 });
 

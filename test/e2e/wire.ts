@@ -85,7 +85,7 @@ export function grpc(url: string, path: string, body: Uint8Array, headers: Outgo
 /** The reason in a google.rpc.Status of base64, without a parser for it; empty where there is none. */
 export function reasonOf(details: string | undefined): string {
   const status = Buffer.from(details ?? "", "base64").toString("latin1");
-  return /google\.rpc\.ErrorInfo\x12.\n.([A-Z_]+)/s.exec(status)?.[1] ?? "";
+  return /google\.rpc\.ErrorInfo\x12.{1,2}\n.([A-Z_]+)/s.exec(status)?.[1] ?? "";
 }
 
 /** Bytes on a bare socket, and all that comes back until the other side closes or has been silent for a while. */

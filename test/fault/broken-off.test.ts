@@ -26,8 +26,18 @@ faultTable("broken off", [
   spoilt("U10/headers", "end in the middle of the headers", write("HTTP/1.1 200 OK\r\ncontent-type: appl"), fin),
   spoilt("U11/words", "words instead of HTTP", write("hello, this is no HTTP\r\n\r\n"), fin),
   spoilt("U11/http09", "HTTP/0.9", write(JSON.stringify(completion(canaries.answer))), fin),
-  spoilt("U11/chunk", "a chunk size that is no number", write(`${head(200, { ...jsonType, "transfer-encoding": "chunked" })}xyz\r\n{}\r\n0\r\n\r\n`), fin),
-  spoilt("U11/both", "content-length and transfer-encoding", write(http(200, { ...jsonType, "transfer-encoding": "chunked" }, "0\r\n\r\n")), fin),
+  spoilt(
+    "U11/chunk",
+    "a chunk size that is no number",
+    write(`${head(200, { ...jsonType, "transfer-encoding": "chunked" })}xyz\r\n{}\r\n0\r\n\r\n`),
+    fin,
+  ),
+  spoilt(
+    "U11/both",
+    "content-length and transfer-encoding",
+    write(http(200, { ...jsonType, "transfer-encoding": "chunked" }, "0\r\n\r\n")),
+    fin,
+  ),
   spoilt("U11/negative", "a negative content-length", write(http(200, { ...jsonType, "content-length": "-5" }, "{}")), fin),
   {
     id: "U12",
@@ -54,11 +64,21 @@ faultTable("broken off", [
   { ...spoilt("U14/fin", "end in the middle of a JSON body", write(good.subarray(0, good.length - 40)), fin), protocols: "RU" },
   { ...spoilt("U14/rst", "reset in the middle of a JSON body", write(good.subarray(0, good.length - 40)), rst), protocols: "RU" },
   {
-    ...spoilt("U15/shorter", "a body shorter than its content-length", write(http(200, { ...jsonType, "content-length": "9999" }, JSON.stringify(completion(canaries.answer)))), fin),
+    ...spoilt(
+      "U15/shorter",
+      "a body shorter than its content-length",
+      write(http(200, { ...jsonType, "content-length": "9999" }, JSON.stringify(completion(canaries.answer)))),
+      fin,
+    ),
     protocols: "RU",
   },
   {
-    ...spoilt("U15/longer", "a body longer than its content-length", write(http(200, { ...jsonType, "content-length": "40" }, JSON.stringify(completion(canaries.answer)))), fin),
+    ...spoilt(
+      "U15/longer",
+      "a body longer than its content-length",
+      write(http(200, { ...jsonType, "content-length": "40" }, JSON.stringify(completion(canaries.answer)))),
+      fin,
+    ),
     protocols: "RU",
   },
 ]);

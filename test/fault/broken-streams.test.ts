@@ -1,10 +1,24 @@
 /** Streams that do not reach their end, or reach it in a strange way. */
+import { expect } from "vitest";
 import { chunk } from "../support/scripted-upstream.ts";
 import { anthropic, begun, done, finished, piece, usage } from "./bodies.ts";
 import { canaries } from "./canaries.ts";
 import { answered, cut, failed } from "./outcome.ts";
 import { says, wellSaid } from "./scene.ts";
-import { always, chunked, endedStream, event, fin, lastChunk, openStream, rst, sseHeadUntilClose, type Step, untilHeard, write } from "./steps.ts";
+import {
+  always,
+  chunked,
+  endedStream,
+  event,
+  fin,
+  lastChunk,
+  openStream,
+  rst,
+  sseHeadUntilClose,
+  type Step,
+  untilHeard,
+  write,
+} from "./steps.ts";
 import { type Expectation, faultTable, type FaultRow } from "./table.ts";
 
 /** All but REST, whose upstream call is no stream; gRPC-Web's unary call is told apart by the streams of its table. */
@@ -19,7 +33,13 @@ function closing(steps: readonly Step[]): Pick<FaultRow, "closes"> {
 }
 
 /** Nothing of it reached the caller: somebody else may answer. */
-function beforeContent(id: string, fault: string, reason: Parameters<typeof failed>[0], attempts: number, ...steps: readonly Step[]): FaultRow {
+function beforeContent(
+  id: string,
+  fault: string,
+  reason: Parameters<typeof failed>[0],
+  attempts: number,
+  ...steps: readonly Step[]
+): FaultRow {
   return { id, fault, protocols: streams, script: always(...steps), ...closing(steps), lone: () => failed(reason, attempts), pair: served };
 }
 
@@ -39,10 +59,28 @@ faultTable("broken streams", [
   beforeContent("U16", "the head, then a reset", "UPSTREAM_UNAVAILABLE", 3, openStream(), rst),
   beforeContent("U17/role", "a delta without content, then a reset", "UPSTREAM_UNAVAILABLE", 3, openStream(begun), rst),
   {
-    ...beforeContent("U17/anthropic", "message_start and ping, then a reset", "UPSTREAM_UNAVAILABLE", 3, openStream(anthropic.begun, anthropic.ping, anthropic.block), rst),
+    ...beforeContent(
+      "U17/anthropic",
+      "message_start and ping, then a reset",
+      "UPSTREAM_UNAVAILABLE",
+      3,
+      openStream(anthropic.begun, anthropic.ping, anthropic.block),
+      rst,
+    ),
     type: "anthropic",
+    // What the upstream said that it used is counted, whoever answers in the end.
+    check: async ({ scene, upstreamModel, layout }) => {
+      const used = { provider: "u17-anthropic", model: upstreamModel, kind: "input" };
+      expect((await scene.metrics()).sum("tokens_total", used)).toBe(layout === "lone" ? 30 : 10);
+    },
   },
-  beforeContent("U17/comments", "comments only, then the end of the body", "UPSTREAM_UNAVAILABLE", 3, endedStream(": hello\n\n", ": again\n\n")),
+  beforeContent(
+    "U17/comments",
+    "comments only, then the end of the body",
+    "UPSTREAM_UNAVAILABLE",
+    3,
+    endedStream(": hello\n\n", ": again\n\n"),
+  ),
   beforeContent("U17/empty", "an empty body", "UPSTREAM_UNAVAILABLE", 3, endedStream()),
   afterContent("U18/rst", "content, then a reset", opened, rst),
   afterContent("U18/fin", "content, then an end inside the chunked body", opened, fin),
@@ -50,7 +88,12 @@ faultTable("broken streams", [
   afterContent("U19/chunked", "content, then a clean end without a finish reason", opened, write(lastChunk)),
   afterContent("U19/close", "content, then the connection's end as the body's", untilClose, fin),
   {
-    ...afterContent("U19/anthropic", "Anthropic's stream without message_stop", openStream(...anthropicContent), ending(anthropic.blockEnd, anthropic.finished)),
+    ...afterContent(
+      "U19/anthropic",
+      "Anthropic's stream without message_stop",
+      openStream(...anthropicContent),
+      ending(anthropic.blockEnd, anthropic.finished),
+    ),
     type: "anthropic",
   },
   afterContent("U20", "[DONE] without a finish reason", opened, ending(done)),
@@ -70,7 +113,13 @@ faultTable("broken streams", [
     write(accent.subarray(0, accent.indexOf(0xc3) + 1)),
     fin,
   ),
-  afterContent("U22/line", "an end in the middle of an event's CR LF", untilClose, write(`data: ${JSON.stringify(chunk({ content: "" }))}\r`), fin),
+  afterContent(
+    "U22/line",
+    "an end in the middle of an event's CR LF",
+    untilClose,
+    write(`data: ${JSON.stringify(chunk({ content: "" }))}\r`),
+    fin,
+  ),
   afterContent("U22/finish", "an end in the middle of the finishing event", untilClose, write(finished.slice(0, -30)), fin),
   beforeContent("U25/error", "200, and an error as the first event", "UPSTREAM_UNAVAILABLE", 3, endedStream(errorEvent)),
   {
@@ -84,12 +133,43 @@ faultTable("broken streams", [
     apart: true,
     cools: true,
   },
-  { ...beforeContent("U25/anthropic", "200, and overloaded_error after message_start", "OVERLOADED", 3, endedStream(anthropic.begun, anthropic.overloaded)), type: "anthropic" },
-  { ...beforeContent("U25/named", "200, and overloaded_error at once", "OVERLOADED", 3, endedStream(anthropic.overloaded)), type: "anthropic" },
+  {
+    ...beforeContent(
+      "U25/anthropic",
+      "200, and overloaded_error after message_start",
+      "OVERLOADED",
+      3,
+      endedStream(anthropic.begun, anthropic.overloaded),
+    ),
+    type: "anthropic",
+  },
+  {
+    ...beforeContent("U25/named", "200, and overloaded_error at once", "OVERLOADED", 3, endedStream(anthropic.overloaded)),
+    type: "anthropic",
+  },
   afterContent("U26", "an error event after content", opened, ending(errorEvent)),
-  { ...afterContent("U26/anthropic", "Anthropic's error event after content", openStream(...anthropicContent), ending(anthropic.overloaded)), type: "anthropic" },
-  afterContent("U26/done", "an error event after content, and then the end as if all were well", opened, ending(errorEvent, finished, usage, done)),
-  beforeContent("U26/one", "content and an error event in one segment: the caller has had nothing", "UPSTREAM_UNAVAILABLE", 3, endedStream(...content, errorEvent)),
+  {
+    ...afterContent(
+      "U26/anthropic",
+      "Anthropic's error event after content",
+      openStream(...anthropicContent),
+      ending(anthropic.overloaded),
+    ),
+    type: "anthropic",
+  },
+  afterContent(
+    "U26/done",
+    "an error event after content, and then the end as if all were well",
+    opened,
+    ending(errorEvent, finished, usage, done),
+  ),
+  beforeContent(
+    "U26/one",
+    "content and an error event in one segment: the caller has had nothing",
+    "UPSTREAM_UNAVAILABLE",
+    3,
+    endedStream(...content, errorEvent),
+  ),
   {
     id: "U62",
     fault: "an answer that looks like the end of a stream",

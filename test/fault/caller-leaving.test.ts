@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect } from "vitest";
 import { type DoorClient, doorClient, doorClients } from "../e2e/doors.ts";
 import { soon, tracked, until } from "../e2e/scene.ts";
 import { type BlackHole, createBlackHole, noBlackHole } from "./black-hole.ts";
-import { phases, type Phase, type UnderWay } from "./caller-leaving.ts";
+import { grantedMs, phases, type Phase, type UnderWay } from "./caller-leaving.ts";
 import { canaries } from "./canaries.ts";
 import { noWebSocket } from "./cells.ts";
 import { cell } from "./play.ts";
@@ -11,9 +11,8 @@ import { createFaultScene, expectAllClean, type FaultScene } from "./scene.ts";
 import type { Skipped } from "./table.ts";
 import type { SeenConnection } from "./upstream.ts";
 
-/** The contract's bound, and what a loaded machine is granted on top of it. */
+/** The contract's bound. */
 const goalMs = 250;
-const grantedMs = 1500;
 
 let scene: FaultScene;
 let hole: BlackHole | undefined;

@@ -4,6 +4,9 @@ import { canaries } from "./canaries.ts";
 import { always, byKind, errorJson, event, head, json, openStream, type Script, stall, write } from "./steps.ts";
 import type { ScriptedUpstream } from "./upstream.ts";
 
+/** What a loaded machine is granted for what the contract wants within 250 ms. */
+export const grantedMs = 1500;
+
 /** What is known of a call that is under way. */
 export interface UnderWay {
   readonly upstream: ScriptedUpstream;

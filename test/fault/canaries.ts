@@ -10,6 +10,8 @@ export const canaries = {
   prompt: "canary-prompt-the-heron-stands-in-the-reeds",
   /** Is in every answer of an upstream. */
   answer: "canary-answer-the-otter-dives-at-dawn",
+  /** Is what an upstream says of a request that it refuses. */
+  words: "canary-words-the-heron-may-not-stand-here",
 } as const;
 
 /** The text holds none of them. */
@@ -18,9 +20,9 @@ export function expectNoCanary(text: string, where: string): void {
   expect(found, `canaries in ${where}`).toEqual([]);
 }
 
-/** The text holds neither a key nor the prompt; answers may be where a caller reads them. */
+/** The text holds neither a key nor the prompt; what an upstream says may be where a caller reads it. */
 export function expectNoSecret(text: string, where: string): void {
-  const { answer: _, ...secrets } = canaries;
+  const { answer: _, words: __, ...secrets } = canaries;
   const found = Object.entries(secrets).flatMap(([name, value]) => (text.includes(value) ? [name] : []));
   expect(found, `canaries in ${where}`).toEqual([]);
 }

@@ -38,7 +38,7 @@ export const allProtocols = "RSUGBW";
 
 /** The doors that letters such as `RSU` stand for. */
 export function doorsOf(protocols: string): readonly DoorClient[] {
-  return doorClients.filter((door) => [...protocols].some((letter) => letters[letter]?.(door) === true));
+  return doorClients.filter((door) => Object.entries(letters).some(([letter, isOne]) => protocols.includes(letter) && isOne(door)));
 }
 
 /** Why no WebSocket cell can be played. */

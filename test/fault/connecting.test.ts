@@ -84,7 +84,9 @@ faultTable(
     badTls("U05/self-signed", "a certificate that nobody vouches for", { tls: { key, cert: readFileSync(fixture("cert.pem")) } }),
     badTls("U05/expired", "a certificate that has expired", { tls: { key, cert: readFileSync(fixture("expired.pem")) } }),
     badTls("U05/host", "a certificate of another host", { tls: { key, cert: readFileSync(fixture("elsewhere.pem")) } }),
-    badTls("U05/old", "TLS 1.1 at most", { tls: { key, cert: readFileSync(fixture("expired.pem")), minVersion: "TLSv1", maxVersion: "TLSv1.1", ciphers: "DEFAULT@SECLEVEL=0" } }),
+    badTls("U05/old", "TLS 1.1 at most", {
+      tls: { key, cert: readFileSync(fixture("expired.pem")), minVersion: "TLSv1", maxVersion: "TLSv1.1", ciphers: "DEFAULT@SECLEVEL=0" },
+    }),
     badTls("U05/plain", "an answer without TLS", { script: [write("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"), fin] }),
     badTls("U05/stall", "a handshake that nobody answers", { script: [stall] }, 3),
     badTls("U05/deaf", "a handshake that nobody reads", { script: [deaf] }, 3),

@@ -26,7 +26,11 @@ Reflect.set(dns, "lookup", (name: string, options: dns.LookupAllOptions, callbac
   if (answer === undefined) return;
   setImmediate(() => {
     if ("code" in answer) callback(Object.assign(new Error(`lookup ${answer.code} ${name}`), { code: answer.code }));
-    else callback(null, answer.addresses.map((address) => ({ address, family: address.includes(":") ? 6 : 4 })));
+    else
+      callback(
+        null,
+        answer.addresses.map((address) => ({ address, family: address.includes(":") ? 6 : 4 })),
+      );
   });
 });
 syncBuiltinESMExports();

@@ -12,7 +12,12 @@ const body = JSON.stringify({ error: { message: "slow down", type: "requests", p
 
 /** A 429 with headers as they stand, so that one may come twice. */
 function limited(...headers: readonly string[]): Step {
-  const lines = ["HTTP/1.1 429 Too Many Requests", "content-type: application/json", `content-length: ${Buffer.byteLength(body)}`, ...headers];
+  const lines = [
+    "HTTP/1.1 429 Too Many Requests",
+    "content-type: application/json",
+    `content-length: ${Buffer.byteLength(body)}`,
+    ...headers,
+  ];
   return write(`${lines.join("\r\n")}\r\n\r\n${body}`);
 }
 

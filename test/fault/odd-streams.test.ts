@@ -4,7 +4,20 @@ import { anthropic, begun, done, finished, piece, streamEvents, usage, wholeOf }
 import { canaries } from "./canaries.ts";
 import { answered, cut, failed } from "./outcome.ts";
 import { wellSaid } from "./scene.ts";
-import { always, chunked, endedStream, event, fin, lastChunk, slices, sseHead, sseHeadUntilClose, type Step, untilHeard, write } from "./steps.ts";
+import {
+  always,
+  chunked,
+  endedStream,
+  event,
+  fin,
+  lastChunk,
+  slices,
+  sseHead,
+  sseHeadUntilClose,
+  type Step,
+  untilHeard,
+  write,
+} from "./steps.ts";
 import { faultTable, type FaultRow } from "./table.ts";
 
 const streams = "SGWT";
@@ -27,7 +40,7 @@ function untilClose(text: string): readonly Step[] {
 function scattered(bytes: Buffer, seed: number): readonly Step[] {
   const steps: Step[] = [];
   let state = seed;
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     const length = 1 + (state % 90);
     steps.push(write(bytes.subarray(at, at + length)));
@@ -48,11 +61,36 @@ faultTable("odd streams", [
   ...[1, 2, 3].map((seed) => fine(`U23/seed${seed}`, `cut anywhere, seed ${seed}`, whole, ...scattered(chunkedBody, seed))),
   fine("U24/cr", "lines that end with CR", whole, ...untilClose(body.replaceAll("\n", "\r"))),
   fine("U24/crlf", "lines that end with CR LF", whole, ...untilClose(body.replaceAll("\n", "\r\n"))),
-  fine("U24/mixed", "lines that end in all three ways", whole, ...untilClose([begun, piece(words[0]).replaceAll("\n", "\r\n"), piece(words[1]).replaceAll("\n", "\r"), piece(words[2]), finished, usage, done].join(""))),
+  fine(
+    "U24/mixed",
+    "lines that end in all three ways",
+    whole,
+    ...untilClose(
+      [
+        begun,
+        piece(words[0]).replaceAll("\n", "\r\n"),
+        piece(words[1]).replaceAll("\n", "\r"),
+        piece(words[2]),
+        finished,
+        usage,
+        done,
+      ].join(""),
+    ),
+  ),
   fine("U24/bom", "a byte order mark", whole, ...untilClose(`\ufeff${body}`)),
-  fine("U24/comments", "comments, retry and ids between the events", whole, ...untilClose(events.map((each) => `: hello\n\nretry: 10\nid: 7\n${each}`).join(""))),
+  fine(
+    "U24/comments",
+    "comments, retry and ids between the events",
+    whole,
+    ...untilClose(events.map((each) => `: hello\n\nretry: 10\nid: 7\n${each}`).join("")),
+  ),
   fine("U24/space", "data without a space", whole, ...untilClose(body.replaceAll("data: ", "data:"))),
-  fine("U24/lines", "an event over several data lines", canaries.answer, ...untilClose(`${begun}data: ${json(canaries.answer).replace(",", ",\ndata: ")}\n\n${finished}${usage}${done}`)),
+  fine(
+    "U24/lines",
+    "an event over several data lines",
+    canaries.answer,
+    ...untilClose(`${begun}data: ${json(canaries.answer).replace(",", ",\ndata: ")}\n\n${finished}${usage}${done}`),
+  ),
   fine("U24/last", "a last event without its blank line", whole, ...untilClose(body.trimEnd())),
   fine("U24/long", "a line of half a MiB", longLine, endedStream(begun, piece(longLine), finished, usage, done)),
   {
@@ -77,7 +115,13 @@ faultTable("odd streams", [
     id: "U24/endless-later",
     fault: "content, then an event without an end",
     protocols: streams,
-    script: always(write(`${sseHeadUntilClose()}${begun}${piece()}`), untilHeard, write("data: "), ...Array.from({ length: 18 }, () => write(endlessLine)), fin),
+    script: always(
+      write(`${sseHeadUntilClose()}${begun}${piece()}`),
+      untilHeard,
+      write("data: "),
+      ...Array.from({ length: 18 }, () => write(endlessLine)),
+      fin,
+    ),
     closes: true,
     lone: () => cut(canaries.answer, 1),
   },
@@ -97,10 +141,45 @@ faultTable("odd streams", [
     lone: () => failed("UPSTREAM_UNAVAILABLE", 3),
     pair: () => answered(wellSaid, 2),
   },
-  { ...fine("U24/anthropic", "Anthropic's stream one byte at a time, with CR LF", canaries.answer, slices(sseHeadUntilClose() + Object.entries(anthropic).filter(([name]) => name !== "overloaded").map(([, each]) => each.replaceAll("\n", "\r\n")).join(""), 1), fin), type: "anthropic" },
-  fine("U33/finish", "a finish reason that nobody knows", whole, endedStream(...events.slice(0, -3), event(chunk({}, "bored")), usage, done)),
-  fine("U33/choices", "events without choices, with empty ones and with null", whole, endedStream(event({ id: "x", object: "chat.completion.chunk" }), event({ choices: [] }), event({ choices: null }), ...events)),
+  {
+    ...fine(
+      "U24/anthropic",
+      "Anthropic's stream one byte at a time, with CR LF",
+      canaries.answer,
+      slices(
+        sseHeadUntilClose() +
+          Object.entries(anthropic)
+            .filter(([name]) => name !== "overloaded")
+            .map(([, each]) => each.replaceAll("\n", "\r\n"))
+            .join(""),
+        1,
+      ),
+      fin,
+    ),
+    type: "anthropic",
+  },
+  fine(
+    "U33/finish",
+    "a finish reason that nobody knows",
+    whole,
+    endedStream(...events.slice(0, -3), event(chunk({}, "bored")), usage, done),
+  ),
+  fine(
+    "U33/choices",
+    "events without choices, with empty ones and with null",
+    whole,
+    endedStream(event({ id: "x", object: "chat.completion.chunk" }), event({ choices: [] }), event({ choices: null }), ...events),
+  ),
   fine("U33/usage", "no usage", whole, endedStream(...events.filter((each) => each !== usage))),
-  fine("U33/negative", "usage below zero, and as text", whole, endedStream(...events.slice(0, -2), event({ choices: [], usage: { prompt_tokens: -5, completion_tokens: "many", total_tokens: 1e300 } }), done)),
+  fine(
+    "U33/negative",
+    "usage below zero, and as text",
+    whole,
+    endedStream(
+      ...events.slice(0, -2),
+      event({ choices: [], usage: { prompt_tokens: -5, completion_tokens: "many", total_tokens: 1e300 } }),
+      done,
+    ),
+  ),
   fine("U33/twice", "usage twice", whole, endedStream(...events.slice(0, -1), usage, done)),
 ]);

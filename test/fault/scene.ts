@@ -37,6 +37,8 @@ export interface FaultSceneOptions {
   readonly shared: readonly string[];
   /** What the healthy provider does. Default: it says `wellSaid`. */
   readonly healthyScript?: Script | undefined;
+  /** Calls that each provider takes at once: few enough that places which are not given back soon show. Default: the server's. */
+  readonly maxConcurrent?: number | undefined;
   /** Settings of `resilience.timeouts`. Default: such as no cell waits for. */
   readonly timeouts?: string | undefined;
   /** Other settings of `resilience`. Default: three attempts with hardly a pause, and a budget that forbids none. */
@@ -136,13 +138,14 @@ function oneAtATime<T>(read: () => Promise<T>): () => Promise<T> {
 }
 
 function configOf(options: FaultSceneOptions, upstreams: ReadonlyMap<string, ScriptedUpstream>, healthy: ScriptedUpstream): string {
+  const places = options.maxConcurrent === undefined ? "" : `max_concurrent: ${options.maxConcurrent}, `;
   const models = (ids: readonly string[], price: number): string =>
     ids.map((id) => `{id: ${id}, input_price: ${price}, output_price: ${price}}`).join(", ");
   const faulty = options.faulty.flatMap(({ name, type, baseUrl, settings, models: ids, apart }) => {
     const port = upstreams.get(name)?.port ?? 0;
     const url = `${baseUrl?.(port) ?? `http://127.0.0.1:${port}`}${type === "anthropic" ? "" : "/v1"}`;
     const provider = (as: string, offered: readonly string[]): string =>
-      `  ${as}: {type: ${type ?? "openai_compatible"}, base_url: "${url}", api_key: ${canaries.providerKey}-${as}, models: [${models(offered, 1)}], ${settings ?? ""}}`;
+      `  ${as}: {type: ${type ?? "openai_compatible"}, base_url: "${url}", api_key: ${canaries.providerKey}-${as}, ${places}models: [${models(offered, 1)}], ${settings ?? ""}}`;
     return apart === true ? ids.map((id) => provider(id, [id])) : provider(name, ids);
   });
   return `
@@ -152,7 +155,7 @@ auth: {keys: [{name: caller, key: ${canaries.callerKey}, priority: high}]}
 routing_policy: {type: cost_based, config: {cost_weight: 1, latency_weight: 0, health_weight: 0}}
 resilience: {${options.resilience ?? resilienceDefault}, timeouts: {${options.timeouts ?? calmTimeouts}}}
 providers:
-  healthy: {type: openai_compatible, base_url: "http://127.0.0.1:${healthy.port}/v1", api_key: ${canaries.providerKey}-healthy, timeout: 4s, models: [${models(options.shared, 2)}]}
+  healthy: {type: openai_compatible, base_url: "http://127.0.0.1:${healthy.port}/v1", api_key: ${canaries.providerKey}-healthy, ${places}timeout: 4s, models: [${models(options.shared, 2)}]}
 ${faulty.join("\n")}
 ${options.more ?? ""}
 `;
@@ -216,6 +219,8 @@ function attemptsCounted(metrics: Metrics): Readonly<Record<string, number>> {
   return sums;
 }
 
+const heldMs = 6000;
+
 /** Idle connections are kept on purpose; when their other sides have gone, they and their timers must go too. */
 async function expectNothingHeld(scene: FaultScene, timersMore: number): Promise<void> {
   scene.hangUp();
@@ -229,8 +234,8 @@ async function expectNothingHeld(scene: FaultScene, timersMore: number): Promise
     held = holdingsFrom(await scene.metrics());
     return held.files <= scene.baseline.files && held.timers <= scene.baseline.timers + timersMore;
   };
-  // Longer than any client of ours keeps an idle connection.
-  await until(isBack, "sockets and timers are back where they began", 15_000).catch((error: unknown) => {
+  // Long enough for sessions of ours that have just become idle, and shorter than the time-outs that a call may leave behind.
+  await until(isBack, "sockets and timers are back where they began", heldMs).catch((error: unknown) => {
     throw new Error(`the process holds ${JSON.stringify(held)}, at first ${JSON.stringify(scene.baseline)}`, { cause: error });
   });
 }

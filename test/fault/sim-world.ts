@@ -7,6 +7,7 @@ import { type Batch, BreakerState, type ChatRequest, CacheMode, ProviderState } 
 import { sleep } from "../../src/core/clock.ts";
 import { ChatError, chatErrorFrom, type Failure } from "../../src/core/error.ts";
 import { compose } from "../../src/core/handler.ts";
+import type { HealthView } from "../../src/core/health.ts";
 import type { Provider, ProviderEvent } from "../../src/core/provider.ts";
 import type { CallRecord } from "../../src/core/telemetry.ts";
 import { createCallDesk } from "../../src/server/call-desk.ts";
@@ -15,6 +16,7 @@ import { callProvider } from "../../src/stages/call-provider.ts";
 import { dispatch } from "../../src/stages/dispatch.ts";
 import { guard } from "../../src/stages/guard.ts";
 import { meter } from "../../src/stages/meter.ts";
+import { refusal } from "../../src/stages/refusal.ts";
 import { createCallLimiter } from "../../src/stores/call-limiter.ts";
 import { createHedgeBudget } from "../../src/stores/hedge-budget.ts";
 import { createRetryBudget } from "../../src/stores/retry-budget.ts";
@@ -22,7 +24,7 @@ import { createSlots } from "../../src/stores/slots.ts";
 import { createWindowHealth } from "../../src/stores/window-health.ts";
 import { callOf, completed, finished, said, settled, snapshotOf, started, targetOf, textIn, whole } from "../stages/support.ts";
 import { chatRequest } from "../support/attempt.ts";
-import { createFakeClock } from "../support/fake-clock.ts";
+import { createFakeClock, type FakeClock } from "../support/fake-clock.ts";
 
 /** What an upstream does with one attempt: waits, says some pieces, and comes to an end of one kind or another. */
 export interface Play {
@@ -55,6 +57,10 @@ export interface Schedule {
   readonly slotsEach: number;
   readonly options: Partial<CallOptions>;
   readonly seed: number;
+  /** What the clock on the wall shows at a time; default: the same, from the beginning of 2026. */
+  readonly wallMs?: (nowMs: number) => number;
+  /** Whether the policy throws when it is asked for the n-th time. */
+  readonly policyThrows?: (nth: number) => boolean;
 }
 
 /** How a call came out for its caller. */
@@ -89,6 +95,8 @@ interface Live {
 interface Known {
   /** Its name stands for one target only. */
   readonly lone: boolean;
+  /** When it made its first attempt no other target could be called. */
+  alone: boolean;
   readonly attempts: Live[];
   hasContent: boolean;
   /** Outcomes that were told. */
@@ -105,7 +113,7 @@ export async function simulate(schedule: Schedule): Promise<SimReport> {
 }
 
 class World {
-  readonly #clock = createFakeClock();
+  readonly #clock: FakeClock;
   readonly #schedule: Schedule;
   readonly #violations: string[] = [];
   readonly #outcomes: Outcome[] = [];
@@ -123,13 +131,25 @@ class World {
   #attempts = 0;
 
   constructor(schedule: Schedule) {
-    const clock = this.#clock;
+    const fake = createFakeClock();
+    const { wallMs } = schedule;
+    const clock = wallMs === undefined ? fake : { ...fake, wall: () => wallMs(fake.now()) };
+    this.#clock = clock;
     this.#schedule = schedule;
     const random = randomFrom(schedule.seed);
     this.#targets = schedule.upstreams.map((_, i) => targetOf(`${i}/m`));
     const providers = new Map(this.#targets.map(({ provider }, i): [string, Provider] => [provider, this.#provider(provider, i)]));
     const made = snapshotOf(this.#targets);
-    this.#snapshot = { ...made, providers, options: { ...made.options, ...schedule.options } };
+    const { rank } = made.policy;
+    let ranked = 0;
+    const policy = {
+      ...made.policy,
+      rank: (...asked: Parameters<typeof rank>) => {
+        if (schedule.policyThrows?.(ranked++) === true) throw new TypeError("a policy's own bug");
+        return rank(...asked);
+      },
+    };
+    this.#snapshot = { ...made, policy, providers, options: { ...made.options, ...schedule.options } };
     this.#health = createWindowHealth({
       clock,
       random,
@@ -138,7 +158,7 @@ class World {
     this.#slots = createSlots(clock, (target, insist) => this.#health.concurrencyLimit(target, insist));
     for (const { provider } of this.#targets) this.#slots.declare(provider, schedule.slotsEach);
     this.#health.declare(this.#targets.map(({ provider, id }) => ({ name: provider, targets: [id], concurrencyMax: schedule.slotsEach })));
-    const rooms = compose([guard(this.#health, this.#slots, clock)], callProvider(clock));
+    const rooms = compose([guard(this.#health, this.#slots, clock), refusal], callProvider(clock));
     const sources = {
       health: this.#health,
       clock,
@@ -262,7 +282,8 @@ class World {
     if (error !== undefined && complete) this.#broken(`${call.id} was complete, and failed with ${error.failure}`);
     const left = visit.leavesAfterMs !== undefined && nowMs >= visit.atMs + visit.leavesAfterMs;
     if (error?.failure === "CANCELLED" && !left) this.#broken(`${call.id} was cancelled by nobody`);
-    if (error?.failure === "INTERNAL") this.#broken(`${call.id} met a bug: ${String(error.cause)}`);
+    if (error?.failure === "INTERNAL" && this.#schedule.policyThrows === undefined)
+      this.#broken(`${call.id} met a bug: ${String(error.cause)}`);
     if (known?.ended !== 1) this.#broken(`${call.id} has ${known?.ended} outcomes`);
   }
 
@@ -270,7 +291,13 @@ class World {
 
   #began({ id, request }: Call): void {
     if (this.#calls.has(id)) return this.#broken(`${id} began twice`);
-    this.#calls.set(id, { lone: request.model !== "m" || this.#targets.length === 1, attempts: [], hasContent: false, ended: 0 });
+    this.#calls.set(id, {
+      lone: request.model !== "m" || this.#targets.length === 1,
+      alone: false,
+      attempts: [],
+      hasContent: false,
+      ended: 0,
+    });
   }
 
   #ended({ call, attempts }: CallRecord): void {
@@ -349,11 +376,13 @@ class World {
     const mine = known?.attempts ?? [];
     mine.push(live);
     const group = known?.lone === false;
+    if (known !== undefined && mine.length === 1)
+      known.alone = this.#targets.every(({ id }) => id === target.id || isBarred(this.#health.view(id)));
     const wished = request.routing?.allowFallback === false ? 1 : (request.routing?.maxAttempts ?? Infinity);
     const attemptsMax = Math.min(snapshot.options.attemptsMax, wished);
     const here = mine.filter((each) => each.target === target.id).length;
     if (mine.length > attemptsMax) this.#broken(`${callId} made attempt ${mine.length} of at most ${attemptsMax}`);
-    if (group && here > 2) this.#broken(`${callId} asked ${target.id} ${here} times`);
+    if (group && known?.alone === false && here > 2) this.#broken(`${callId} asked ${target.id} ${here} times`);
     if (nowMs >= deadline) this.#broken(`${callId} began an attempt ${nowMs - deadline} ms after its deadline`);
     if (signal.aborted) this.#broken(`${callId} began an attempt after it had ended`);
     if (known?.hasContent === true) this.#broken(`${callId} began an attempt after its first content`);
@@ -385,6 +414,10 @@ class World {
       if (used !== 0) this.#broken(`${used} slots of ${provider} are still taken`);
     }
   }
+}
+
+function isBarred({ openUntilMs, coolingUntilMs, lockedUntilMs, lacks }: HealthView): boolean {
+  return openUntilMs > 0 || coolingUntilMs > 0 || lockedUntilMs > 0 || lacks.length > 0;
 }
 
 function textOf(batches: readonly Batch[]): string {

@@ -8,11 +8,7 @@ import type { SeenRequest } from "./upstream.ts";
 
 /** One thing to do. */
 export type Step =
-  /** Waits until a request's head has come; the next `readBody` or `answer` belongs to it. */
-  | { readonly do: "readHead" }
-  /** Waits for the rest of that request. */
-  | { readonly do: "readBody" }
-  /** As both, and goes on with what the request deserves. Counts as one request seen. */
+  /** Reads a request and goes on with what it deserves. */
   | { readonly do: "answer"; readonly by: (request: SeenRequest) => readonly Step[] }
   /** As `answer`, but as soon as the head is there: what is read of the body decides nothing. */
   | { readonly do: "answerEarly"; readonly by: (head: string) => readonly Step[] }
@@ -35,10 +31,6 @@ export type Step =
 /** A connection's script. It is begun anew for the next request while the connection lives. */
 export type Script = readonly Step[];
 
-/** See `Step`. */
-export const readHead: Step = { do: "readHead" };
-/** See `Step`. */
-export const readBody: Step = { do: "readBody" };
 /** See `Step`. */
 export const stall: Step = { do: "stall" };
 /** See `Step`. */

@@ -70,7 +70,7 @@ export interface Playing {
   /** The faulty one. */
   readonly upstream: ScriptedUpstream;
   /** Asks once more, with the key. */
-  ask(more?: Partial<Question>): Promise<End>;
+  readonly ask: (more?: Partial<Question>) => Promise<End>;
 }
 
 /** A cell that was played. */
@@ -89,13 +89,17 @@ export interface TableOptions extends Partial<Omit<FaultSceneOptions, "faulty" |
   readonly oneByOne?: true;
 }
 
+/** Who asks, and what must come of it. */
+interface Play {
+  readonly door: DoorClient;
+  readonly expected: Expected;
+}
+
 interface PlannedCell {
   readonly row: FaultRow;
   readonly cell: Cell;
-  /** Undefined: it is skipped. */
-  readonly door: DoorClient | undefined;
   readonly layout: Layout;
-  readonly expectation: Expectation;
+  readonly play: Play | Skipped;
   readonly upstreamModel: string;
 }
 
@@ -109,6 +113,7 @@ export function faultTable(title: string, rows: readonly FaultRow[], options: Ta
   describe(title, () => {
     beforeAll(async () => {
       scene = await createFaultScene({
+        maxConcurrent: 24,
         ...options,
         faulty: rows.map((row) => providerOf(row, cells)),
         shared: cells.filter(({ layout }) => layout === "pair").map(({ upstreamModel }) => upstreamModel),
@@ -120,10 +125,8 @@ export function faultTable(title: string, rows: readonly FaultRow[], options: Ta
     side("cells", () => {
       for (const planned of cells) {
         test(titleOf(planned.cell), { meta: { cell: planned.cell } }, async (context) => {
-          if (planned.door === undefined) return context.skip(noWebSocket);
-          const expected = planned.expectation(planned.door);
-          if ("skip" in expected) return context.skip(expected.skip);
-          await playCell(scene, planned, planned.door, expected);
+          if ("skip" in planned.play) context.skip(planned.play.skip);
+          else await playCell(scene, planned, planned.play);
         });
       }
     });
@@ -150,12 +153,16 @@ function planRow(row: FaultRow): PlannedCell[] {
     return doors.map((door, at) => ({
       row,
       cell: { id: row.id, fault: row.fault, protocol: door?.name ?? "WebSocket", layout },
-      door,
       layout,
-      expectation,
+      play: door === undefined ? { skip: noWebSocket } : playBy(door, expectation),
       upstreamModel: `${nameOf(row)}-${layout}-${at}`,
     }));
   });
+}
+
+function playBy(door: DoorClient, expectation: Expectation): Play | Skipped {
+  const expected = expectation(door);
+  return "skip" in expected ? expected : { door, expected };
 }
 
 /** As providers may be called. */
@@ -169,7 +176,7 @@ function providerOf(row: FaultRow, cells: readonly PlannedCell[]): FaultyProvide
   return { name: nameOf(row), script, models, settings, type, tls, baseUrl, apart };
 }
 
-async function playCell(scene: FaultScene, planned: PlannedCell, door: DoorClient, expected: Expected): Promise<void> {
+async function playCell(scene: FaultScene, planned: PlannedCell, { door, expected }: Play): Promise<void> {
   const { row, layout, upstreamModel } = planned;
   const model = layout === "lone" ? `${row.apart === true ? upstreamModel : nameOf(row)}/${upstreamModel}` : upstreamModel;
   const onText = (): void => scene.upstream(nameOf(row)).heard(upstreamModel);
@@ -187,11 +194,13 @@ async function playCell(scene: FaultScene, planned: PlannedCell, door: DoorClien
 
   const logged = await line();
   const attempts = expectLine(logged, expected, door);
-  if (row.unseen === undefined) expect(scene.asked(upstreamModel).length - earlier, "requests that upstreams saw").toBe(attempts + (row.repeats ?? 0));
+  if (row.unseen === undefined)
+    expect(scene.asked(upstreamModel).length - earlier, "requests that upstreams saw").toBe(attempts + (row.repeats ?? 0));
 
   const requests = playing.upstream.requests.filter((request) => request.model === upstreamModel);
   if (row.closes === true) {
-    for (const { connection } of requests) await until(() => connection.closedMs !== undefined, "the upstream's connection is closed", 3000);
+    for (const { connection } of requests)
+      await until(() => connection.closedMs !== undefined, "the upstream's connection is closed", 3000);
   }
   await row.check?.({ ...playing, end, line: logged, requests, durationMs });
 }

@@ -4,10 +4,28 @@ import { begun, finished, piece, streamEvents, streamOf, wholeOf, done } from ".
 import { canaries } from "./canaries.ts";
 import { answered, cut, failed } from "./outcome.ts";
 import { shortTimeouts, wellSaid } from "./scene.ts";
-import { always, byKind, chunked, deaf, head, http, openStream, repeat, slices, sleep, sseHead, stall, type Step, untilHeard, write } from "./steps.ts";
+import {
+  always,
+  byKind,
+  chunked,
+  deaf,
+  head,
+  http,
+  openStream,
+  repeat,
+  slices,
+  sleep,
+  sseHead,
+  stall,
+  type Step,
+  untilHeard,
+  write,
+} from "./steps.ts";
 import { type Expectation, faultTable, type FaultRow, type Played } from "./table.ts";
 
 const streams = "SGWT";
+/** What the limits of silence and of progress end is over long before `total`. */
+const beforeTotalMs = 3500;
 const served: Expectation = () => answered(wellSaid, 2);
 const late: Expectation = () => failed("TIMEOUT", 1);
 const cutOff: Expectation = () => cut(canaries.answer, 1);
@@ -22,7 +40,16 @@ function givenUp(id: string, fault: string, protocols: string, ...steps: readonl
 
 /** The caller had content, then silence or noise. */
 function cutLater(id: string, fault: string, ...steps: readonly Step[]): FaultRow {
-  return { id, fault, protocols: streams, script: always(openStream(begun, piece()), untilHeard, ...steps), closes: true, lone: cutOff, pair: cutOff };
+  return {
+    id,
+    fault,
+    protocols: streams,
+    script: always(openStream(begun, piece()), untilHeard, ...steps),
+    closes: true,
+    lone: cutOff,
+    pair: cutOff,
+    check: bounded(beforeTotalMs),
+  };
 }
 
 const longAnswer = http(200, { "content-type": "application/json" }, `{"padding":"${"x".repeat(5000)}"}`);
@@ -33,13 +60,24 @@ faultTable(
   [
     givenUp("U06", "the request is read and not answered", "RU", stall),
     { ...givenUp("U06/deaf", "the request is not even read", "RU"), script: [deaf], unseen: true, closes: undefined as never },
-    givenUp("U06/head", "a head, and no body", "RU", write(head(200, { "content-type": "application/json", "content-length": "100" })), stall),
+    givenUp(
+      "U06/head",
+      "a head, and no body",
+      "RU",
+      write(head(200, { "content-type": "application/json", "content-length": "100" })),
+      stall,
+    ),
     givenUp("U07", "the request for a stream is read and not answered", streams, stall),
     givenUp("U07/head", "a stream's head, and no event", streams, write(sseHead()), stall),
     givenUp("U07/role", "an event without content, and no more", streams, openStream(begun), stall),
     cutLater("U07/content", "content, and no more", stall),
     givenUp("U48/whole", "an answer of one byte every 50 ms", "RU", slices(longAnswer, 1, 50)),
-    givenUp("U48/stream", "a stream of one byte every 50 ms", streams, slices(Buffer.concat([Buffer.from(sseHead()), chunked(begun.repeat(20))]), 1, 50)),
+    givenUp(
+      "U48/stream",
+      "a stream of one byte every 50 ms",
+      streams,
+      slices(Buffer.concat([Buffer.from(sseHead()), chunked(begun.repeat(20))]), 1, 50),
+    ),
     cutLater("U48/later", "content, then one byte of a comment every 50 ms", write("fff\r\n:"), repeat("-", 50)),
     givenUp("U49/pings", "comments for ever", streams, write(sseHead()), repeat(dripped, 50)),
     givenUp("U49/empty", "events without content for ever", streams, write(sseHead()), repeat(chunked(begun), 50)),
@@ -58,14 +96,27 @@ faultTable(
       id: "U52",
       fault: "pauses shorter than the limit, again and again",
       protocols: streams,
-      script: always(openStream(begun), ...streamEvents("a", "b", "c", "d").slice(1).flatMap((each) => [sleep(350), write(chunked(each))]), write("0\r\n\r\n")),
+      script: always(
+        openStream(begun),
+        ...streamEvents("a", "b", "c", "d")
+          .slice(1)
+          .flatMap((each) => [sleep(350), write(chunked(each))]),
+        write("0\r\n\r\n"),
+      ),
       lone: () => answered("abcd", 1),
     },
     {
       id: "U52/long",
       fault: "a pause longer than the limit, then the rest",
       protocols: streams,
-      script: always(openStream(begun, piece()), untilHeard, sleep(1500), write(chunked(finished)), write(chunked(done)), write("0\r\n\r\n")),
+      script: always(
+        openStream(begun, piece()),
+        untilHeard,
+        sleep(1500),
+        write(chunked(finished)),
+        write(chunked(done)),
+        write("0\r\n\r\n"),
+      ),
       closes: true,
       lone: cutOff,
     },
@@ -104,6 +155,7 @@ faultTable(
       lone: () => failed("UPSTREAM_UNAVAILABLE", 3, beatsFirst),
       pair: () => answered(wellSaid, 2, beatsFirst),
     },
+    { ...cutLater("U07/silent", "content, then silence, while callers hear heartbeats", stall) },
     {
       id: "U18/heartbeats",
       fault: "content, heartbeats, then a reset",
@@ -114,7 +166,8 @@ faultTable(
       pair: cutOff,
     },
   ],
-  { timeouts: shortTimeouts, serverSettings: "heartbeat: 100ms" },
+  // Here nothing but the limit of silence ends what falls silent after content.
+  { timeouts: "connect: 700ms, first_token: 800ms, idle: 800ms, progress: 25s, total: 30s", serverSettings: "heartbeat: 100ms" },
 );
 
 function bounded(mostMs: number): (cell: Played) => void {

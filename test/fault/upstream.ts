@@ -172,12 +172,6 @@ class Connection implements SeenConnection {
 
   async #do(step: Step): Promise<void> {
     switch (step.do) {
-      case "readHead":
-        this.#head = await this.#readHead();
-        return;
-      case "readBody":
-        await this.#readBody();
-        return;
       case "answer": {
         this.#head = await this.#readHead();
         return this.#run(step.by(this.#seen(this.#head, await this.#readBody())));

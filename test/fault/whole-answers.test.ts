@@ -84,7 +84,12 @@ faultTable("whole answers", [
   badJson("a bare string", '"yes"'),
   badJson("nothing that we know", '{"ok": true}'),
   badJson("nesting of 100,000", `{"choices":${"[".repeat(100_000)}${"]".repeat(100_000)}}`),
-  garbage("U31/deep-stream", "an event nested 100,000 deep", "SGW", endedStream(begun, event(`{"choices":${"[".repeat(100_000)}${"]".repeat(100_000)}}`))),
+  garbage(
+    "U31/deep-stream",
+    "an event nested 100,000 deep",
+    "SGW",
+    endedStream(begun, event(`{"choices":${"[".repeat(100_000)}${"]".repeat(100_000)}}`)),
+  ),
   {
     id: "U32",
     fault: "bytes that are no UTF-8 in the answer's text",
@@ -104,7 +109,9 @@ faultTable("whole answers", [
     id: "U34/stream",
     fault: "tool calls of a stream whose pieces come by turns, with arguments that are no JSON",
     protocols: "SGW",
-    script: always(endedStream(begun, ...toolPieces(), event({ choices: [{ index: 0, delta: {}, finish_reason: "tool_calls" }] }), event("[DONE]"))),
+    script: always(
+      endedStream(begun, ...toolPieces(), event({ choices: [{ index: 0, delta: {}, finish_reason: "tool_calls" }] }), event("[DONE]")),
+    ),
     lone: () => answered("", 1),
   },
   {
@@ -149,7 +156,8 @@ faultTable("whole answers", [
 ]);
 
 function toolPieces(): readonly string[] {
-  const delta = (index: number, more: object): string => event({ choices: [{ index: 0, delta: { tool_calls: [{ index, ...more }] }, finish_reason: null }] });
+  const delta = (index: number, more: object): string =>
+    event({ choices: [{ index: 0, delta: { tool_calls: [{ index, ...more }] }, finish_reason: null }] });
   return [
     delta(1, { id: "call_b", type: "function", function: { name: "b", arguments: '{"b' } }),
     delta(0, { id: "call_a", type: "function", function: { name: "a", arguments: '{"a' } }),

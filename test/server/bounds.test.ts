@@ -297,7 +297,7 @@ test("an upgrade to HTTP/2 is not taken up, and CONNECT is refused", async () =>
 
 test("a hundred pipelined requests are answered in their order, and 100-continue is granted", async () => {
   await using listener = await opened({}, (request, response) => {
-    request.on("end", () => response.end(request.url));
+    request.on("end", () => response.end(`${request.url}`));
     request.resume();
   });
   const socket = net.connect(listener.port, "127.0.0.1");

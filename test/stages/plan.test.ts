@@ -40,7 +40,11 @@ function scene({ targets = [targetOf("a/m"), targetOf("b/m")], aliases = {}, req
   const sources: PlanSources = {
     clock,
     stateOf: (provider) => states?.[provider] ?? ENABLED,
-    health: { view: (id) => ({ ...healthy, ...views?.[id] }), begin: () => ({ answered() {}, end() {} }), latencyQuantileMs: () => undefined },
+    health: {
+      view: (id) => ({ ...healthy, ...views?.[id] }),
+      begin: () => ({ answered() {}, end() {} }),
+      latencyQuantileMs: () => undefined,
+    },
   };
   const snapshot = { ...snapshotOf(targets, aliases), providers: new Map(Object.entries(providers ?? {})) };
   return { call: callOf(chatRequest("hello", { model: "m", ...request }), { snapshot, ...call }), sources };

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 
 import type { TargetId } from "../../src/core/catalog.ts";
 import { BreakerState, ErrorReason, HealthAxis, HealthStatus } from "../../src/core/chat.ts";
+import { msFromDuration } from "../../src/core/clock.ts";
 import { ChatError, type ChatErrorOptions, type Failure } from "../../src/core/error.ts";
 import type { CredentialChange, Insistence, Outcome, Trial } from "../../src/core/health.ts";
 import { createWindowHealth } from "../../src/stores/window-health.ts";
@@ -101,6 +102,20 @@ describe("the credential", () => {
     end(large, good);
     end(small, refused);
     expect(health.view(small).lockedUntilMs - clock.now()).toBe(60_000);
+  });
+
+  test("is out, and back, to the millisecond, for all who share it", () => {
+    const { clock, health, end } = scene();
+    clock.advance(500);
+    end(small, refused);
+    clock.advance(59_999);
+    expect([small, large].map((id) => health.view(id).lockedUntilMs)).toEqual([60_500, 60_500]);
+    clock.advance(1);
+    expect([small, large].map((id) => health.view(id).lockedUntilMs)).toEqual([0, 0]);
+    end(small, refused);
+    expect([small, large].map((id) => health.view(id).lockedUntilMs)).toEqual([180_500, 180_500]);
+    // One timer each, for the end of the bar.
+    expect(clock.pending()).toBe(2);
   });
 
   test("is told once a change, however many calls meet it", () => {
@@ -333,6 +348,16 @@ describe("insisting", () => {
     expect(health.view(small)).toMatchObject({ breaker: BreakerState.OPEN, openUntilMs: 15_000 });
   });
 
+  test("in panic a half-open trial is one of the four, and keeps its place when another of them is left", () => {
+    const { clock, begin, barred } = openBreaker();
+    clock.advance(5_000);
+    begin(small, "panic");
+    const past = [1, 2, 3].map(() => begin(small, "panic"));
+    expect(barred(small, "panic")).toBe("open");
+    past[0]?.end(neutral);
+    expect([barred(small), barred(small, "panic")]).toEqual(["open", undefined]);
+  });
+
   test("where four are past it when it turns half-open, they are its trial", () => {
     const { clock, begin, barred } = openBreaker();
     const past = Array.from({ length: 4 }, () => begin(small, "panic"));
@@ -378,6 +403,14 @@ describe("a target that comes back", () => {
     });
     expect(warmths).toEqual([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1]);
     expect(health.view(large).warmth).toBe(1);
+  });
+
+  test("is told its part step by step, whatever else stays as it is", () => {
+    const { clock, health } = recovered();
+    clock.advance(2_999);
+    expect(health.view(small).warmth).toBe(0.1);
+    clock.advance(1);
+    expect(health.view(small).warmth).toBe(0.2);
   });
 
   test("may have as much of its calls at a time; one that insists has nowhere else to go", () => {
@@ -435,12 +468,10 @@ describe("how fast a target looks", () => {
       const felt = streamed ? view.firstTokenMs : view.unaryMs;
       expect(felt).toBeGreaterThan(2_500);
       expect(streamed ? view.unaryMs : view.firstTokenMs).toBeUndefined();
-      const report = health.report("openai");
-      expect([report.firstTokenP50, report.latencyP50, report.latencyP95, view.firstTokenP95Ms].filter(Boolean)).toEqual(
-        streamed
-          ? [{ $typeName: "google.protobuf.Duration", seconds: 0n, nanos: 100_000_000 }, 100]
-          : Array(2).fill({ $typeName: "google.protobuf.Duration", seconds: 0n, nanos: 100_000_000 }),
-      );
+      const { firstTokenP50, latencyP50, latencyP95 } = health.report("openai");
+      const told = [firstTokenP50, latencyP50, latencyP95].flatMap((duration) => (duration === undefined ? [] : msFromDuration(duration)));
+      expect(told).toEqual(streamed ? [100] : [100, 100]);
+      expect(view.firstTokenP95Ms).toBe(streamed ? 100 : undefined);
     }
   });
 
@@ -453,6 +484,15 @@ describe("how fast a target looks", () => {
     slow.end(failed("TIMEOUT"));
     cut.end(failed("STREAM_INTERRUPTED"));
     expect([health.view(small).firstTokenMs, health.view(large).firstTokenMs]).toEqual([60_000, 5_000]);
+  });
+
+  test("failing fast after failing slowly makes it look no faster", () => {
+    const { clock, health, begin, end } = scene();
+    const slow = begin(small);
+    clock.advance(60_000);
+    slow.end(failed("TIMEOUT"));
+    end(small, failed("UPSTREAM_UNAVAILABLE"), 3);
+    expect(health.view(small).firstTokenMs).toBe(60_000);
   });
 
   test("failing fast makes a slow target look no faster", () => {
@@ -474,6 +514,16 @@ describe("how fast a target looks", () => {
     });
     expect(felt).toEqual([2550, 2142, 1733, 1325, 917, 508, 100]);
     expect(health.view(large).firstTokenMs).toBeUndefined();
+  });
+
+  test("fades from second to second", () => {
+    const { clock, health, end } = scene();
+    clock.advance(1_500);
+    end(small, good);
+    end(small, failed("UPSTREAM_UNAVAILABLE"));
+    const { firstTokenMs: before = 0 } = health.view(small);
+    clock.advance(1_000);
+    expect(health.view(small).firstTokenMs).toBeCloseTo(before - 2_450 / 30, 6);
   });
 
   test("a caller who leaves says nothing of it", () => {
@@ -541,6 +591,20 @@ describe("the calls a target may have at a time", () => {
     expect(overload()).toBe(90);
     clock.advance(1);
     expect(overload()).toBe(81);
+  });
+
+  test("are four at least, or the maximum where that is less", () => {
+    for (const [max, least] of [
+      [20, 4],
+      [3, 3],
+    ] as const) {
+      const { clock, health, begin } = scene(max);
+      for (let each = 0; each < 50; each += 1) {
+        begin(small, "lone").end(failed("OVERLOADED"));
+        clock.advance(1_000);
+      }
+      expect(health.concurrencyLimit(small, "lone")).toBe(least);
+    }
   });
 
   test("grow by one with each success while at least half of them are used", () => {
@@ -639,7 +703,7 @@ describe("the report", () => {
       seconds: BigInt(Date.UTC(2026, 0, 1) / 1000) + BigInt(Math.floor(ms / 1000)),
       nanos: (ms % 1000) * 1e6,
     });
-    const [one, two, three] = [begin(small), begin(small), begin(small)];
+    const [one, two, three, four] = [begin(small), begin(small), begin(small), begin(small)];
     clock.advance(1_000);
     end(small, failed("TIMEOUT"), 4);
     end(small, failed("UPSTREAM_PROTOCOL"));
@@ -662,6 +726,8 @@ describe("the report", () => {
       },
     ]);
     expect(barsOf(large).map(({ axis }) => axis)).toEqual([HealthAxis.CREDENTIAL]);
+    four.end(failed("RATE_LIMITED", { retryAfterMs: 20_000 }));
+    expect(barsOf(small)[1]).toMatchObject({ reason: ErrorReason.RATE_LIMITED, since: wall(2_000), until: wall(25_000) });
     clock.advance(2_000);
     expect(barsOf(small)[0]).toMatchObject({ axis: HealthAxis.BREAKER, since: wall(1_000), until: undefined });
     clock.advance(60_000);

@@ -1,12 +1,13 @@
 import { expect, test } from "vitest";
 
 import { createMachineLoad, openFilesLimit } from "../../src/stores/machine-load.ts";
+import { systemClock } from "../../src/stores/system-clock.ts";
 
 /** Whether it is a share of something that is used, and not used up. */
 const some = (share: number): boolean => share > 0 && share < 1;
 
 test("a process that does nothing is not late, and uses some of its heap and memory", async () => {
-  const load = createMachineLoad({ connections: () => 25, connectionsMax: 100 });
+  const load = createMachineLoad({ clock: systemClock, connections: () => 25, connectionsMax: 100 });
   await new Promise((resolve) => setTimeout(resolve, 100));
   const { heap, memory, connections } = load.measure();
   expect([some(heap), some(memory), connections]).toEqual([true, true, 0.25]);
@@ -14,7 +15,7 @@ test("a process that does nothing is not late, and uses some of its heap and mem
 });
 
 test("a loop that stood still was late by that, and no longer once it was told", async () => {
-  const load = createMachineLoad({ connections: () => 0, connectionsMax: 1 });
+  const load = createMachineLoad({ clock: systemClock, connections: () => 0, connectionsMax: 1 });
   await new Promise((resolve) => setTimeout(resolve, 50));
   load.measure();
   await new Promise((resolve) => setTimeout(resolve, 50));
@@ -29,7 +30,7 @@ test("a loop that stood still was late by that, and no longer once it was told",
 test("connections may take half of the files that can be opened", () => {
   const limit = openFilesLimit();
   expect(limit).toBeGreaterThan(0);
-  const load = createMachineLoad({ connections: () => limit / 2, connectionsMax: Infinity });
+  const load = createMachineLoad({ clock: systemClock, connections: () => limit / 2, connectionsMax: Infinity });
   expect(load.measure().connections).toBeCloseTo(1, 3);
   load.stop();
 });

@@ -29,7 +29,7 @@ describe("what is full decides who is refused", () => {
     for (const resource of ["heap", "memory", "connections"] as const) {
       const state = after([{ [resource]: share }]);
       expect(state.strictness).toBe(strictness);
-      if (strictness > 0) expect(state.worst).toBe(resource);
+      if (strictness > 0) expect(state.cause).toBe(resource);
     }
   });
 
@@ -44,7 +44,7 @@ describe("what is full decides who is refused", () => {
     expect(after(times(2, { lagMs })).pressures.event_loop).toBe(0);
     const state = after(times(3, { lagMs }));
     expect(state.pressures.event_loop).toBeCloseTo(pressure, 9);
-    expect([state.strictness, state.worst]).toEqual([strictness, "event_loop"]);
+    expect([state.strictness, state.cause]).toEqual([strictness, "event_loop"]);
   });
 
   test("a stall that is over counts for nothing, however long it was", () => {
@@ -92,7 +92,7 @@ describe("whatever was measured,", () => {
         expect(state.strictness).toBeGreaterThanOrEqual(Math.max(called, from.strictness - 0.25));
         expect(state.strictness).toBeLessThanOrEqual(Math.max(called, from.strictness));
         expect(state.strictness).toBeLessThanOrEqual(3);
-        expect(state.pressures[state.worst]).toBe(pressure);
+        if (called > 0 && called === state.strictness) expect(state.pressures[state.cause]).toBe(pressure);
       }),
     );
   });

@@ -20,6 +20,8 @@ const staleCodes: ReadonlySet<unknown> = new Set(["UND_ERR_SOCKET", "ECONNRESET"
 export interface Line {
   /** Undefined while there is none yet. */
   socket: Socket | undefined;
+  /** What is being connected; without pipelining for one exchange alone. Undefined: nothing is. */
+  connecting: Socket | undefined;
   /** A request was begun on it, and nothing of its answer was read. */
   atHead: boolean;
 }
@@ -146,11 +148,15 @@ export class Exchange implements Dispatcher.DispatchHandler, WireBody {
     this.#abort(reason instanceof ChatError ? reason : new ChatError("CANCELLED", "the call was aborted", { cause: reason }));
   };
 
-  /** Ends the exchange now, whether or not undici has begun it: a request still in the pool's queue is dropped when its turn comes. */
+  /**
+   * Ends the exchange now, whether or not undici has begun it: a connection that is only being made for it is given up, and
+   * a request still in the pool's queue is dropped when its turn comes.
+   */
   #abort(error: ChatError): void {
     if (this.#done) return;
     this.#failure = error;
-    this.#controller?.abort(error);
+    if (this.#controller === undefined) this.line?.connecting?.destroy(error);
+    else this.#controller.abort(error);
     this.#finish(error);
   }
 

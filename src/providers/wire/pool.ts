@@ -1,4 +1,5 @@
 import type { lookup } from "node:dns";
+import { Socket } from "node:net";
 import { buildConnector, Client, type Dispatcher, Pool } from "undici";
 import type { Clock } from "../../core/clock.ts";
 import type { WireAnswer } from "./body.ts";
@@ -89,20 +90,23 @@ export function createWire(options: WireOptions): Wire {
   };
 }
 
-/** A connection that tells each exchange which socket it is served by. */
+/** A connection that tells each exchange which socket it is served by, or is being made for it. */
 function lineTo(origin: string, options: Client.Options, connect: buildConnector.connector): Client {
-  const line: Line = { socket: undefined, atHead: false };
+  const line: Line = { socket: undefined, connecting: undefined, atHead: false };
   const client = new Client(origin, {
     ...options,
     connect: (to, done) => {
       line.socket = undefined;
-      connect(to, (...result) => {
+      // undici's connector returns the socket that it makes, though its type does not say so.
+      const making: unknown = connect(to, (...result) => {
+        line.connecting = undefined;
         if (result[0] === null) {
           line.socket = result[1];
           skipContinue(line.socket, line);
         }
         done(...result);
       });
+      line.connecting = making instanceof Socket ? making : undefined;
     },
   });
   const dispatch = client.dispatch.bind(client);

@@ -1,4 +1,3 @@
-import { constants } from "node:http2";
 import { Code, ConnectError, type ConnectRouter, createContextValues } from "@connectrpc/connect";
 import { universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import type { UniversalServerRequest, UniversalServerResponse } from "@connectrpc/connect/protocol";
@@ -85,34 +84,12 @@ export function serveUniversal(handler: UniversalServerFn, served: Served, onBug
     sendJson(response, 400, [["x-request-id", facts.requestId]], body);
     return;
   }
-  leaveRest(request, response);
   try {
     const answering = handler(asked);
     if (answering === undefined) otherwise?.();
     else answering.then((answer) => send(answer, response, facts.requestId)).catch(failed);
   } catch (thrown) {
     failed(thrown);
-  }
-}
-
-/**
- * Connect stops reading a request that it refuses, and a rest that nobody takes keeps an HTTP/1.1 connection from its next
- * request, and an HTTP/2 stream open. HTTP/2 can say that no more is wanted (RFC 9113, 8.1); over HTTP/1.1 the rest is
- * dropped as it comes, as Node does by itself where nobody began to read.
- */
-function leaveRest(request: ServerRequest, response: ServerResponse): void {
-  if ("stream" in response) {
-    const { stream } = response;
-    // Not before the trailers are out, which a reset would take back.
-    stream.once("wantTrailers", () => {
-      if (!request.readableEnded) setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
-    });
-  } else {
-    response.once("finish", () => {
-      if (request.readableEnded) return;
-      request.removeAllListeners("readable");
-      request.resume();
-    });
   }
 }
 

@@ -1,31 +1,50 @@
 import { type DescExtension, type DescFile, type DescMessage, type DescService, toBinary } from "@bufbuild/protobuf";
 import { nestedTypes } from "@bufbuild/protobuf/reflect";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
-import { Code, type ConnectRouter, type ConnectRouterOptions, type ServiceImpl } from "@connectrpc/connect";
+import { Code, type ConnectRouter, type ConnectRouterOptions, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 
 import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "../../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import { abortError } from "./error-details.ts";
 
 /** Serves v1 and v1alpha reflection over the services given and over itself; `options` where they differ from the router's own. */
 export function serveReflection(router: ConnectRouter, services: readonly DescService[], options?: ConnectRouterOptions): void {
   const index = createReflectionIndex([...services, ServerReflection, ServerReflectionAlpha]);
   const v1: ServiceImpl<typeof ServerReflection> = {
-    async *serverReflectionInfo(requests) {
+    async *serverReflectionInfo(requests, context) {
       const answer = index.session();
-      for await (const request of requests)
+      for await (const request of untilAborted(requests, context))
         yield { validHost: request.host, originalRequest: request, messageResponse: answer(request.messageRequest) };
     },
   };
   // The same messages under another package: only their type names differ.
   const v1alpha: ServiceImpl<typeof ServerReflectionAlpha> = {
-    async *serverReflectionInfo(requests) {
+    async *serverReflectionInfo(requests, context) {
       const answer = index.session();
-      for await (const request of requests)
+      for await (const request of untilAborted(requests, context))
         yield { validHost: request.host, originalRequest: request, messageResponse: answer(request.messageRequest) };
     },
   };
   router.service(ServerReflection, v1, options);
   router.service(ServerReflectionAlpha, v1alpha, options);
+}
+
+/** The requests, until the server goes away: Connect tells that to a method's signal, and leaves it waiting for its caller. */
+async function* untilAborted<T>(requests: AsyncIterable<T>, context: HandlerContext): AsyncGenerator<T, undefined> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(abortError(context));
+  // Nobody may be waiting when it comes.
+  aborted.catch(() => undefined);
+  context.signal.addEventListener("abort", onAbort, { once: true });
+  if (context.signal.aborted) onAbort();
+  const all = requests[Symbol.asyncIterator]();
+  try {
+    for (let next = await Promise.race([all.next(), aborted]); next.done !== true; next = await Promise.race([all.next(), aborted])) {
+      yield next.value;
+    }
+  } finally {
+    context.signal.removeEventListener("abort", onAbort);
+  }
 }
 
 /** A question of either version. */

@@ -1,7 +1,7 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, test } from "vitest";
 
-import { BreakerState, HealthStatus, type ProviderHealth, ProviderState, type TargetHealth } from "../../../src/core/chat.ts";
+import { BreakerState, HealthAxis, HealthStatus, type ProviderHealth, ProviderState, type TargetHealth } from "../../../src/core/chat.ts";
 import { healthAnswer, type HealthFacts, liveAnswer, readyAnswer } from "../../../src/server/rest/health.ts";
 import { type FakeDesk, fakeDesk } from "../fake-operations.ts";
 
@@ -14,6 +14,10 @@ function facts(providers: FakeDesk, draining = false): HealthFacts {
 function target(model: string, breaker: BreakerState, coolingUntil?: number): TargetHealth {
   const cooling = coolingUntil === undefined ? {} : { cooldownUntil: timestampFromMs(coolingUntil) };
   return { $typeName: "semaroute.v1.TargetHealth", model, breaker, successRatio: 1, inFlight: 0, bars: [], ...cooling };
+}
+
+function barred(model: string, axis: HealthAxis): TargetHealth {
+  return { ...target(model, BreakerState.CLOSED), bars: [{ $typeName: "semaroute.v1.TargetBar", axis, reason: 0, feature: "" }] };
 }
 
 test("providers that were never called are healthy as a whole, and say that nothing is known", () => {
@@ -41,6 +45,8 @@ const table: readonly [
   ["one breaker open", { breaker: OPEN }, {}, "degraded"],
   ["one target of a provider open", { targets: [target("x", OPEN), target("y", CLOSED)] }, {}, "degraded"],
   ["one target cooling", { targets: [target("x", CLOSED, nowWall + 1), target("y", CLOSED)] }, {}, "degraded"],
+  ["one target's credential out", { targets: [barred("x", HealthAxis.CREDENTIAL), target("y", CLOSED)] }, {}, "degraded"],
+  ["one target without a feature", { targets: [barred("x", HealthAxis.CAPABILITY), target("y", CLOSED)] }, {}, "healthy"],
   ["a cool-down that is over", { targets: [target("x", CLOSED, nowWall)] }, {}, "healthy"],
   ["a breaker on trial", { breaker: HALF_OPEN }, {}, "healthy"],
   ["all targets out", { targets: [target("x", OPEN)] }, { status: HealthStatus.UNHEALTHY }, "unhealthy"],

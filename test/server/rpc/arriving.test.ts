@@ -1,0 +1,72 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { describe, expect, test } from "vitest";
+import { type ArrivalBound, arriving } from "../../../src/server/rpc/arriving.ts";
+import { settled } from "../../stages/support.ts";
+import { createFakeClock } from "../../support/fake-clock.ts";
+
+/** A body that is fed by hand, read within a bound. */
+function scene(bound: ArrivalBound) {
+  const clock = createFakeClock();
+  let feeder: ReadableStreamDefaultController<Uint8Array> | undefined;
+  const fed = new ReadableStream<Uint8Array>({ start: (controller) => void (feeder = controller) });
+  const body = arriving(fed, bound, clock);
+  if (typeof body !== "object" || body === null || !(Symbol.asyncIterator in body)) throw new Error("the body is no bytes any more");
+  const came: number[] = [];
+  const done = (async () => {
+    for await (const chunk of body) came.push(chunk.length);
+    return "whole";
+  })().catch((thrown: unknown) => thrown);
+  return {
+    clock,
+    came,
+    done,
+    feed: async (bytes: number) => {
+      feeder?.enqueue(new Uint8Array(bytes));
+      await settled();
+    },
+    end: () => feeder?.close(),
+    pass: async (ms: number) => {
+      clock.advance(ms);
+      await settled();
+    },
+  };
+}
+
+const late = expect.objectContaining({ code: Code.DeadlineExceeded, rawMessage: "the request did not arrive within 60 s" });
+
+describe("a request", () => {
+  test("that arrives in time is passed on as it comes, and leaves no timer", async () => {
+    const { feed, pass, end, came, done, clock } = scene({ ms: 60_000, of: "all" });
+    await feed(1);
+    await pass(59_000);
+    await feed(2);
+    end();
+    expect([await done, came, clock.pending()]).toEqual(["whole", [1, 2], 0]);
+  });
+
+  test("that drips ends when its time is over, however often a byte came", async () => {
+    const { feed, pass, came, done, clock } = scene({ ms: 60_000, of: "all" });
+    for (let i = 0; i < 6; i++) {
+      await feed(1);
+      await pass(10_000);
+    }
+    expect([await done, came.length, clock.pending()]).toEqual([late, 6, 0]);
+    expect(await done).toBeInstanceOf(ConnectError);
+  });
+
+  test("that may last ends after a silence, and not for lasting", async () => {
+    const { feed, pass, came, done } = scene({ ms: 60_000, of: "silence" });
+    await settled();
+    for (let i = 0; i < 6; i++) {
+      await pass(59_999);
+      await feed(1);
+    }
+    expect(came).toHaveLength(6);
+    await pass(60_000);
+    expect(await done).toEqual(late);
+  });
+
+  test("that was parsed before is left as it is", () => {
+    for (const body of [null, "text", 7, { a: 1 }, [1]]) expect(arriving(body, { ms: 1, of: "all" }, createFakeClock())).toBe(body);
+  });
+});
