@@ -3,9 +3,9 @@
  * the suite's .proto files is current, and runs every case. `--generate` writes that code anew instead. Exits with 3 where
  * there is no Go.
  */
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { goInstall, goScratch } from "./go.ts";
 import { attempt, run } from "./run.ts";
 
 /** The suite's version; nothing else names one. */
@@ -17,13 +17,7 @@ const limitMs = 240_000;
 /** Of what the runner says; when all fails it is thousands of lines. */
 const linesMax = 200;
 
-const { code: goMissing } = await attempt("go", ["version"]);
-if (goMissing !== 0) {
-  process.stderr.write("the conformance suite was not run: it is built with Go (1.26 or later), and there is no go in the PATH\n");
-  process.exit(3);
-}
-const scratch = mkdtempSync(join(tmpdir(), "semaroute-conformance-"));
-process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
+const scratch = await goScratch("the conformance suite");
 await generate(join(scratch, "gen"));
 if (process.argv.includes("--generate")) {
   rmSync(join(folder, "gen"), { recursive: true, force: true });
@@ -45,8 +39,7 @@ async function generate(out: string): Promise<void> {
 }
 
 async function runSuite(): Promise<void> {
-  process.env["GOBIN"] = scratch;
-  await run("go", ["install", `${suite}/cmd/connectconformance@${version}`]);
+  await goInstall(`${suite}/cmd/connectconformance@${version}`, scratch);
   const config = ["--conf", join(folder, "config.yaml"), "--known-failing", `@${join(folder, "known-failing.txt")}`];
   // Some cases have deadlines of 200 ms: no more at once than a machine of two cores has time for.
   const load = ["--max-servers", "2", "--parallel", "4"];

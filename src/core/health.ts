@@ -40,11 +40,11 @@ export interface HealthView {
 /** What puts a credential out: it was refused, or its credit is used up. */
 export type LockReason = Extract<Failure, "UPSTREAM_AUTH" | "QUOTA_EXHAUSTED">;
 
-/** A credential was refused, or is taken again. */
+/** The credential of a target was refused, or is taken again. */
 export interface CredentialChange {
   readonly provider: string;
-  /** Set: only this target's use of it. */
-  readonly target: TargetId | undefined;
+  /** Whose call found it so. */
+  readonly target: TargetId;
   /** Undefined: it is believed to be good again. */
   readonly reason: LockReason | undefined;
 }

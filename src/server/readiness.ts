@@ -1,6 +1,6 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 
-import { BreakerState, HealthAxis, HealthStatus, type ProviderHealth, ProviderState } from "../core/chat.ts";
+import { BreakerState, HealthAxis, HealthStatus, type ProviderHealth, ProviderState, type TargetHealth } from "../core/chat.ts";
 import type { ProviderDesk, ProviderView } from "../core/operations.ts";
 
 /** How much of the house can serve: all, some, or none of the targets of enabled providers. */
@@ -21,6 +21,15 @@ export function readinessOf(desk: ProviderDesk, nowWall: number): Readiness {
   return impaired ? "degraded" : "healthy";
 }
 
+/** Whether a new call may be sent anywhere now. Open breakers do not keep calls from the last targets that are left. */
+export function canRoute(desk: ProviderDesk, nowWall: number): boolean {
+  return desk.list().some(({ id, state }) => {
+    if (state !== ProviderState.ENABLED) return false;
+    const health = desk.health(id);
+    return health.targets.length === 0 || health.targets.some((target) => isFree(target, nowWall));
+  });
+}
+
 /** Whether new calls may go to the provider now. */
 export function canServe(provider: ProviderView, health: ProviderHealth, nowWall: number): boolean {
   return provider.state === ProviderState.ENABLED && usableTargets(health, nowWall).usable > 0;
@@ -30,11 +39,12 @@ export function canServe(provider: ProviderView, health: ProviderHealth, nowWall
 function usableTargets(health: ProviderHealth, nowWall: number): { usable: number; all: number } {
   const parts = health.targets.length > 0 ? health.targets : [health];
   if (health.status === HealthStatus.UNHEALTHY) return { usable: 0, all: parts.length };
-  const usable = parts.filter((part) => {
-    const cooling = part.cooldownUntil !== undefined && timestampMs(part.cooldownUntil) > nowWall;
-    // What a target cannot do concerns some calls only.
-    const locked = "bars" in part && part.bars.some(({ axis }) => axis === HealthAxis.CREDENTIAL);
-    return part.breaker !== BreakerState.OPEN && !cooling && !locked;
-  }).length;
+  const usable = parts.filter((part) => part.breaker !== BreakerState.OPEN && isFree(part, nowWall)).length;
   return { usable, all: parts.length };
+}
+
+/** Neither rate-limited nor without a credential. What a target cannot do concerns some calls only. */
+function isFree(part: ProviderHealth | TargetHealth, nowWall: number): boolean {
+  if (part.cooldownUntil !== undefined && timestampMs(part.cooldownUntil) > nowWall) return false;
+  return !("bars" in part) || part.bars.every(({ axis }) => axis !== HealthAxis.CREDENTIAL);
 }

@@ -107,7 +107,7 @@ function sendConnectError(response: ServerResponse, thrown: unknown, headers: re
 }
 
 function serveAdmin({ admin, onBug, clock }: ServerParts, served: Served, headers: readonly (readonly [string, string])[]): void {
-  const inTime: AdminDoor = (request) => admin({ ...request, body: arriving(request.body, { ms: bodyMs, of: "all" }, clock) });
+  const inTime: AdminDoor = (request) => admin(arriving(request, { ms: bodyMs, of: "all" }, clock));
   serveUniversal(inTime, served, onBug, () => {
     sendRefusal(served.response, notFound(served.facts.peer.path), headers);
   });

@@ -22,6 +22,7 @@ export function dispatch(sources: DispatchSources, attempt: Handler<Attempt, Att
     const progress = new Progress({
       ranked: call.request.routing?.allowFallback === false ? plan.ranked.slice(0, 1) : plan.ranked,
       attemptsMax: attemptsMax(call),
+      isLone: plan.insist === "lone",
       options,
       random: randomFrom(call.seed),
       mayRepeat: () => retries.take(model, options.retryBudget),

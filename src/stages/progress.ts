@@ -44,6 +44,8 @@ export interface ProgressParts {
   readonly ranked: readonly Ranked[];
   /** Over all targets. */
   readonly attemptsMax: number;
+  /** There is no other target for this call, whatever the moment is like. */
+  readonly isLone: boolean;
   readonly options: CallOptions;
   /** In [0, 1). */
   readonly random: () => number;
@@ -58,6 +60,7 @@ export interface ProgressParts {
 export class Progress {
   readonly #entries: Entry[];
   readonly #attemptsMax: number;
+  readonly #lone: boolean;
   readonly #options: CallOptions;
   readonly #random: () => number;
   readonly #mayRepeat: () => boolean;
@@ -65,7 +68,7 @@ export class Progress {
   #waited = false;
   #stopped: ChatError | undefined;
 
-  constructor({ ranked, attemptsMax, options, random, mayRepeat }: ProgressParts) {
+  constructor({ ranked, attemptsMax, isLone, options, random, mayRepeat }: ProgressParts) {
     this.#entries = ranked.map(({ candidate }) => ({
       candidate,
       target: candidate.target,
@@ -76,6 +79,7 @@ export class Progress {
       retryAfterMs: undefined,
     }));
     this.#attemptsMax = attemptsMax;
+    this.#lone = isLone;
     this.#options = options;
     this.#random = random;
     this.#mayRepeat = mayRepeat;
@@ -138,7 +142,7 @@ export class Progress {
 
   /** The same target once more, after a pause, where its failure allows it and the budget grants it. */
   #again(): Step | undefined {
-    const each = this.#entries.length === 1 ? this.#attemptsMax : 2;
+    const each = this.#lone ? this.#attemptsMax : 2;
     const index = this.#entries.findIndex(
       (entry) =>
         entry.tries > 0 &&

@@ -5,7 +5,6 @@ import { BreakerState, HealthStatus } from "../core/chat.ts";
 import type { BreakerOptions } from "./breaker.ts";
 import type { Watched } from "./health-notices.ts";
 import type { ReportInput } from "./health-report.ts";
-import { Lockout } from "./lockout.ts";
 import { type HostEvidence, TargetState } from "./target-state.ts";
 
 /** Names that callers made up (`provider/any-name`) and that are remembered, over all providers. */
@@ -28,7 +27,6 @@ export interface ProviderState {
   concurrencyMax: number;
   declared: readonly Member[];
   host: HostEvidence;
-  readonly lockout: Lockout;
   lastError: ReportInput["lastError"];
   lastProbeWallMs: number | undefined;
 }
@@ -134,7 +132,7 @@ export class HealthMembers {
 /** Of a provider that nothing is known of. */
 export function newProvider(name: string): ProviderState {
   const host: HostEvidence = "none";
-  return { name, concurrencyMax: 0, declared: [], host, lockout: new Lockout(), lastError: undefined, lastProbeWallMs: undefined };
+  return { name, concurrencyMax: 0, declared: [], host, lastError: undefined, lastProbeWallMs: undefined };
 }
 
 function maxOf({ concurrencyMax }: ProviderState): number {

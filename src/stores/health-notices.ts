@@ -60,7 +60,7 @@ export class HealthNotices {
 
   /** Answers whether the end of the bar is another than it was. */
   #arm(watched: Watched, nowMs: number): boolean {
-    const endMs = barEndMs(watched.state, watched.provider, nowMs);
+    const endMs = barEndMs(watched.state, nowMs);
     if (endMs === watched.noticeAtMs) return false;
     watched.cancelNotice();
     watched.noticeAtMs = endMs;

@@ -57,7 +57,7 @@ export function reportProvider(input: ReportInput, clock: Clock): ProviderHealth
     lastProbeTime: input.lastProbeWallMs === undefined ? undefined : timestampFromMs(input.lastProbeWallMs),
     rateLimits: [],
     cooldownUntil: cooldownMs === 0 ? undefined : wallFrom(cooldownMs),
-    targets: targets.map((target) => reportTarget(target, input, { nowMs, wallFrom })),
+    targets: targets.map((target) => reportTarget(target, { nowMs, wallFrom })),
   };
 }
 
@@ -84,7 +84,7 @@ interface Moment {
   readonly wallFrom: (ms: number) => NonNullable<ProviderHealth["cooldownUntil"]>;
 }
 
-function reportTarget(target: TargetState, provider: ProviderEvidence, moment: Moment): TargetHealth {
+function reportTarget(target: TargetState, moment: Moment): TargetHealth {
   const { nowMs, wallFrom } = moment;
   const openMs = target.openUntilMs(nowMs);
   const coolingMs = target.cooldown.untilMs(nowMs);
@@ -101,13 +101,13 @@ function reportTarget(target: TargetState, provider: ProviderEvidence, moment: M
     firstTokenP95: quantileOfAll([target.firstToken], 0.95),
     inFlight: target.inFlight,
     concurrencyLimit: Number.isFinite(limit) ? limit : undefined,
-    bars: barsOf(target, provider, moment),
+    bars: barsOf(target, moment),
     warmth: warmth < 1 ? warmth : undefined,
   };
 }
 
 /** In the order of the axes. */
-function barsOf(target: TargetState, provider: ProviderEvidence, { nowMs, wallFrom }: Moment): TargetBar[] {
+function barsOf(target: TargetState, { nowMs, wallFrom }: Moment): TargetBar[] {
   const { breaker, cooldown, missing, blamed } = target;
   const bars: BarFacts[] = [];
   if (breaker.sinceMs !== undefined)
@@ -115,7 +115,7 @@ function barsOf(target: TargetState, provider: ProviderEvidence, { nowMs, wallFr
   const coolingMs = cooldown.untilMs(nowMs);
   if (coolingMs !== undefined)
     bars.push({ axis: HealthAxis.RATE_LIMIT, reason: cooldown.reason, sinceMs: cooldown.sinceMs, untilMs: coolingMs });
-  const lock = lockOf(target, provider, nowMs);
+  const lock = lockOf(target, nowMs);
   if (lock !== undefined) bars.push({ axis: HealthAxis.CREDENTIAL, ...lock });
   for (const [feature, fact] of missing.entries(nowMs)) bars.push({ axis: HealthAxis.CAPABILITY, feature, ...fact });
   return bars.map(({ axis, reason, sinceMs, untilMs, feature }) => ({

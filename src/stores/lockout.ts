@@ -5,6 +5,13 @@ const lockMs = 60_000;
 /** Doubles up to here with each call that finds it as it was. */
 const lockMsMax = 900_000;
 
+/** Of a refusal: when, and whether it was a 403. */
+export interface RefusedFacts {
+  readonly beganMs: number;
+  readonly nowMs: number;
+  readonly isForbidden: boolean;
+}
+
 /**
  * The axis of a credential that an upstream does not take: out for a while, longer each time, until something proves it good.
  * Every method that can change what is believed answers whether it did.
@@ -20,10 +27,10 @@ export class Lockout {
   #probeErred = false;
   #probeTrusted = false;
 
-  /** An attempt that began at `beganMs` was refused. */
-  refused(reason: LockReason, beganMs: number, nowMs: number): boolean {
+  /** An attempt that began at `beganMs` was refused. `isForbidden`: the credential is good, but not for this; a probe cannot tell. */
+  refused(reason: LockReason, { beganMs, nowMs, isForbidden }: RefusedFacts): boolean {
     if (beganMs < this.#knownMs) return false;
-    if (this.#probeTrusted) this.#probeErred = true;
+    if (this.#probeTrusted || isForbidden) this.#probeErred = true;
     this.#probeTrusted = false;
     const changed = this.#state !== reason;
     if (this.#state === undefined) this.#sinceMs = nowMs;

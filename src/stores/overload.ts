@@ -1,4 +1,4 @@
-import { Priority } from "../core/chat.ts";
+import type { Priority } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
 import type { LoadGate, Pressures, Resource } from "../core/overload.ts";
@@ -51,10 +51,11 @@ const runningMin = 16;
 /** Watches until `stop`, from one tick to the next. */
 export function createOverload({ clock, measure, onChange, onScarce }: OverloadOptions): Overload {
   let state: LoadState = calm;
-  // By priority's number, so that a call costs a look-up and a compare: the share refused, what of it is still owed, and a count.
-  const shares = [0, 0, 0, 0];
-  const owed = [0, 0, 0, 0];
-  const counts = [0, 0, 0, 0];
+  const low = standing();
+  const normal = standing();
+  const high = standing();
+  // By priority's number, so that a call costs a look-up and a compare. Who has none is NORMAL.
+  const standings: readonly Standing[] = [normal, low, normal, high];
   let tickedMs = clock.now();
 
   const tick = (): void => {
@@ -66,8 +67,9 @@ export function createOverload({ clock, measure, onChange, onScarce }: OverloadO
     // A loop that could not even come to this tick in time was late, whatever else was measured.
     const { lagMs, ...rest } = measure();
     state = nextLoad(state, { ...rest, lagMs: Math.max(lagMs, sinceMs - tickMs) });
-    for (let priority = 1; priority < shares.length; priority++)
-      shares[priority] = Math.min(1, Math.max(0, state.strictness - (priority - 1)));
+    stand(low, state.strictness, state.cause);
+    stand(normal, state.strictness - 1, state.cause);
+    stand(high, state.strictness - 2, state.cause);
     const level = Math.ceil(state.strictness);
     if (level !== before) onChange({ level, resource: state.cause, pressures: state.pressures });
     const { heap, memory, connections } = state.pressures;
@@ -76,39 +78,52 @@ export function createOverload({ clock, measure, onChange, onScarce }: OverloadO
   let cancel = clock.after(tickMs, tick);
 
   const isServedAnyway = (running: number): boolean => running < runningMin && state.cause === "event_loop";
-  const refuse = (priority: number): ChatError => {
-    counts[priority] = (counts[priority] ?? 0) + 1;
-    // Strictness falls by one a second at most: nobody of this priority is welcome without exception before.
-    const retryAfterMs = Math.max(1000, Math.ceil((state.strictness - (priority - 1)) * 4) * tickMs);
-    return new ChatError("SHED", `this process is overloaded: ${scarcities[state.cause]}`, { retryAfterMs });
-  };
-
   return {
     refusal(priority, running) {
-      const rank = rankOf(priority);
-      const share = shares[rank] ?? 0;
-      if (share === 0 || isServedAnyway(running)) return undefined;
-      const due = (owed[rank] ?? 0) + share;
-      if (due < 1) {
-        owed[rank] = due;
-        return undefined;
-      }
-      owed[rank] = due - 1;
-      return refuse(rank);
+      const of = standings[priority] ?? normal;
+      if (of.answer === undefined || isServedAnyway(running)) return undefined;
+      of.owed += of.share;
+      if (of.owed < 1) return undefined;
+      of.owed -= 1;
+      of.refused += 1;
+      return of.answer;
     },
     earlyRefusal(priority, running) {
-      const rank = rankOf(priority);
-      return shares[rank] === 1 && !isServedAnyway(running) ? refuse(rank) : undefined;
+      const of = standings[priority] ?? normal;
+      if (of.share < 1 || isServedAnyway(running)) return undefined;
+      of.refused += 1;
+      return of.answer;
     },
     isSparing: () => state.strictness > 0,
     pressures: () => state.pressures,
-    refused: (priority) => counts[priority] ?? 0,
+    refused: (priority) => (standings[priority] ?? normal).refused,
     stop() {
       cancel();
     },
   };
 }
 
-function rankOf(priority: Priority): number {
-  return priority === Priority.UNSPECIFIED ? Priority.NORMAL : priority;
+/** How calls of one priority fare. */
+interface Standing {
+  /** Of them, how many are refused; 0 to 1. */
+  share: number;
+  /** Parts of a refusal that the share has summed up to: every fourth of a quarter is one. */
+  owed: number;
+  /** Since start. */
+  refused: number;
+  /** What the refused hear, made once a tick: an error's stack is dear, and it is the same for all. Undefined: none is. */
+  answer: ChatError | undefined;
+}
+
+function standing(): Standing {
+  return { share: 0, owed: 0, refused: 0, answer: undefined };
+}
+
+/** `strictness` is what concerns this priority: from 0 none, from 1 all of them are refused, and above 1 for so much longer. */
+function stand(of: Standing, strictness: number, cause: Resource): void {
+  of.share = Math.min(1, Math.max(0, strictness));
+  // Strictness falls by one a second at most: nobody of this priority is welcome without exception before.
+  const retryAfterMs = Math.max(1000, Math.ceil(strictness * 1000));
+  const message = `this process is overloaded: ${scarcities[cause]}`;
+  of.answer = of.share === 0 ? undefined : new ChatError("SHED", message, { retryAfterMs });
 }

@@ -25,8 +25,6 @@ export type HostEvidence = "none" | "good" | "doubtful" | "bad";
 /** What a target shares with the others of its provider. */
 export interface ProviderEvidence {
   readonly host: HostEvidence;
-  /** The credential that all of them are called with. */
-  readonly lockout: Lockout;
   /** `max_concurrent`; 0: none known. */
   readonly concurrencyMax: number;
 }

@@ -8,7 +8,7 @@ const degradedRatio = 0.5;
 
 /** What is known of a target now. */
 export function viewOf(state: TargetState, provider: ProviderEvidence, nowMs: number): HealthView {
-  const lock = lockOf(state, provider, nowMs);
+  const lock = lockOf(state, nowMs);
   const coolingUntilMs = state.cooldown.untilMs(nowMs) ?? 0;
   const breaker = state.breaker.state(nowMs);
   const isOut = breaker === BreakerState.OPEN || coolingUntilMs > 0 || lock !== undefined;
@@ -44,11 +44,11 @@ export function viewUntilMs(state: TargetState, view: HealthView, nowMs: number)
 }
 
 /** When the next thing that bars it ends; undefined: nothing does. A running trial is no bar in this sense. */
-export function barEndMs(state: TargetState, provider: ProviderEvidence, nowMs: number): number | undefined {
+export function barEndMs(state: TargetState, nowMs: number): number | undefined {
   const end = Math.min(
     state.openUntilMs(nowMs) ?? Number.POSITIVE_INFINITY,
     state.cooldown.untilMs(nowMs) ?? Number.POSITIVE_INFINITY,
-    lockOf(state, provider, nowMs)?.untilMs ?? Number.POSITIVE_INFINITY,
+    lockOf(state, nowMs)?.untilMs ?? Number.POSITIVE_INFINITY,
   );
   return end === Number.POSITIVE_INFINITY ? undefined : end;
 }
@@ -61,13 +61,10 @@ export interface Lock {
   readonly untilMs: number;
 }
 
-/** The longer of the provider's and the target's own; undefined: the next call may use it. */
-export function lockOf(state: TargetState | undefined, { lockout }: ProviderEvidence, nowMs: number): Lock | undefined {
-  const shared = lockout.untilMs(nowMs) ?? 0;
-  const own = state?.lockout.untilMs(nowMs) ?? 0;
-  const longer = own > shared ? state?.lockout : lockout;
-  if (longer?.state === undefined || Math.max(own, shared) === 0) return undefined;
-  return { reason: longer.state, sinceMs: longer.sinceMs, untilMs: Math.max(own, shared) };
+/** Undefined: the next call may use it. */
+export function lockOf({ lockout }: TargetState, nowMs: number): Lock | undefined {
+  const untilMs = lockout.untilMs(nowMs);
+  return untilMs === undefined || lockout.state === undefined ? undefined : { reason: lockout.state, sinceMs: lockout.sinceMs, untilMs };
 }
 
 /** 1 without calls. */

@@ -1,5 +1,5 @@
 import type { TargetId } from "../core/catalog.ts";
-import { BreakerState, HealthStatus, type ProviderHealth } from "../core/chat.ts";
+import { BreakerState, type ProviderHealth } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
 import type { ChatError } from "../core/error.ts";
 import type { Barred, CredentialChange, HealthReporter, HealthTracker, HealthView, Insistence, Outcome, Trial } from "../core/health.ts";
@@ -16,6 +16,7 @@ import {
 import { HealthNotices } from "./health-notices.ts";
 import { type ReportInput, reportProvider } from "./health-report.ts";
 import type { Admission, HostEvidence } from "./target-state.ts";
+import type { Lockout } from "./lockout.ts";
 import { lockOf } from "./target-view.ts";
 
 /** Fewer samples have no quantile worth acting on. */
@@ -71,13 +72,8 @@ class HealthWindow implements WindowHealth {
 
   view(id: TargetId): HealthView {
     const member = this.#members.known(id);
-    const nowMs = this.#options.clock.now();
-    if (member !== undefined) return member.state.view(nowMs, member.provider);
-    const provider = this.#members.provider(providerOf(id));
-    const untried = untriedViews[provider?.host ?? "none"];
-    const lock = provider && lockOf(undefined, provider, nowMs);
-    if (lock === undefined) return untried;
-    return { ...untried, status: HealthStatus.UNHEALTHY, lockedUntilMs: lock.untilMs, lockedBy: lock.reason };
+    if (member !== undefined) return member.state.view(this.#options.clock.now(), member.provider);
+    return untriedViews[this.#members.provider(providerOf(id))?.host ?? "none"];
   }
 
   latencyQuantileMs(id: TargetId, streamed: boolean, share: number): number | undefined {
@@ -96,7 +92,7 @@ class HealthWindow implements WindowHealth {
     const member = this.#members.find(id);
     const { state, provider } = member;
     const nowMs = this.#options.clock.now();
-    const lock = lockOf(state, provider, nowMs);
+    const lock = lockOf(state, nowMs);
     if (lock !== undefined) return { barred: "credential", retryAfterMs: lock.untilMs - nowMs };
     if (state.cooldown.holds(nowMs)) return { barred: "cooling", retryAfterMs: (state.cooldown.untilMs(nowMs) ?? nowMs) - nowMs };
     const admission = state.admit(nowMs, insist);
@@ -116,7 +112,7 @@ class HealthWindow implements WindowHealth {
     if (provider === undefined) return;
     provider.lastProbeWallMs = this.#options.clock.wall();
     if (error !== undefined) provider.lastError = this.#lastError(error);
-    else if (provider.lockout.probed(this.#options.clock.now())) this.#credentialChanged(provider, undefined);
+    else this.#eachLockout(provider, (lockout, nowMs) => lockout.probed(nowMs));
     // A host that answers the list call with an error is there: its list may be closed to the key, or down, where chats are served.
     const answered = error?.upstream !== undefined && error.upstream.status > 0;
     this.#setHost(provider, error === undefined ? "good" : answered ? "doubtful" : "bad");
@@ -125,11 +121,7 @@ class HealthWindow implements WindowHealth {
   renewed(name: string): void {
     const provider = this.#members.provider(name);
     if (provider === undefined) return;
-    const nowMs = this.#options.clock.now();
-    for (const member of this.#members.targetsOf(provider)) {
-      if (member.state.lockout.reset(nowMs)) this.#credentialChanged(provider, member);
-    }
-    if (provider.lockout.reset(nowMs)) this.#credentialChanged(provider, undefined);
+    this.#eachLockout(provider, (lockout, nowMs) => lockout.reset(nowMs));
   }
 
   reset(name: string): void {
@@ -188,29 +180,27 @@ class HealthWindow implements WindowHealth {
 
   /** Whoever answers took the credential. */
   #proved(member: Member, nowMs: number): void {
-    if (member.state.lockout.succeeded(nowMs)) this.#credentialChanged(member.provider, member);
-    if (member.provider.lockout.succeeded(nowMs)) this.#credentialChanged(member.provider, undefined);
+    if (member.state.lockout.succeeded(nowMs)) this.#credentialChanged(member);
   }
 
-  /** A 403 speaks of what the credential may do here; all else of the credential, which the provider's targets share. */
+  /** Of this target alone: a refusal may be about the one model, and each of the others finds out by one call of its own. */
   #lock(member: Member, { failure, upstream }: ChatError, beganMs: number): void {
     if (failure !== "UPSTREAM_AUTH" && failure !== "QUOTA_EXHAUSTED") return;
-    const only = upstream?.status === 403 ? member : undefined;
-    const { lockout } = only?.state ?? member.provider;
-    const nowMs = this.#options.clock.now();
-    const before = lockout.untilMs(nowMs);
-    if (lockout.refused(failure, beganMs, nowMs)) this.#credentialChanged(member.provider, only);
-    else if (only === undefined && lockout.untilMs(nowMs) !== before) this.#allChanged(member.provider);
+    const facts = { beganMs, nowMs: this.#options.clock.now(), isForbidden: upstream?.status === 403 };
+    if (member.state.lockout.refused(failure, facts)) this.#credentialChanged(member);
   }
 
-  #credentialChanged(provider: ProviderState, only: Member | undefined): void {
-    const reason = (only?.state ?? provider).lockout.state;
-    this.#options.onCredential?.({ provider: provider.name, target: only?.state.id, reason });
-    if (only === undefined) this.#allChanged(provider);
-    else {
-      only.state.changed();
-      this.#notices.compare(only);
-    }
+  /** What changes all of them at once: a good probe, another key. */
+  #eachLockout(provider: ProviderState, change: (lockout: Lockout, nowMs: number) => boolean): void {
+    const nowMs = this.#options.clock.now();
+    for (const member of this.#members.targetsOf(provider)) if (change(member.state.lockout, nowMs)) this.#credentialChanged(member);
+  }
+
+  #credentialChanged(member: Member): void {
+    const { state, provider } = member;
+    this.#options.onCredential?.({ provider: provider.name, target: state.id, reason: state.lockout.state });
+    state.changed();
+    this.#notices.compare(member);
   }
 
   #setHost(provider: ProviderState, host: HostEvidence): void {

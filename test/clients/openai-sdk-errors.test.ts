@@ -142,7 +142,10 @@ providers:
 
 afterAll(() => open.disposeAsync());
 
-test.each(rows)("$model becomes $error.name (requests upstream: $asked)", async ({ model, error, told, asked }) => {
+const meta = {
+  cell: { id: "K34", fault: "what an upstream does wrong, as the official SDK sees it", protocol: "REST", layout: "lone" },
+} as const;
+test.each(rows)("$model becomes $error.name (requests upstream: $asked)", { meta }, async ({ model, error, told, asked }) => {
   const thrown = await failed(openai.chat.completions.create({ model, messages }));
   expect(thrown).toBeInstanceOf(error);
   expect(thrown).toMatchObject(told);

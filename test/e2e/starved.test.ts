@@ -30,7 +30,7 @@ async function cpu(url: string): Promise<{ readonly seconds: number; readonly at
 }
 
 describe("with too few files to open", { timeout: 60_000 }, () => {
-  test("connections are given up, streams live on, nothing spins, and it serves again once there are files", async () => {
+  test("connections are given up, streams live on, nothing spins, and it serves again once there are files", asCell("S12", "no files left to accept with"), async () => {
     const ends: (() => void)[] = [];
     await using upstream = await createUpstream(async (reply) => {
       const sse = reply.sse().data(chunk({ role: "assistant", content: "hel" }));
@@ -71,7 +71,7 @@ describe("with too few files to open", { timeout: 60_000 }, () => {
     expect(await server.stop()).toBe(0);
   });
 
-  test("a call that finds none for its upstream is shed, and its target is not blamed", async () => {
+  test("a call that finds none for its upstream is shed, and its target is not blamed", asCell("S12", "no files left to connect with"), async () => {
     const ends: (() => void)[] = [];
     await using upstream = await createUpstream(async (reply) => {
       const sse = reply.sse().data(chunk({ role: "assistant", content: "hello" }, "stop"));
@@ -126,7 +126,7 @@ describe("a collector of traces", { timeout: 60_000 }, () => {
       socket.on("close", () => clearInterval(timer));
     },
   };
-  test.each(Object.keys(collectors))("that %s harms no call and keeps nobody from stopping", async (how) => {
+  test.each(Object.keys(collectors))("that %s harms no call and keeps nobody from stopping", asCell("S22", "a collector of traces that is down, slow or hung"), async (how) => {
     const collector = createServer((socket) => {
       socket.on("error", () => {});
       collectors[how]?.(socket);

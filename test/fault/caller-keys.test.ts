@@ -187,10 +187,10 @@ describe("afterwards", () => {
 });
 
 describe("rows without a cell", () => {
-  cell({ id: "K30", fault: "h2spec", protocol: "HTTP/2" }, { skip: "a suite of its own, for it is built with Go: tools/h2spec.sh" });
+  cell({ id: "K30", fault: "h2spec", protocol: "HTTP/2" }, { skip: "a suite of its own, for it is built with Go: npm run h2spec" });
   cell(
     { id: "K30", fault: "Connect's conformance suite", protocol: "all doors" },
-    { skip: "a suite of its own, for it is built with Go: test/conformance" },
+    { skip: "a suite of its own, for it is built with Go: npm run conformance" },
   );
   cell({ id: "K31", fault: "WebSocket that is none", protocol: "WebSocket" }, { skip: noWebSocket });
   cell({ id: "K34", fault: "the Anthropic SDK against each class", protocol: "REST" }, { skip: "this build has no Anthropic door" });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect } from "vitest";
 import { type DoorClient, doorClient, doorClients } from "../e2e/doors.ts";
 import { soon, tracked, until } from "../e2e/scene.ts";
 import { type BlackHole, createBlackHole, noBlackHole } from "./black-hole.ts";
-import { grantedMs, phases, type Phase, type UnderWay } from "./caller-leaving.ts";
+import { grantedMs, half, phases, type Phase, type UnderWay } from "./caller-leaving.ts";
 import { canaries } from "./canaries.ts";
 import { noWebSocket } from "./cells.ts";
 import { cell } from "./play.ts";
@@ -18,7 +18,7 @@ let scene: FaultScene;
 let hole: BlackHole | undefined;
 const measured: { readonly ms: number; readonly what: string }[] = [];
 
-const modelOf = ({ name }: Phase, door: DoorClient): string => `${name}-${doorClients.indexOf(door)}`;
+const modelOf = ({ name }: Pick<Phase, "name">, door: DoorClient): string => `${name}-${doorClients.indexOf(door)}`;
 
 beforeAll(async () => {
   hole = noBlackHole === undefined ? await createBlackHole() : undefined;
@@ -60,6 +60,36 @@ describe("callers who leave", () => {
     for (const door of doorClients) cell({ id: "K01", fault, protocol: door.name }, skipOf(phase, door) ?? (() => leave(door, phase)));
     cell({ id: "K01", fault, protocol: "WebSocket" }, { skip: noWebSocket });
   }
+
+  cell(
+    { id: "K01", fault: "two equal callers share an answer: one may leave, and when both have left it is stopped", protocol: "SSE" },
+    async () => {
+      const upstream = scene.upstream("streaming");
+      const before = upstream.connections.length;
+      const body = JSON.stringify({
+        model: `streaming/${modelOf({ name: "streaming" }, doorClient("SSE"))}`,
+        messages: [{ role: "user", content: canaries.prompt }],
+        temperature: 0,
+        stream: true,
+      });
+      const callers = [new AbortController(), new AbortController()].map((leaving) => ({ leaving, text: "", ...tracked(scene.server) }));
+      const calls = callers.map(async (caller) => {
+        const headers = { "content-type": "application/json", ...scene.headers, ...caller.headers };
+        const response = await fetch(`${scene.url}/v1/chat/completions`, { method: "POST", headers, body, signal: caller.leaving.signal });
+        for await (const bytes of response.body ?? []) caller.text += Buffer.from(bytes).toString();
+      });
+      const settled = Promise.allSettled(calls);
+      await until(() => callers.every(({ text }) => text.includes(half)), "both have had the first content");
+      expect(upstream.connections.length - before).toBe(1);
+      const [first, second] = callers;
+      first?.leaving.abort();
+      expect(await first?.line()).toMatchObject({ reason: "CANCELLED" });
+      expect(upstream.connections[before]?.closedMs).toBeUndefined();
+      second?.leaving.abort();
+      await until(() => upstream.connections[before]?.closedMs !== undefined, "the upstream's connection is closed", grantedMs);
+      await settled;
+    },
+  );
 
   cell(
     { id: "K01", fault: "all of them: nothing in flight, nothing held, nothing told", protocol: "process" },

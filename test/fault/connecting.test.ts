@@ -93,7 +93,7 @@ faultTable(
   ],
   {
     // undici looks at its connect timers about twice a second: they may be that late.
-    timeouts: "connect: 300ms, first_token: 4s, idle: 4s, progress: 6s, total: 14s",
+    timeouts: "connect: 1s, first_token: 5s, idle: 5s, progress: 8s, total: 20s",
     env: { NODE_OPTIONS: `--import ${new URL("fake-dns.ts", import.meta.url).href}`, NODE_EXTRA_CA_CERTS: fixture("trusted.pem") },
   },
 );

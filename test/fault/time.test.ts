@@ -59,7 +59,7 @@ faultTable(
   "time",
   [
     givenUp("U06", "the request is read and not answered", "RU", stall),
-    { ...givenUp("U06/deaf", "the request is not even read", "RU"), script: [deaf], unseen: true, closes: undefined as never },
+    { ...givenUp("U06/deaf", "the request is not even read", "RU"), script: [deaf], unseen: true },
     givenUp(
       "U06/head",
       "a head, and no body",
@@ -149,13 +149,14 @@ faultTable(
     {
       id: "U16/heartbeats",
       fault: "a reset after callers heard heartbeats, and before content",
+      settings: "timeout: 3s",
       protocols: streams,
       script: always(openStream(begun), sleep(400), { do: "rst" }),
       closes: true,
       lone: () => failed("UPSTREAM_UNAVAILABLE", 3, beatsFirst),
       pair: () => answered(wellSaid, 2, beatsFirst),
     },
-    { ...cutLater("U07/silent", "content, then silence, while callers hear heartbeats", stall) },
+    cutLater("U07/silent", "content, then silence, while callers hear heartbeats", stall),
     {
       id: "U18/heartbeats",
       fault: "content, heartbeats, then a reset",

@@ -277,6 +277,18 @@ test("a request that goes on after its answer is told that no more is wanted, an
   await listener.quiet();
 });
 
+test("a listener with TLS that drains closes its idle connections at once, by either version", async () => {
+  await using listener = await opened({}, echo, files);
+  const trusting = { port: listener.port, host: "127.0.0.1", ca: cert, checkServerIdentity: () => undefined };
+  const one = tls.connect({ ...trusting, ALPNProtocols: ["http/1.1"] });
+  one.write("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+  await once(one, "data");
+  const two = http2.connect(listener.url, { ca: cert, checkServerIdentity: () => undefined });
+  await once(two, "remoteSettings");
+  listener.drain();
+  await Promise.all([once(one, "close"), once(two, "close"), listener.ended()]);
+});
+
 test("an upgrade to HTTP/2 is not taken up, and CONNECT is refused", async () => {
   await using listener = await opened({});
   const socket = net.connect(listener.port, "127.0.0.1");

@@ -14,7 +14,7 @@ function progressOver(
   { attemptsMax = 3, random = (): number => 1, mayRepeat = (): boolean => true, more = {} as Partial<Target> } = {},
 ): Progress {
   const targets = names.map((name) => ({ ...targetOf(name.includes("/") ? name : `${name}/m`), ...more }));
-  return new Progress({ ranked: rankedOf(targets), attemptsMax, options, random, mayRepeat });
+  return new Progress({ ranked: rankedOf(targets), attemptsMax, isLone: names.length === 1, options, random, mayRepeat });
 }
 
 /** Fails every step as the script says, and tells what was done. */
@@ -182,7 +182,7 @@ describe("who is passed over", () => {
       capabilities: { ...targetOf(id).capabilities, ...(contextTokens !== undefined && { contextTokens }) },
     });
     const targets = [room("a/m", 100), room("b/m", 100), room("c/m", 50), room("d/m", undefined), room("e/m", 200)];
-    const progress = new Progress({ ranked: rankedOf(targets), attemptsMax: 9, options, random: () => 1, mayRepeat: () => true });
+    const progress = new Progress({ ranked: rankedOf(targets), attemptsMax: 9, isLone: false, options, random: () => 1, mayRepeat: () => true });
     expect(shownTargets(progress, ["CONTEXT_LENGTH_EXCEEDED", "OVERLOADED", "CONTENT_POLICY"])).toEqual(["a/m", "d/m", "e/m"]);
   });
 
@@ -226,7 +226,7 @@ test("a target whose breaker is open is asked after another only within the budg
     ...each,
     candidate: { ...each.candidate, health: { ...each.candidate.health, openUntilMs: 9000 } },
   }));
-  const over = (mayRepeat: boolean) => new Progress({ ranked, attemptsMax: 3, options, random: () => 1, mayRepeat: () => mayRepeat });
+  const over = (mayRepeat: boolean) => new Progress({ ranked, attemptsMax: 3, isLone: false, options, random: () => 1, mayRepeat: () => mayRepeat });
   expect(played(over(false), ["OVERLOADED", "OVERLOADED"])).toEqual(["a primary 0"]);
   expect(played(over(true), ["OVERLOADED", "OVERLOADED"])).toEqual(["a primary 0", "b failover 0"]);
 });

@@ -57,21 +57,16 @@ const forbidden = failed("UPSTREAM_AUTH", answered(403));
 const broke = failed("QUOTA_EXHAUSTED", answered(429));
 
 describe("the credential", () => {
-  for (const { what, outcome, reason, out } of [
-    { what: "refused by a 401 is out for the whole provider", outcome: refused, reason: "UPSTREAM_AUTH", out: [true, true] },
-    { what: "without credit is out for the whole provider", outcome: broke, reason: "QUOTA_EXHAUSTED", out: [true, true] },
-    { what: "refused by a 403 is out for that target only", outcome: forbidden, reason: "UPSTREAM_AUTH", out: [true, false] },
-    {
-      what: "without credit by a 403 is out for that target only",
-      outcome: failed("QUOTA_EXHAUSTED", answered(403)),
-      reason: "QUOTA_EXHAUSTED",
-      out: [true, false],
-    },
+  for (const { what, outcome, reason } of [
+    { what: "refused by a 401", outcome: refused, reason: "UPSTREAM_AUTH" },
+    { what: "without credit", outcome: broke, reason: "QUOTA_EXHAUSTED" },
+    { what: "refused by a 403", outcome: forbidden, reason: "UPSTREAM_AUTH" },
+    { what: "without credit by a 403", outcome: failed("QUOTA_EXHAUSTED", answered(403)), reason: "QUOTA_EXHAUSTED" },
   ] as const) {
-    test(`${what}, for a minute, and nothing else changes`, () => {
+    test(`${what} is out for that target, for a minute, and nothing else changes`, () => {
       const { clock, health, end, barred } = scene();
       end(small, outcome);
-      expect([small, large].map((id) => barred(id) === "credential")).toEqual(out);
+      expect([small, large].map((id) => barred(id) === "credential")).toEqual([true, false]);
       expect(barred(elsewhere)).toBeUndefined();
       const view = { breaker: BreakerState.CLOSED, coolingUntilMs: 0, openUntilMs: 0, lockedUntilMs: 60_000, lockedBy: reason };
       expect(health.view(small)).toMatchObject({ ...view, status: HealthStatus.UNHEALTHY });
@@ -82,14 +77,6 @@ describe("the credential", () => {
     });
   }
 
-  test("bars names that were never called, too", () => {
-    const { health, end } = scene();
-    end(small, refused);
-    const never = "openai/never-seen" as TargetId;
-    expect(health.view(never)).toMatchObject({ status: HealthStatus.UNHEALTHY, lockedUntilMs: 60_000, lockedBy: "UPSTREAM_AUTH" });
-    expect(health.begin(never, "lone")).toEqual({ barred: "credential", retryAfterMs: 60_000 });
-  });
-
   test("is out for twice as long each time it is found as it was, up to a quarter of an hour", () => {
     const { clock, health, end } = scene();
     const waits: number[] = [];
@@ -99,23 +86,21 @@ describe("the credential", () => {
       clock.advance(15 * 60_000);
     }
     expect(waits).toEqual([1, 2, 4, 8, 15, 15]);
-    end(large, good);
+    end(small, good);
     end(small, refused);
     expect(health.view(small).lockedUntilMs - clock.now()).toBe(60_000);
   });
 
-  test("is out, and back, to the millisecond, for all who share it", () => {
+  test("is out, and back, to the millisecond", () => {
     const { clock, health, end } = scene();
     clock.advance(500);
     end(small, refused);
     clock.advance(59_999);
-    expect([small, large].map((id) => health.view(id).lockedUntilMs)).toEqual([60_500, 60_500]);
+    expect(health.view(small).lockedUntilMs).toBe(60_500);
     clock.advance(1);
-    expect([small, large].map((id) => health.view(id).lockedUntilMs)).toEqual([0, 0]);
+    expect(health.view(small).lockedUntilMs).toBe(0);
     end(small, refused);
-    expect([small, large].map((id) => health.view(id).lockedUntilMs)).toEqual([180_500, 180_500]);
-    // One timer each, for the end of the bar.
-    expect(clock.pending()).toBe(2);
+    expect(health.view(small).lockedUntilMs).toBe(180_500);
   });
 
   test("is told once a change, however many calls meet it", () => {
@@ -123,18 +108,18 @@ describe("the credential", () => {
     const wave = Array.from({ length: 50 }, () => begin(small));
     clock.advance(10);
     for (const trial of wave) trial.end(refused);
-    expect(told).toEqual([{ provider: "openai", target: undefined, reason: "UPSTREAM_AUTH" }]);
-    expect(health.view(large).lockedUntilMs).toBe(60_010);
+    expect(told).toEqual([{ provider: "openai", target: small, reason: "UPSTREAM_AUTH" }]);
+    expect(health.view(small).lockedUntilMs).toBe(60_010);
     clock.advance(60_000);
     end(small, refused);
     expect(told).toHaveLength(1);
     clock.advance(120_000);
     end(small, broke);
     clock.advance(240_000);
-    end(large, good, 3);
+    end(small, good, 3);
     expect(told.slice(1)).toEqual([
-      { provider: "openai", target: undefined, reason: "QUOTA_EXHAUSTED" },
-      { provider: "openai", target: undefined, reason: undefined },
+      { provider: "openai", target: small, reason: "QUOTA_EXHAUSTED" },
+      { provider: "openai", target: small, reason: undefined },
     ]);
   });
 
@@ -159,14 +144,14 @@ describe("the credential", () => {
     bad.end(refused);
     clock.advance(10);
     early.end(good);
-    expect(barred(large)).toBe("credential");
+    expect(barred(small)).toBe("credential");
     late.answered();
-    expect(barred(large)).toBeUndefined();
+    expect(barred(small)).toBeUndefined();
   });
 
   for (const { what, outcome, target, back } of [
-    { what: "a refused one", outcome: refused, target: large, back: true },
-    { what: "one without credit, which a list does not need,", outcome: broke, target: large, back: false },
+    { what: "a refused one", outcome: refused, target: small, back: true },
+    { what: "one without credit, which a list does not need,", outcome: broke, target: small, back: false },
     { what: "one that may not use the target, which a list does not show,", outcome: forbidden, target: small, back: false },
   ]) {
     test(`${what} ${back ? "comes" : "does not come"} back by a good probe`, () => {
@@ -310,10 +295,11 @@ describe("insisting", () => {
   });
 
   test("passes the breaker only", () => {
-    const { end, barred, begin } = openBreaker();
+    const { barred, begin } = openBreaker();
+    const other = begin(small, "lone");
     begin(small, "lone").end(failed("RATE_LIMITED"));
     expect(barred(small, "lone")).toBe("cooling");
-    end(large, refused);
+    other.end(refused);
     expect(barred(small, "lone")).toBe("credential");
   });
 
@@ -725,7 +711,7 @@ describe("the report", () => {
         feature: "output_format",
       },
     ]);
-    expect(barsOf(large).map(({ axis }) => axis)).toEqual([HealthAxis.CREDENTIAL]);
+    expect(barsOf(large)).toEqual([]);
     four.end(failed("RATE_LIMITED", { retryAfterMs: 20_000 }));
     expect(barsOf(small)[1]).toMatchObject({ reason: ErrorReason.RATE_LIMITED, since: wall(2_000), until: wall(25_000) });
     clock.advance(2_000);

@@ -11,10 +11,10 @@ const heldBytesMax = 256 * 1024;
 const headersMax = 256;
 /**
  * A connection that the upstream had closed while it was idle shows it within a round trip of the next request; one
- * that breaks later broke over the request.
+ * that breaks later broke over the request. Idle connections are closed in an orderly way: a reset is a failure.
  */
 const staleMs = 1000;
-const staleCodes: ReadonlySet<unknown> = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"]);
+const staleCodes: ReadonlySet<unknown> = new Set(["UND_ERR_SOCKET", "EPIPE"]);
 
 /** One of a pool's connections, over all the sockets it has in its life. */
 export interface Line {

@@ -1,6 +1,6 @@
 import { BreakerState, HealthStatus } from "../../core/chat.ts";
 import type { ProviderDesk } from "../../core/operations.ts";
-import { type Readiness, readinessOf } from "../readiness.ts";
+import { canRoute, type Readiness, readinessOf } from "../readiness.ts";
 
 /** What the health doors look at. */
 export interface HealthFacts {
@@ -57,7 +57,7 @@ export function liveAnswer(): HealthAnswer {
 /** `GET /health/ready`: 503 while draining, and where nothing can route. */
 export function readyAnswer(facts: HealthFacts): HealthAnswer {
   if (facts.draining) return { status: 503, body: { status: "draining" } };
-  if (readinessOf(facts.providers, facts.nowWall) === "unhealthy") return { status: 503, body: { status: "unready" } };
+  if (!canRoute(facts.providers, facts.nowWall)) return { status: 503, body: { status: "unready" } };
   return { status: 200, body: { status: "ready" } };
 }
 

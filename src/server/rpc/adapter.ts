@@ -46,7 +46,7 @@ export function rpcHandlers(router: ConnectRouter, options: AdapterOptions): (pa
     const { methodKind } = handler.method;
     const isLasting = methodKind === "bidi_streaming" || methodKind === "client_streaming";
     const within = isLasting ? ({ ms: silenceMs, of: "silence" } as const) : ({ ms: bodyMs, of: "all" } as const);
-    const inTime: UniversalServerFn = (request) => handler({ ...request, body: arriving(request.body, within, options.clock) });
+    const inTime: UniversalServerFn = (request) => handler(arriving(request, within, options.clock));
     handlers.set(handler.requestPath, (request, response, facts) => {
       clampDeadline(request.headers, options.deadlineMaxMs());
       serveUniversal(inTime, { request, response, facts }, options.onBug);

@@ -4,12 +4,15 @@ import { type ArrivalBound, arriving } from "../../../src/server/rpc/arriving.ts
 import { settled } from "../../stages/support.ts";
 import { createFakeClock } from "../../support/fake-clock.ts";
 
+const request = { httpVersion: "2.0", method: "POST", url: "http://x/", header: new Headers(), signal: new AbortController().signal };
+
 /** A body that is fed by hand, read within a bound. */
 function scene(bound: ArrivalBound) {
   const clock = createFakeClock();
   let feeder: ReadableStreamDefaultController<Uint8Array> | undefined;
   const fed = new ReadableStream<Uint8Array>({ start: (controller) => void (feeder = controller) });
-  const body = arriving(fed, bound, clock);
+  const over = new AbortController();
+  const { body } = arriving({ ...request, body: fed, signal: over.signal }, bound, clock);
   if (typeof body !== "object" || body === null || !(Symbol.asyncIterator in body)) throw new Error("the body is no bytes any more");
   const came: number[] = [];
   const done = (async () => {
@@ -25,6 +28,7 @@ function scene(bound: ArrivalBound) {
       await settled();
     },
     end: () => feeder?.close(),
+    over: () => over.abort(),
     pass: async (ms: number) => {
       clock.advance(ms);
       await settled();
@@ -66,7 +70,20 @@ describe("a request", () => {
     expect(await done).toEqual(late);
   });
 
+  test("that is over leaves no timer, also where nobody read it to its end", async () => {
+    const { feed, over, clock } = scene({ ms: 60_000, of: "silence" });
+    await feed(1);
+    expect(clock.pending()).toBe(1);
+    over();
+    expect(clock.pending()).toBe(0);
+    await feed(1);
+    expect(clock.pending()).toBe(0);
+  });
+
   test("that was parsed before is left as it is", () => {
-    for (const body of [null, "text", 7, { a: 1 }, [1]]) expect(arriving(body, { ms: 1, of: "all" }, createFakeClock())).toBe(body);
+    for (const body of [null, "text", 7, { a: 1 }, [1]]) {
+      const parsed = { ...request, body };
+      expect(arriving(parsed, { ms: 1, of: "all" }, createFakeClock())).toBe(parsed);
+    }
   });
 });
