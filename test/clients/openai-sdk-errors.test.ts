@@ -10,6 +10,7 @@ import OpenAI, {
   RateLimitError,
 } from "openai";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { asCell } from "../fault/play.ts";
 import {
   chunk,
   completion,
@@ -142,10 +143,8 @@ providers:
 
 afterAll(() => open.disposeAsync());
 
-const meta = {
-  cell: { id: "K34", fault: "what an upstream does wrong, as the official SDK sees it", protocol: "REST", layout: "lone" },
-} as const;
-test.each(rows)("$model becomes $error.name (requests upstream: $asked)", { meta }, async ({ model, error, told, asked }) => {
+const cell = asCell("K34", "what an upstream does wrong, as the official SDK sees it", "REST");
+test.each(rows)("$model becomes $error.name (requests upstream: $asked)", cell, async ({ model, error, told, asked }) => {
   const thrown = await failed(openai.chat.completions.create({ model, messages }));
   expect(thrown).toBeInstanceOf(error);
   expect(thrown).toMatchObject(told);

@@ -15,6 +15,7 @@ import { wishesFrom } from "../../src/server/wishes.ts";
 import { systemClock } from "../../src/stores/system-clock.ts";
 import { build } from "../config/workspace.ts";
 import { chatRequest } from "../support/attempt.ts";
+import { asCell } from "../fault/play.ts";
 import { chunk, completion, createUpstream, type UpstreamHandler } from "../support/scripted-upstream.ts";
 
 /** What upstreams may take, and how long nothing happens; the first leaves a loaded machine its time. */
@@ -112,7 +113,7 @@ describe("is not the upstream's fault", () => {
         block();
       },
     })),
-  ])("$name", async (row) => {
+  ])("$name", asCell("S09", "an event loop that stands still"), async (row) => {
     expect(await callTo(row)).toEqual({ errors: [undefined], attempts: 1, breaker: BreakerState.CLOSED });
   });
 });

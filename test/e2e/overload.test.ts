@@ -19,6 +19,7 @@ import { createOverload } from "../../src/stores/overload.ts";
 import { systemClock } from "../../src/stores/system-clock.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 import { build } from "../config/workspace.ts";
+import { asCell } from "../fault/play.ts";
 import { doorClient, doorClients, refusal, routerClient } from "./doors.ts";
 
 const keys = "[{name: batch, key: batch-key, priority: low}, {name: team, key: team-key}, {name: urgent, key: urgent-key, priority: high}]";
@@ -101,7 +102,7 @@ afterEach(() => {
 const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
 
 describe("at 90 % a call of normal priority is refused with a wait", () => {
-  test.each(doorClients)("$name", async (door) => {
+  test.each(doorClients)("$name", asCell("S10", "a heap that is nearly full", "all doors"), async (door) => {
     press(0.9);
     const error = await refusal(door.ask(listener.url, { model: "m", headers: bearer("team-key") }));
     expect([error.status, error.word]).toEqual(door.door === "openai" ? [503, "overloaded"] : [14, "SHED"]);

@@ -119,7 +119,7 @@ async function leave(door: DoorClient, phase: Phase): Promise<void> {
     () => "left",
   );
   // Whatever goes wrong here, the next cell shall find nobody.
-  await using _gone = { [Symbol.asyncDispose]: () => (leaving.abort(), call.then(() => undefined)) };
+  await using gone = { [Symbol.asyncDispose]: () => (leaving.abort(), call.then(() => undefined)) };
   const now = async (): Promise<UnderWay> => {
     const metrics = await scene.metrics();
     return {

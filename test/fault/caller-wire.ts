@@ -136,7 +136,7 @@ function connectError(text: string): Told {
   if (typeof code !== "string") return { word: "", grpc: 0 };
   const details = memberOf(error, "details");
   const reasons = Array.isArray(details) ? details.map((detail) => memberOf(memberOf(detail, "debug"), "reason")) : [];
-  return { word: String(reasons.find((reason) => typeof reason === "string") ?? ""), grpc: connectCodes[code] };
+  return { word: reasons.find((reason) => typeof reason === "string") ?? "", grpc: connectCodes[code] };
 }
 
 function restCode(text: string | undefined): string {

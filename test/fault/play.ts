@@ -9,7 +9,12 @@ export type OwnCell = Omit<Cell, "layout">;
 export function cell(own: OwnCell, body: (() => Promise<void>) | Skipped, timeout?: number): void {
   const whole: Cell = { ...own, layout: "-" };
   test(titleOf(whole), { meta: { cell: whole }, ...(timeout !== undefined && { timeout }) }, async (context) => {
-    if (typeof body !== "function") return context.skip(body.skip);
-    await body();
+    if (typeof body === "function") await body();
+    else context.skip(body.skip);
   });
+}
+
+/** Makes a test that stands elsewhere a cell of the table. */
+export function asCell(id: string, fault: string, protocol = "process"): { readonly meta: { readonly cell: Cell } } {
+  return { meta: { cell: { id, fault, protocol, layout: "-" } } };
 }

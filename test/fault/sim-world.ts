@@ -340,7 +340,8 @@ class World {
         case "cuts":
           return;
         case "stalls":
-          return await sleep(clock, 1e9, signal);
+          await sleep(clock, 1e9, signal);
+          return;
         case "completes":
           // With its last event it is over, and its slot free; that its reader comes once more is a formality.
           this.#live.delete(live);
@@ -375,14 +376,14 @@ class World {
     if (known === undefined) this.#broken(`${callId} made an attempt before it began`);
     const mine = known?.attempts ?? [];
     mine.push(live);
-    const group = known?.lone === false;
+    const group = known !== undefined && !known.lone;
     if (known !== undefined && mine.length === 1)
       known.alone = this.#targets.every(({ id }) => id === target.id || isBarred(this.#health.view(id)));
     const wished = request.routing?.allowFallback === false ? 1 : (request.routing?.maxAttempts ?? Infinity);
     const attemptsMax = Math.min(snapshot.options.attemptsMax, wished);
     const here = mine.filter((each) => each.target === target.id).length;
     if (mine.length > attemptsMax) this.#broken(`${callId} made attempt ${mine.length} of at most ${attemptsMax}`);
-    if (group && known?.alone === false && here > 2) this.#broken(`${callId} asked ${target.id} ${here} times`);
+    if (group && !known.alone && here > 2) this.#broken(`${callId} asked ${target.id} ${here} times`);
     if (nowMs >= deadline) this.#broken(`${callId} began an attempt ${nowMs - deadline} ms after its deadline`);
     if (signal.aborted) this.#broken(`${callId} began an attempt after it had ended`);
     if (known?.hasContent === true) this.#broken(`${callId} began an attempt after its first content`);

@@ -1,5 +1,5 @@
 /** S30: the real rooms in virtual time, under random schedules of callers, outcomes and delays. fast-check prints the seed of what fails. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, vi } from "vitest";
 import { BreakerState } from "../../src/core/chat.ts";
 import type { Failure } from "../../src/core/error.ts";
@@ -9,7 +9,7 @@ import { type Play, randomFrom, type Schedule, simulate, type SimReport, type Vi
 const hourMs = 3_600_000;
 
 /** Failures that a dialect finds in an upstream's answer. */
-const told = [
+const failures = [
   "INVALID_REQUEST",
   "CONTEXT_LENGTH_EXCEEDED",
   "CONTENT_POLICY",
@@ -42,14 +42,14 @@ const delay = fc.oneof(
   fc.integer({ min: 50, max: 15_000 }),
   fc.integer({ min: 15_000, max: 90_000 }),
 );
-const play: fc.Arbitrary<Play> = fc.record({
+const anyPlay: fc.Arbitrary<Play> = fc.record({
   beginMs: delay,
   pieces: fc.integer({ min: 0, max: 4 }),
   gapMs: delay,
   end: fc.oneof(
     { weight: 3, arbitrary: fc.constant("completes" as const) },
     { weight: 1, arbitrary: fc.constantFrom("cuts" as const, "stalls" as const) },
-    { weight: 4, arbitrary: fc.constantFrom(...told.filter((failure) => failure !== "INTERNAL")) },
+    { weight: 4, arbitrary: fc.constantFrom(...failures.filter((failure) => failure !== "INTERNAL")) },
   ),
   retryAfterMs: fc.option(fc.integer({ min: 0, max: 120_000 }), { nil: undefined }),
 });
@@ -75,7 +75,7 @@ function visitsTo(targets: number, more: Partial<Record<keyof Visit, fc.Arbitrar
   });
 }
 
-const options = fc.record({
+const anyOptions = fc.record({
   attemptsMax: fc.integer({ min: 1, max: 5 }),
   retryBaseMs: fc.integer({ min: 1, max: 1000 }),
   retryMaxMs: fc.integer({ min: 1, max: 5000 }),
@@ -87,10 +87,10 @@ const options = fc.record({
 
 const schedules: fc.Arbitrary<Schedule> = fc.integer({ min: 1, max: 4 }).chain((targets) =>
   fc.record({
-    upstreams: fc.array(fc.array(play, { minLength: 1, maxLength: 12 }), { minLength: targets, maxLength: targets }),
+    upstreams: fc.array(fc.array(anyPlay, { minLength: 1, maxLength: 12 }), { minLength: targets, maxLength: targets }),
     visits: visitsTo(targets),
     slotsEach: fc.constantFrom(1, 2, 256),
-    options,
+    options: anyOptions,
     seed: fc.integer({ min: 0, max: 2 ** 31 }),
   }),
 );

@@ -377,27 +377,6 @@ async function freePort(): Promise<number> {
 
 describe("silence and absence", () => {
   cell(
-    { id: "S14", fault: "a log that nobody reads, under calls", protocol: "REST" },
-    async () => {
-      await using upstream = await createScriptedUpstream(says("fine"));
-      for (const how of ["stalled", "closed"] as const) {
-        await using server = await startServer(config({ first: upstream }));
-        server.unread(how);
-        // More lines than a pipe holds.
-        for (let i = 0; i < 20; i++)
-          await Promise.all(
-            Array.from({ length: 20 }, () =>
-              doorClient("REST").ask(server.url, { model: "both", headers: { "x-request-id": "i".repeat(120) } }),
-            ),
-          );
-        expect((await fetch(`${server.url}/health/live`)).status).toBe(200);
-        expect(await server.stop()).toBe(0);
-      }
-    },
-    60_000,
-  );
-
-  cell(
     { id: "S28", fault: "a start where nothing can be reached", protocol: "all doors" },
     async () => {
       const port = await freePort();

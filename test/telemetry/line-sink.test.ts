@@ -92,7 +92,7 @@ test("a descriptor that is closed loses lines and never throws", async () => {
 /** A pipe that nobody reads until the test does; both ends are one descriptor. */
 function fifo(): number {
   const path = join(folder, `fifo-${open.length}`);
-  execFileSync("mkfifo", [path]);
+  execFileSync("/usr/bin/env", ["mkfifo", path]);
   const fd = openSync(path, constants.O_RDWR);
   open.push(fd);
   return fd;

@@ -5,7 +5,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { ProviderDesk } from "../../core/operations.ts";
 import { ChatError } from "../../core/error.ts";
 import { connectErrorFrom, createRefusal } from "../errors.ts";
-import { canServe, readinessOf } from "../readiness.ts";
+import { canRoute, canServe } from "../readiness.ts";
 import { collectChanges } from "./changes.ts";
 import { abortError, requestIdKey } from "./error-details.ts";
 
@@ -24,7 +24,7 @@ const providerPrefix = "provider/";
  * when calls may go there.
  */
 export function healthService({ providers, draining, clock }: HealthServiceOptions): ServiceImpl<typeof Health> {
-  const routing = (): boolean => readinessOf(providers, clock.wall()) !== "unhealthy";
+  const routing = (): boolean => canRoute(providers, clock.wall());
   const services: ReadonlyMap<string, () => boolean> = new Map([
     ["", routing],
     ["semaroute.v1.RouterService", routing],
