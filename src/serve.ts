@@ -63,6 +63,8 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
   const rooms = await startRooms(settings, clock, log, listeners);
   if (rooms instanceof ChatError) return refuse([{ path: rooms.field ?? "routing_policy", message: rooms.message }], tell);
   const { gateway, stats, metrics, tracing, overload, onBug } = rooms;
+  // A bug that escaped belongs to one call, if to any; all others would die with the process.
+  for (const escape of ["uncaughtException", "unhandledRejection"] as const) process.on(escape, onBug);
   const reloader = createReloader(loaded, () => loadConfiguration(input), {
     log,
     metrics,

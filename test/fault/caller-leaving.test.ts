@@ -105,7 +105,8 @@ describe("callers who leave", () => {
 async function leave(door: DoorClient, phase: Phase): Promise<void> {
   const upstream = scene.upstream(phase.name);
   const model = modelOf(phase, door);
-  await using holder = phase.held === true ? await hold(phase) : undefined;
+  await using open = new AsyncDisposableStack();
+  const holder = phase.held === true ? open.use(await hold(phase)) : undefined;
   const before = upstream.connections.length;
   const made = (await scene.metrics()).sum("attempts_total", { model });
 
@@ -119,7 +120,10 @@ async function leave(door: DoorClient, phase: Phase): Promise<void> {
     () => "left",
   );
   // Whatever goes wrong here, the next cell shall find nobody.
-  await using gone = { [Symbol.asyncDispose]: () => (leaving.abort(), call.then(() => undefined)) };
+  open.defer(async () => {
+    leaving.abort();
+    await call;
+  });
   const now = async (): Promise<UnderWay> => {
     const metrics = await scene.metrics();
     return {

@@ -89,7 +89,8 @@ const rows: readonly Row[] = [
 describe("the openai package", () => {
   for (const { fault, before, model, apiKey = canaries.callerKey, content = "hi", error, told, calls } of rows) {
     cell({ id: "K34", fault, protocol: "REST" }, async () => {
-      await using state = await before?.();
+      await using open = new AsyncDisposableStack();
+      open.use(await before?.());
       let made = 0;
       const counting: typeof fetch = (input, init) => {
         made++;

@@ -195,7 +195,7 @@ describe("K24: deadlines", () => {
           name,
           script,
           settings,
-          models: doorClients.map((_, at) => `${name}-${at}`),
+          models: doorClients.map((_, nth) => `${name}-${nth}`),
           baseUrl: at === undefined ? undefined : (port: number) => `https://127.0.0.1:${port}`,
         })),
       ],
@@ -224,10 +224,10 @@ describe("K24: deadlines", () => {
       if (phase.only !== undefined && door.streamed !== (phase.only === "streamed")) continue;
       cell({ id: "K24", fault: `the deadline comes ${phase.when}`, protocol: door.name }, async () => {
         const upstream = scene.upstream(phase.name);
-        const headers = { ...scene.headers, "x-semaroute-timeout-ms": "400" };
+        const question = { content: canaries.prompt, headers: { ...scene.headers, "x-semaroute-timeout-ms": "400" } };
         const startMs = performance.now();
         const refused = await refusal(
-          door.ask(scene.url, { model: `${phase.name}/${phase.name}-${doorClients.indexOf(door)}`, content: canaries.prompt, headers }),
+          door.ask(scene.url, { ...question, model: `${phase.name}/${phase.name}-${doorClients.indexOf(door)}` }),
         );
         // Where the pause before another attempt would outlive the deadline, the answer is known already.
         expect(refused.word.toUpperCase()).toBe(
