@@ -2,10 +2,9 @@
  * The real rooms over scripted providers, in virtual time: what the simulation runs schedules of calls and faults through.
  * Every rule that must hold whatever happens is looked at while it runs, and what breaks one is told in words.
  */
-import type { Attempt, Call, CallOptions, Snapshot } from "../../src/core/call.ts";
+import type { Attempt, Call, Snapshot } from "../../src/core/call.ts";
 import { type Batch, BreakerState, type ChatRequest, CacheMode, ProviderState } from "../../src/core/chat.ts";
-import { sleep } from "../../src/core/clock.ts";
-import { ChatError, chatErrorFrom, type Failure } from "../../src/core/error.ts";
+import { ChatError, chatErrorFrom } from "../../src/core/error.ts";
 import { compose } from "../../src/core/handler.ts";
 import type { HealthView } from "../../src/core/health.ts";
 import type { Provider, ProviderEvent } from "../../src/core/provider.ts";
@@ -22,66 +21,11 @@ import { createHedgeBudget } from "../../src/stores/hedge-budget.ts";
 import { createRetryBudget } from "../../src/stores/retry-budget.ts";
 import { createSlots } from "../../src/stores/slots.ts";
 import { createWindowHealth } from "../../src/stores/window-health.ts";
-import { callOf, completed, finished, said, settled, snapshotOf, started, targetOf, textIn, whole } from "../stages/support.ts";
+import { callOf, settled, snapshotOf, targetOf, textIn } from "../stages/support.ts";
 import { chatRequest } from "../support/attempt.ts";
 import { createFakeClock, type FakeClock } from "../support/fake-clock.ts";
-
-/** What an upstream does with one attempt: waits, says some pieces, and comes to an end of one kind or another. */
-export interface Play {
-  readonly beginMs: number;
-  readonly pieces: number;
-  readonly gapMs: number;
-  /** `cuts`: ends without its last event. `stalls`: says nothing more, and stays. A failure: is told as such. */
-  readonly end: "completes" | "cuts" | "stalls" | Failure;
-  readonly retryAfterMs?: number | undefined;
-}
-
-/** One caller. */
-export interface Visit {
-  readonly atMs: number;
-  /** `m`: any target; `0/m`: the one of provider 0. */
-  readonly model: string;
-  readonly streamed: boolean;
-  readonly timeoutMs?: number | undefined;
-  /** When the caller leaves, after it came; undefined: it stays. */
-  readonly leavesAfterMs?: number | undefined;
-  readonly maxAttempts?: number | undefined;
-  readonly allowFallback?: boolean | undefined;
-}
-
-/** A schedule. */
-export interface Schedule {
-  /** What each provider does with its n-th attempt; the last one from then on, or what the time says. */
-  readonly upstreams: readonly (readonly Play[] | ((nowMs: number, nth: number) => Play))[];
-  readonly visits: readonly Visit[];
-  readonly slotsEach: number;
-  readonly options: Partial<CallOptions>;
-  readonly seed: number;
-  /** What the clock on the wall shows at a time; default: the same, from the beginning of 2026. */
-  readonly wallMs?: (nowMs: number) => number;
-  /** Whether the policy throws when it is asked for the n-th time. */
-  readonly policyThrows?: (nth: number) => boolean;
-}
-
-/** How a call came out for its caller. */
-export interface Outcome {
-  readonly visit: Visit;
-  readonly failure: Failure | undefined;
-  readonly text: string;
-  readonly endMs: number;
-  /** Providers of its attempts, in order. */
-  readonly asked: readonly string[];
-}
-
-/** What came of a schedule. */
-export interface SimReport {
-  readonly outcomes: readonly Outcome[];
-  /** Rules that were broken, in words; what the simulation is for is that there are none. */
-  readonly violations: readonly string[];
-  readonly attempts: number;
-  readonly breakers: readonly BreakerState[];
-  readonly successRatios: readonly number[];
-}
+import { type Outcome, type Play, randomFrom, type Schedule, type SimReport, type Visit } from "./sim-schedule.ts";
+import { playAttempt } from "./sim-upstream.ts";
 
 /** One attempt at a scripted upstream. */
 interface Live {
@@ -324,39 +268,26 @@ class World {
   }
 
   async *#play(attempt: Attempt, play: Play): AsyncGenerator<readonly ProviderEvent[]> {
-    const clock = this.#clock;
-    const { target, streamed, signal } = attempt;
     const live = this.#arrived(attempt);
-    const who = `${target.provider}.${attempt.ordinal}`;
     try {
-      await sleep(clock, play.beginMs, signal);
-      if (play.pieces > 0 || play.end === "completes") yield [{ case: "head", value: { status: 200, requestId: who, notes: [] } }];
-      if (streamed) yield [started];
-      for (let i = 0; i < play.pieces; i++) {
-        await sleep(clock, play.gapMs, signal);
-        if (streamed) yield [said(`${who}.${i} `)];
+      for await (const events of playAttempt(this.#clock, attempt, play)) {
+        // Its slot is free as soon as the last event is read.
+        if (events.some((each) => each.case === "completed" || each.case === "whole")) this.#live.delete(live);
+        yield events;
       }
-      switch (play.end) {
-        case "cuts":
-          return;
-        case "stalls":
-          await sleep(clock, 1e9, signal);
-          return;
-        case "completes":
-          // With its last event it is over, and its slot free; that its reader comes once more is a formality.
-          this.#live.delete(live);
-          yield streamed ? [finished(), completed()] : [whole(`${who}.0 `)];
-          return;
-        default: {
-          const { retryAfterMs } = play;
-          if (retryAfterMs !== undefined && (play.end === "RATE_LIMITED" || play.end === "OVERLOADED"))
-            this.#coolUntil.set(target.id, Math.max(this.#coolUntil.get(target.id) ?? 0, clock.now() + retryAfterMs));
-          throw new ChatError(play.end, `scripted ${play.end}`, { retryAfterMs, upstream: { status: 503, requestId: who } });
-        }
-      }
+    } catch (thrown) {
+      this.#heard(attempt, thrown);
+      throw thrown;
     } finally {
       this.#live.delete(live);
     }
+  }
+
+  /** A target said when it wishes to be asked again. */
+  #heard({ target }: Attempt, thrown: unknown): void {
+    if (!(thrown instanceof ChatError) || thrown.retryAfterMs === undefined) return;
+    if (thrown.failure !== "RATE_LIMITED" && thrown.failure !== "OVERLOADED") return;
+    this.#coolUntil.set(target.id, Math.max(this.#coolUntil.get(target.id) ?? 0, this.#clock.now() + thrown.retryAfterMs));
   }
 
   /** An attempt has reached its upstream: was it allowed to? */
@@ -429,15 +360,4 @@ function textOf(batches: readonly Batch[]): string {
     if (part?.case === "text") text += part.value.text;
   }
   return text;
-}
-
-/** Mulberry32: the same numbers for the same seed. */
-export function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
 }

@@ -9,7 +9,7 @@ import { describe, expect, test } from "vitest";
 import type { Bounds } from "../../src/server/bounds.ts";
 import { callerGone } from "../../src/server/exchanges.ts";
 import { listen, type RequestHandler, type TlsFiles } from "../../src/server/listen.ts";
-import { endWith, write } from "../../src/server/outflow.ts";
+import { endWith, isGone, write } from "../../src/server/outflow.ts";
 import { sendJson } from "../../src/server/rest/answer.ts";
 import * as h2 from "../support/raw-http2.ts";
 
@@ -197,7 +197,7 @@ describe("an answer that nobody reads", () => {
       else
         void (async () => {
           const piece = Buffer.alloc(1000, "y");
-          for (let i = 0; i < 100_000 && !response.destroyed; i++) {
+          for (let i = 0; i < 100_000 && !isGone(response); i++) {
             const wait = write(response, piece);
             written += piece.length;
             if (wait !== undefined) await wait;

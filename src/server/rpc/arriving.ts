@@ -29,8 +29,8 @@ interface Around {
 async function* inTime(body: AsyncIterable<Uint8Array>, { ms, of }: ArrivalBound, { clock, signal }: Around): AsyncGenerator<Uint8Array> {
   const chunks = body[Symbol.asyncIterator]();
   let late = Promise.withResolvers<never>();
-  let cancelTimer = (): void => {};
-  const stop = (): void => cancelTimer();
+  let cancelTimer: (() => void) | undefined;
+  const stop = (): void => cancelTimer?.();
   const start = (): void => {
     late = Promise.withResolvers<never>();
     // Nobody may be waiting when it comes.

@@ -124,7 +124,9 @@ describe("tool calls", () => {
     { argumentsJson: " null ", input: "{}" },
     { argumentsJson: `{"a":`, input: `{"_raw":"{\\"a\\":"}` },
     { argumentsJson: "[1]", input: `{"_raw":"[1]"}` },
-    { argumentsJson: `{"__proto__":{"x":1}}`, input: `{"__proto__":{"x":1}}` },
+    // Keys that mean different things to different readers are not sent on as JSON, but nothing is lost.
+    { argumentsJson: `{"__proto__":{"x":1}}`, input: `{"_raw":"{\\"__proto__\\":{\\"x\\":1}}"}` },
+    { argumentsJson: `{"a":1,"a":2}`, input: `{"_raw":"{\\"a\\":1,\\"a\\":2}"}` },
   ])("with the arguments $argumentsJson have the input $input", ({ argumentsJson, input }) => {
     const encoded = encode({ messages: [user(text("q")), assistant(call("a", argumentsJson)), tool(result("a"))] });
     expect(encoded.text).toContain(`"input":${input}`);
