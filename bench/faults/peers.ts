@@ -5,8 +5,8 @@
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { always, stall } from "../../test/fault/steps.ts";
-import { createScriptedUpstream, type ScriptedUpstream } from "../../test/fault/upstream.ts";
+import { always, type Script, stall } from "../../test/fault/steps.ts";
+import { createScriptedUpstream } from "../../test/fault/upstream.ts";
 import { freePort, pause, stop } from "../processes.ts";
 import { type Gateway, type Peer, portkey, secret, semaroute } from "./gateways.ts";
 import { ask, judged } from "./observe.ts";
@@ -42,7 +42,7 @@ for (const { phase, script, kinds } of leaving) {
   for (const kind of kinds) {
     judgements += 1;
     const cells: string[] = [];
-    for (const peer of peers) cells.push(await left(peer, await createScriptedUpstream(script), kind));
+    for (const peer of peers) cells.push(await left(peer, script, kind));
     console.log(`| ${phase} | ${kind} | alone | ${cells.join(" | ")} |`);
   }
 }
@@ -51,21 +51,19 @@ await trap[Symbol.asyncDispose]();
 
 /** One cell: fresh upstreams and a fresh gateway, so that nothing learned from one fault helps or hurts at the next. */
 async function played(peer: Peer, row: PeerRow, kind: Kind, wanted: Right, alone: boolean): Promise<string> {
-  const faulty = row.script === undefined ? undefined : await createScriptedUpstream(row.script);
-  const second = await createScriptedUpstream(healthy);
+  await using faulty = row.script && (await createScriptedUpstream(row.script));
+  await using second = await createScriptedUpstream(healthy);
   const first = faulty?.port ?? (await freePort());
-  return withGateway(peer, alone ? [first] : [first, second.port], async (gateway) => {
+  return await withGateway(peer, alone ? [first] : [first, second.port], async (gateway) => {
     const { isRight, words } = judged(await ask(gateway, kind), wanted);
     const leaked = row.trap === true && trap.saw(secret);
     return mark(peer, isRight && !leaked, leaked ? `${words}, and the key went to the other host` : words);
-  }).finally(async () => {
-    await faulty?.[Symbol.asyncDispose]();
-    await second[Symbol.asyncDispose]();
   });
 }
 
-async function left(peer: Peer, upstream: ScriptedUpstream, kind: Kind): Promise<string> {
-  return withGateway(peer, [upstream.port], async (gateway) => {
+async function left(peer: Peer, script: Script, kind: Kind): Promise<string> {
+  await using upstream = await createScriptedUpstream(script);
+  return await withGateway(peer, [upstream.port], async (gateway) => {
     const leaver = new AbortController();
     const asking = ask(gateway, kind, leaver.signal);
     while (upstream.requests.length === 0) await pause(5);
@@ -73,15 +71,12 @@ async function left(peer: Peer, upstream: ScriptedUpstream, kind: Kind): Promise
     leaver.abort();
     const leftMs = performance.now();
     await asking;
-    const { connection } = upstream.requests[0] ?? {};
-    while (connection?.closedMs === undefined && performance.now() - leftMs < cancelMs) await pause(5);
-    const tookMs = (connection?.closedMs ?? Number.POSITIVE_INFINITY) - leftMs;
-    return mark(
-      peer,
-      tookMs <= 250,
-      Number.isFinite(tookMs) ? `upstream closed after ${Math.max(0, Math.round(tookMs))} ms` : "upstream never closed",
-    );
-  }).finally(() => upstream[Symbol.asyncDispose]());
+    const closedMs = (): number | undefined => upstream.requests[0]?.connection.closedMs;
+    while (closedMs() === undefined && performance.now() - leftMs < cancelMs) await pause(5);
+    const tookMs = (closedMs() ?? Number.POSITIVE_INFINITY) - leftMs;
+    const words = Number.isFinite(tookMs) ? `upstream closed after ${Math.max(0, Math.round(tookMs))} ms` : "upstream never closed";
+    return mark(peer, tookMs <= 250, words);
+  });
 }
 
 async function withGateway(peer: Peer, ports: readonly number[], play: (gateway: Gateway) => Promise<string>): Promise<string> {

@@ -73,11 +73,9 @@ async function race(first: Runner, second: Runner, parts: Contest): Promise<Won 
 
 /** Undefined: the time passed first. */
 async function within<T>(clock: Clock, ms: number, pending: Promise<T>): Promise<T | undefined> {
-  let cancel = (): void => {};
-  const late = new Promise<undefined>((resolve) => {
-    cancel = clock.after(ms, () => resolve(undefined));
-  });
-  const first = await Promise.race([pending, late]);
+  const late = Promise.withResolvers<undefined>();
+  const cancel = clock.after(ms, () => late.resolve(undefined));
+  const first = await Promise.race([pending, late.promise]);
   cancel();
   return first;
 }

@@ -104,6 +104,14 @@ describe("a reload", () => {
   }
   const firstOf = () => loaded(base, environment);
 
+  test("of a file that has become empty or is gone is refused; who began with none may go on with none", async () => {
+    const { reloader, heard } = scene(firstOf(), () => loaded("", environment));
+    expect(await reloader.reload()).toMatchObject({ kind: "refused", problems: [{ path: "" }] });
+    expect(heard).not.toContainEqual(["apply", expect.anything()]);
+    const bare = scene(loaded("", environment), () => loaded("", environment));
+    expect(await bare.reloader.reload()).toMatchObject({ kind: "applied", changed: false });
+  });
+
   test("of the same is unchanged, and applied all the same", async () => {
     const first = firstOf();
     const { reloader, heard } = scene(first, () => loaded(base, environment));

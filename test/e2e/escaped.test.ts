@@ -18,10 +18,8 @@ test("calls go on, the log has a line for each without its message, and the coun
   await server.logged(() => bugs().length === 2);
   expect((await running).text).toBe("hello");
   expect((await doorClient("grpc unary").ask(server.url, { model: "auto" })).text).toBe("hello");
-  expect(bugs().map(({ level, cause }) => [level, (cause as { name: string }[])[0]?.name]).toSorted()).toEqual([
-    ["error", "RangeError"],
-    ["error", "TypeError"],
-  ]);
+  const shown = bugs().map(({ level, cause }) => `${String(level)} ${(cause as { name: string }[])[0]?.name}`);
+  expect(new Set(shown)).toEqual(new Set(["error RangeError", "error TypeError"]));
   expect(await (await fetch(`${server.url}/metrics`)).text()).toContain("semaroute_bugs_total 2");
   expect(JSON.stringify(server.lines) + server.complaints()).not.toContain("canary-prompt");
   expect(await server.stop()).toBe(0);

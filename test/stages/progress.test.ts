@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { AttemptKind } from "../../src/core/chat.ts";
 import { ChatError, type ChatErrorOptions, type Failure, remedies } from "../../src/core/error.ts";
 import type { Target } from "../../src/core/catalog.ts";
-import { Progress, type Step } from "../../src/stages/progress.ts";
+import { Progress, type ProgressParts, type Step } from "../../src/stages/progress.ts";
 import { callOf, rankedOf, targetOf } from "./support.ts";
 
 const { options } = callOf().snapshot;
@@ -11,7 +11,12 @@ const { options } = callOf().snapshot;
 /** Names are of providers, or whole target ids. */
 function progressOver(
   names: readonly string[],
-  { attemptsMax = 3, random = (): number => 1, mayRepeat = (): boolean => true, more = {} as Partial<Target> } = {},
+  {
+    attemptsMax = 3,
+    random = () => 1,
+    mayRepeat = () => true,
+    more = {},
+  }: Partial<ProgressParts> & { readonly more?: Partial<Target> } = {},
 ): Progress {
   const targets = names.map((name) => ({ ...targetOf(name.includes("/") ? name : `${name}/m`), ...more }));
   return new Progress({ ranked: rankedOf(targets), attemptsMax, isLone: names.length === 1, options, random, mayRepeat });
@@ -182,7 +187,14 @@ describe("who is passed over", () => {
       capabilities: { ...targetOf(id).capabilities, ...(contextTokens !== undefined && { contextTokens }) },
     });
     const targets = [room("a/m", 100), room("b/m", 100), room("c/m", 50), room("d/m", undefined), room("e/m", 200)];
-    const progress = new Progress({ ranked: rankedOf(targets), attemptsMax: 9, isLone: false, options, random: () => 1, mayRepeat: () => true });
+    const progress = new Progress({
+      ranked: rankedOf(targets),
+      attemptsMax: 9,
+      isLone: false,
+      options,
+      random: () => 1,
+      mayRepeat: () => true,
+    });
     expect(shownTargets(progress, ["CONTEXT_LENGTH_EXCEEDED", "OVERLOADED", "CONTENT_POLICY"])).toEqual(["a/m", "d/m", "e/m"]);
   });
 
@@ -226,7 +238,8 @@ test("a target whose breaker is open is asked after another only within the budg
     ...each,
     candidate: { ...each.candidate, health: { ...each.candidate.health, openUntilMs: 9000 } },
   }));
-  const over = (mayRepeat: boolean) => new Progress({ ranked, attemptsMax: 3, isLone: false, options, random: () => 1, mayRepeat: () => mayRepeat });
+  const over = (mayRepeat: boolean) =>
+    new Progress({ ranked, attemptsMax: 3, isLone: false, options, random: () => 1, mayRepeat: () => mayRepeat });
   expect(played(over(false), ["OVERLOADED", "OVERLOADED"])).toEqual(["a primary 0"]);
   expect(played(over(true), ["OVERLOADED", "OVERLOADED"])).toEqual(["a primary 0", "b failover 0"]);
 });

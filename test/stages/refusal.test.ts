@@ -27,7 +27,11 @@ const refusing: readonly { readonly what: string; readonly batches: readonly Bat
   {
     what: "a stream that begins with a refusal",
     batches: [
-      [started, partStarted(0, 0, contentPart({ case: "refusal", value: { $typeName: "semaroute.v1.RefusalPart", text: "", category: "" } })), declines],
+      [
+        started,
+        partStarted(0, 0, contentPart({ case: "refusal", value: { $typeName: "semaroute.v1.RefusalPart", text: "", category: "" } })),
+        declines,
+      ],
     ],
   },
   {
