@@ -94,12 +94,6 @@ async function sample(minute: number): Promise<Sample> {
   const text = await (await fetch(`${server.url}/metrics`, { headers: { connection: "close" } })).text();
   const sum = (name: string): number =>
     [...text.matchAll(new RegExp(`^${name}(?:\\{.*\\})? (\\S+)$`, "gm"))].reduce((total, match) => total + Number(match[1]), 0);
-  console.error(
-    text
-      .split("\n")
-      .filter((l) => l.includes("in_flight") && !l.startsWith("#"))
-      .join("\n"),
-  );
   const inFlight = sum("semaroute_calls_in_flight") + sum("semaroute_provider_in_flight");
   return { minute, rssMiB: residentMiB(pid), openFiles: sum("process_open_fds"), inFlight };
 }
