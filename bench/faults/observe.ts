@@ -4,6 +4,9 @@ import { type Kind, pieces, type Right } from "./rows.ts";
 /** Longer than any limit that a gateway was given. */
 const patienceMs = 8000;
 
+/** What is asked; redirects must not carry it anywhere. */
+export const prompt = "what is six times seven, in confidence";
+
 /** What a caller saw. */
 export interface Seen {
   readonly status: number | undefined;
@@ -20,7 +23,7 @@ export async function ask({ url, headers }: Gateway, kind: Kind, signal: AbortSi
     const response = await fetch(`${url}/v1/chat/completions`, {
       method: "POST",
       headers: { "content-type": "application/json", authorization: "Bearer sk-caller", ...headers },
-      body: JSON.stringify({ model: "m", messages: [{ role: "user", content: "hello" }], ...(kind === "stream" && { stream: true }) }),
+      body: JSON.stringify({ model: "m", messages: [{ role: "user", content: prompt }], ...(kind === "stream" && { stream: true }) }),
       signal,
     });
     ({ status } = response);

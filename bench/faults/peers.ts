@@ -5,16 +5,20 @@
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { always, type Script, stall } from "../../test/fault/steps.ts";
 import { createScriptedUpstream } from "../../test/fault/upstream.ts";
 import { freePort, pause, stop } from "../processes.ts";
 import { type Gateway, type Peer, portkey, secret, semaroute } from "./gateways.ts";
-import { ask, judged } from "./observe.ts";
+import { ask, judged, prompt } from "./observe.ts";
 import { healthy, type Kind, leaving, type PeerRow, peerRows, type Right } from "./rows.ts";
 
 const peers: readonly Peer[] = [semaroute, portkey];
 /** A caller who left stops the upstream within that time, or never will. */
 const cancelMs = 3000;
+
+/** `--only PATTERN`: some rows. */
+const only = new RegExp(parseArgs({ options: { only: { type: "string", default: "" } } }).values.only);
 
 const folder = await mkdtemp(join(tmpdir(), "semaroute-faults-"));
 const trap = await createScriptedUpstream(always(stall));
@@ -28,7 +32,7 @@ const mark = (peer: Peer, isRight: boolean, words: string): string => {
 
 console.log(`| the upstream's fault | asked for | layout | ${peers.map(({ name }) => name).join(" | ")} |`);
 console.log(`|---|---|---|${peers.map(() => "---|").join("")}`);
-for (const row of peerRows(trap.port)) {
+for (const row of peerRows(trap.port).filter(({ fault }) => only.test(fault))) {
   for (const kind of row.kinds) {
     for (const layout of ["alone", "with a healthy one"] as const) {
       judgements += 1;
@@ -38,7 +42,7 @@ for (const row of peerRows(trap.port)) {
     }
   }
 }
-for (const { phase, script, kinds } of leaving) {
+for (const { phase, script, kinds } of leaving.filter((each) => only.test(each.phase))) {
   for (const kind of kinds) {
     judgements += 1;
     const cells: string[] = [];
@@ -56,8 +60,10 @@ async function played(peer: Peer, row: PeerRow, kind: Kind, wanted: Right, alone
   const first = faulty?.port ?? (await freePort());
   return await withGateway(peer, alone ? [first] : [first, second.port], async (gateway) => {
     const { isRight, words } = judged(await ask(gateway, kind), wanted);
-    const leaked = row.trap === true && trap.saw(secret);
-    return mark(peer, isRight && !leaked, leaked ? `${words}, and the key went to the other host` : words);
+    const leaked = row.trap === true ? [secret, prompt].find((text) => trap.saw(text)) : undefined;
+    const what =
+      leaked === secret ? ", and the key went to the other host" : leaked === undefined ? "" : ", and the prompt went to the other host";
+    return mark(peer, isRight && leaked === undefined, words + what);
   });
 }
 
