@@ -46,7 +46,8 @@ export class ChatError extends Error {
   override readonly name = "ChatError";
   readonly failure: Failure;
   readonly field: string | undefined;
-  readonly retryAfterMs: number | undefined;
+  /** As the upstream told it; dispatch makes it true for the whole call. */
+  retryAfterMs: number | undefined;
   readonly upstream: UpstreamTrace | undefined;
   readonly skipped: Skip | undefined;
   readonly fromUpstream: boolean;

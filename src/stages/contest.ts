@@ -8,7 +8,7 @@ import type { AttemptStream, Handler } from "../core/handler.ts";
 import { priced } from "../core/price.ts";
 import { createUsageTally } from "../core/usage-tally.ts";
 import type { Plan, PlanSources } from "./plan.ts";
-import type { Progress, Step } from "./progress.ts";
+import { isOurOwnNo, type Progress, type Step } from "./progress.ts";
 
 /** What dispatch looks at besides the call. */
 export interface DispatchSources extends PlanSources {
@@ -40,8 +40,13 @@ export interface Won {
 export async function contest(step: Step, parts: Contest): Promise<Won | undefined> {
   const waitMs = hedgeAfterMs(step, parts);
   const first = new Runner(step, parts, waitMs !== undefined);
-  if (waitMs === undefined) return settled(await first.outcome, parts);
+  if (waitMs === undefined) {
+    const outcome = await first.outcome;
+    if (outcome.kind === "won" || outcome.error.skipped === undefined) earn(step, parts);
+    return settled(outcome, parts);
+  }
   const early = await within(parts.sources.clock, waitMs, first.outcome);
+  if (early?.kind !== "lost" || early.error.skipped === undefined) earn(step, parts);
   if (early !== undefined) return settled(early, parts);
   const beside = parts.progress.beside(step);
   if (beside === undefined || !parts.sources.hedges.take(beside.candidate)) return settled(await first.outcome, parts);
@@ -50,11 +55,16 @@ export async function contest(step: Step, parts: Contest): Promise<Won | undefin
   return race(first, new Runner(beside, parts, true), parts);
 }
 
+/** Each call that is sent to a target pays into the purse that hedges are paid from. */
+function earn({ candidate }: Step, { call, sources }: Contest): void {
+  const { hedge } = call.snapshot.options;
+  if (hedge !== undefined) sources.hedges.began(candidate, hedge.extraCostRatioMax);
+}
+
 /** Undefined: this step is not hedged. */
-function hedgeAfterMs({ candidate, target, patienceMs }: Step, { call, sources, attempts }: Contest): number | undefined {
+function hedgeAfterMs({ target, patienceMs }: Step, { call, sources, attempts }: Contest): number | undefined {
   const { hedge } = call.snapshot.options;
   if (hedge === undefined) return undefined;
-  sources.hedges.began(candidate, hedge.extraCostRatioMax);
   // One hedge a call. A tool that runs at the vendor's would run twice.
   const hedged = attempts.some(({ kind }) => kind === AttemptKind.HEDGE);
   if (patienceMs > 0 || hedged || call.request.tools.some(({ kind }) => kind.case === "native")) return undefined;
@@ -184,7 +194,7 @@ class Runner {
     const error = chatErrorFrom(thrown);
     const record = this.#record;
     const nowMs = this.#parts.sources.clock.now();
-    if (error.skipped === undefined) {
+    if (error.skipped === undefined && !isOurOwnNo(error)) {
       this.enlist();
       record.status = error.upstream?.status ?? 0;
       record.upstreamRequestId = error.upstream?.requestId ?? "";

@@ -4,7 +4,7 @@ import { sleep } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
 import type { AttemptStream, Handler } from "../core/handler.ts";
 import { contest, type Contest, type DispatchSources } from "./contest.ts";
-import { noTarget, planCall } from "./plan.ts";
+import { noTarget, type Plan, planCall } from "./plan.ts";
 import { Progress } from "./progress.ts";
 
 /**
@@ -47,8 +47,18 @@ export function dispatch(sources: DispatchSources, attempt: Handler<Attempt, Att
       }
       if (call.signal.aborted) throw ended(call.signal.reason, attempts);
     }
-    throw ended(progress.verdict(), attempts);
+    throw ended(withTrueWait(progress.verdict(), plan, sources), attempts);
   };
+}
+
+/** A wait that is told has to be true: until the first of the call's targets may be asked again, whatever the last one said. */
+function withTrueWait(error: ChatError, { ranked, excluded }: Plan, { health, clock }: DispatchSources): ChatError {
+  if (error.failure !== "RATE_LIMITED" && error.failure !== "OVERLOADED") return error;
+  const nowMs = clock.now();
+  const targets = [...ranked.map(({ candidate }) => candidate.target), ...excluded.flatMap((each) => (each.kind === "state" ? each.target : []))];
+  const waitMs = Math.min(...targets.map(({ id }) => Math.max(0, health.view(id).coolingUntilMs - nowMs)));
+  if (waitMs > 0) error.retryAfterMs = Math.ceil(waitMs);
+  return error;
 }
 
 function attemptsMax({ request, snapshot }: Call): number {

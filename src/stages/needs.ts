@@ -67,8 +67,14 @@ export function expectedCostMicroUsd({ price, capabilities }: Target, needs: Nee
   return (needs.inputTokens * price.input + output * price.output) / 1e6;
 }
 
-/** Whether a call that was too long for `failed` may fit here: the context is larger, or one of the two is not known. */
-export function hasMoreRoom({ capabilities: { contextTokens } }: Target, failed: Target): boolean {
-  const room = failed.capabilities.contextTokens;
-  return contextTokens === undefined || room === undefined || contextTokens > room;
+/**
+ * Whether a call that was too long for `failed` may fit here: there is more room of the kind that `field` names, the answer's
+ * or the whole context's, or one of the two is not known.
+ */
+export function hasMoreRoom({ capabilities }: Target, failed: Target, field: string | undefined): boolean {
+  const kind = field !== undefined && outputFields.has(field) ? "maxOutputTokens" : "contextTokens";
+  const [room, failedRoom] = [capabilities[kind], failed.capabilities[kind]];
+  return room === undefined || failedRoom === undefined || room > failedRoom;
 }
+
+const outputFields: ReadonlySet<string> = new Set(["max_tokens", "max_completion_tokens", "max_output_tokens"]);

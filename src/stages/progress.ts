@@ -7,6 +7,10 @@ import { hasMoreRoom } from "./needs.ts";
 
 /** Longest wait for a free slot once every target is full (docs/configuration.md, max_concurrent). */
 const slotWaitMs = 2000;
+/** Where several are full, each is waited for so long before it is the next one's turn. */
+const waitTurnMs = 200;
+/** A 429 without a wait is taken for one of so long, doubled each time; so long the target is left alone by others too. */
+const rateLimitedMs = 1000;
 /** Longest Retry-After that a call sits out before the same target is asked again. */
 const retryAfterWaitMaxMs = 5000;
 
@@ -65,7 +69,10 @@ export class Progress {
   readonly #random: () => number;
   readonly #mayRepeat: () => boolean;
   readonly #errors: ChatError[] = [];
-  #waited = false;
+  /** What our own translation refused: no attempt, and no answer as long as there is another. */
+  readonly #unfit: ChatError[] = [];
+  #waitLeftMs = slotWaitMs;
+  #waitedAt = -1;
   #stopped: ChatError | undefined;
 
   constructor({ ranked, attemptsMax, isLone, options, random, mayRepeat }: ProgressParts) {
@@ -92,16 +99,27 @@ export class Progress {
     if (fresh >= 0) return this.#step(fresh, 0, 0);
     const again = this.#again();
     if (again !== undefined) return again;
-    if (this.#waited) return undefined;
-    this.#waited = true;
-    const busy = this.#entries.findIndex(({ skipped, passed }) => skipped?.skipped === "busy" && !passed);
-    return busy < 0 ? undefined : this.#step(busy, 0, slotWaitMs);
+    return this.#wait();
+  }
+
+  /** Whoever gets a slot first: one full target is waited for as long as may be, several by turns. */
+  #wait(): Step | undefined {
+    if (this.#waitLeftMs <= 0) return undefined;
+    const busy = [...this.#entries.keys()].filter((index) => isBusy(this.#entries[index]));
+    const index = busy.find((each) => each > this.#waitedAt) ?? busy[0];
+    if (index === undefined) return undefined;
+    this.#waitedAt = index;
+    const patienceMs = busy.length === 1 ? this.#waitLeftMs : Math.min(this.#waitLeftMs, waitTurnMs);
+    this.#waitLeftMs -= patienceMs;
+    return this.#step(index, 0, patienceMs);
   }
 
   /** Who may be asked beside `running`, which has not answered yet; undefined: nobody. */
   beside(running: Step): Step | undefined {
     if (this.#errors.length + 2 > this.#attemptsMax) return undefined;
-    const index = this.#entries.findIndex((entry, at) => at !== running.index && isFresh(entry));
+    const index = this.#entries.findIndex(
+      (entry, at) => at !== running.index && isFresh(entry) && entry.candidate.health.openUntilMs === 0,
+    );
     const step = this.#step(index, 0, 0);
     return step && { ...step, kind: AttemptKind.HEDGE };
   }
@@ -121,11 +139,16 @@ export class Progress {
     }
     // It was called after all: what it was skipped for is over.
     entry.skipped = undefined;
+    if (isOurOwnNo(error)) {
+      entry.passed = true;
+      this.#unfit.push(error);
+      return;
+    }
     entry.tries++;
     this.#errors.push(error);
     const remedy = remedies[error.failure];
     entry.again = remedy.same && !error.final && tookMs < lateMs;
-    entry.retryAfterMs = error.retryAfterMs;
+    entry.retryAfterMs = error.failure === "RATE_LIMITED" ? error.retryAfterMs || rateLimitedMs * 2 ** (entry.tries - 1) : error.retryAfterMs;
     const wished = error.failure === "CONTENT_POLICY" && entry.target.fallbackOnRefusal === true;
     if (remedy.next === "nobody" && !remedy.same && !wished) this.#stopped = error;
     for (const other of this.#entries) if (isFutile(other, entry, error)) other.passed = true;
@@ -172,7 +195,7 @@ export class Progress {
 
   #verdict(): ChatError {
     if (this.#stopped !== undefined) return this.#stopped;
-    const last = this.#errors.at(-1);
+    const last = this.#errors.at(-1) ?? this.#unfit.at(-1);
     if (last === undefined) return notCalled(this.#entries.flatMap(({ skipped }) => skipped ?? []));
     // What waiting can heal is worth more to the caller than what it cannot; of waits the shortest is true.
     const waits = this.#errors.filter((error) => waitable.has(error.failure));
@@ -194,13 +217,22 @@ export class Progress {
   }
 }
 
+function isBusy(entry: Entry | undefined): boolean {
+  return entry?.skipped?.skipped === "busy" && !entry.passed;
+}
+
+/** Refused by our own translation, before anybody was called. */
+export function isOurOwnNo({ failure, upstream }: ChatError): boolean {
+  return failure === "UNSUPPORTED_FEATURE" && upstream === undefined;
+}
+
 function isFresh({ tries, skipped, passed }: Entry): boolean {
   return tries === 0 && skipped === undefined && !passed;
 }
 
 /** Whether a failure of one target tells that the call would fail at the other too. */
 function isFutile(other: Entry, failed: Entry, error: ChatError): boolean {
-  if (error.failure === "CONTEXT_LENGTH_EXCEEDED") return !hasMoreRoom(other.target, failed.target);
+  if (error.failure === "CONTEXT_LENGTH_EXCEEDED") return !hasMoreRoom(other.target, failed.target, error.field);
   if (remedies[error.failure].next !== "credential") return false;
   // A 403 may speak of the one model; everything else of the credential, which all of a provider's targets share.
   return error.upstream?.status === 403 ? other === failed : other.target.provider === failed.target.provider;

@@ -102,10 +102,29 @@ describe("the order of attempts", () => {
       steps: ["a primary 0", "b failover 0", "b retry 100"],
     },
     {
-      what: "a full target is skipped, and waited for once there is no other",
+      what: "full targets are skipped, and waited for by turns once there is no other, two seconds in all",
       names: ["a", "b"],
-      script: [skip("busy"), skip("busy"), skip("busy"), skip("busy")],
-      steps: ["a primary 0", "b primary 0", "a primary 0 waits 2000"],
+      script: Array.from({ length: 20 }, () => skip("busy")),
+      steps: ["a primary 0", "b primary 0", ...Array.from({ length: 10 }, (_, turn) => `${turn % 2 === 0 ? "a" : "b"} primary 0 waits 200`)],
+    },
+    {
+      what: "a lone full target is waited for in one go",
+      names: ["a"],
+      script: [skip("busy"), skip("busy"), skip("busy")],
+      steps: ["a primary 0", "a primary 0 waits 2000"],
+    },
+    {
+      what: "a 429 without a wait is taken for one of a second, then two",
+      names: ["a"],
+      script: ["RATE_LIMITED", error("RATE_LIMITED", { retryAfterMs: 0 }), "RATE_LIMITED"],
+      steps: ["a primary 0", "a retry 1020", "a retry 2020"],
+    },
+    {
+      what: "what our own translation refuses is no attempt",
+      names: ["a", "b", "c"],
+      max: 1,
+      script: ["UNSUPPORTED_FEATURE", "UNSUPPORTED_FEATURE", "OVERLOADED"],
+      steps: ["a primary 0", "b primary 0", "c primary 0"],
     },
     {
       what: "a barred target is skipped and never waited for",
@@ -198,6 +217,17 @@ describe("who is passed over", () => {
     expect(shownTargets(progress, ["CONTEXT_LENGTH_EXCEEDED", "OVERLOADED", "CONTENT_POLICY"])).toEqual(["a/m", "d/m", "e/m"]);
   });
 
+  test("an answer that is too long for one is tried where answers may be longer", () => {
+    const writes = (id: string, maxOutputTokens: number): Target => ({
+      ...targetOf(id),
+      capabilities: { ...targetOf(id).capabilities, contextTokens: 100, maxOutputTokens },
+    });
+    const targets = [writes("a/m", 10), writes("b/m", 10), writes("c/m", 20)];
+    const progress = new Progress({ ranked: rankedOf(targets), attemptsMax: 9, isLone: false, options, random: () => 1, mayRepeat: () => true });
+    const tooLong = error("CONTEXT_LENGTH_EXCEEDED", { field: "max_tokens", upstream: { status: 400, requestId: "" } });
+    expect(shownTargets(progress, [tooLong, "CONTENT_POLICY"])).toEqual(["a/m", "c/m"]);
+  });
+
   test("a refusal is tried elsewhere only where the operator says so", () => {
     const refused = (fallback: boolean) => progressOver(["a", "b"], { more: fallback ? { fallbackOnRefusal: true } : {} });
     expect(played(refused(false), ["CONTENT_POLICY", "OVERLOADED"])).toEqual(["a primary 0"]);
@@ -231,6 +261,15 @@ describe("what is not repeated", () => {
     ]);
     expect(asked).toBe(1);
   });
+});
+
+test("nobody whose breaker is open is asked beside another", () => {
+  const [a, b] = rankedOf([targetOf("a/m"), targetOf("b/m")]);
+  if (a === undefined || b === undefined) throw new Error("there are two");
+  const open = { ...b, candidate: { ...b.candidate, health: { ...b.candidate.health, openUntilMs: 5000 } } };
+  const progress = new Progress({ ranked: [a, open], attemptsMax: 3, isLone: false, options, random: () => 1, mayRepeat: () => true });
+  const first = progress.next();
+  expect(first && progress.beside(first)).toBeUndefined();
 });
 
 test("a target whose breaker is open is asked after another only within the budget, and first without", () => {
