@@ -57,7 +57,7 @@ function withTrueWait(error: ChatError, { ranked, excluded }: Plan, { health, cl
   const nowMs = clock.now();
   const targets = [...ranked.map(({ candidate }) => candidate.target), ...excluded.flatMap((each) => (each.kind === "state" ? each.target : []))];
   const waitMs = Math.min(...targets.map(({ id }) => Math.max(0, health.view(id).coolingUntilMs - nowMs)));
-  if (waitMs > 0) error.retryAfterMs = Math.ceil(waitMs);
+  if (waitMs > (error.retryAfterMs ?? 0)) error.retryAfterMs = Math.ceil(waitMs);
   return error;
 }
 

@@ -68,7 +68,7 @@ export class TargetState {
   constructor(id: TargetId, options: BreakerOptions, random: () => number) {
     this.id = id;
     this.breaker = new Breaker(options, random);
-    this.cooldown = new Cooldown(random);
+    this.cooldown = new Cooldown();
     this.counts = new SlidingCounts(options.windowMs);
   }
 
@@ -197,7 +197,7 @@ interface Failed {
 }
 
 function speaksAgainst(error: ChatError): boolean {
-  return error.skipped === undefined && (remedies[error.failure].blame || refusals.has(error.failure));
+  return error.skipped === undefined && !error.blameless && (remedies[error.failure].blame || refusals.has(error.failure));
 }
 
 /** What the upstream said; of an answer that broke off, what it broke off with. */

@@ -30,13 +30,14 @@ function scene(more: Partial<Attempt> = {}, wishMs?: number) {
 }
 
 describe("the longest wait", () => {
-  for (const { what, streamed, timeoutMs, wishMs, limit } of [
+  for (const { what, streamed, timeoutMs, wishMs, limit, impatient = false } of [
     { what: "of a stream is first_token", streamed: true, limit: 60_000 },
     { what: "of a whole answer is total", streamed: false, limit: 600_000 },
     { what: "of a stream is the provider's own timeout", streamed: true, timeoutMs: 7000, limit: 7000 },
     { what: "of a stream is the provider's own timeout, longer too", streamed: true, timeoutMs: 90_000, limit: 90_000 },
     { what: "of a whole answer is the provider's own timeout", streamed: false, timeoutMs: 7000, limit: 7000 },
-    { what: "of a stream may be shortened by the request", streamed: true, wishMs: 250, limit: 250 },
+    { what: "of a stream may be shortened by the request", streamed: true, wishMs: 250, limit: 250, impatient: true },
+    { what: "of a stream is not the request's where that wishes for the same", streamed: true, wishMs: 60_000, limit: 60_000 },
     { what: "of a stream cannot be lengthened by the request", streamed: true, wishMs: 999_999, limit: 60_000 },
     { what: "of a whole answer is not the request's business", streamed: false, wishMs: 250, limit: 600_000 },
   ]) {
@@ -51,6 +52,7 @@ describe("the longest wait", () => {
       clock.advance(1);
       expect(await error).toMatchObject({
         failure: "TIMEOUT",
+        impatient,
         message: `target sim/sim-chat sent no ${streamed ? "first content" : "answer"} within ${limit} ms`,
       });
       expect([seen[0]?.signal.aborted, clock.pending(), tape.returns()]).toEqual([true, 0, 1]);

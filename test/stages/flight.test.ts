@@ -5,15 +5,18 @@ import { describe, expect, test } from "vitest";
 
 import type { Call } from "../../src/core/call.ts";
 import { type Batch, CacheStatus } from "../../src/core/chat.ts";
-import { ChatError } from "../../src/core/error.ts";
+import { ChatError, chatErrorFrom } from "../../src/core/error.ts";
 import type { ChatStream } from "../../src/core/handler.ts";
 import { recall } from "../../src/stages/recall.ts";
 import { chatRequest } from "../support/attempt.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 import { callOf, completed, createTape, finished, readAll, recordOf, rejection, said, settled, streamOf, textIn } from "./support.ts";
 
-/** Callers who ask the same at the same time. Each upstream call is answered when the test opens it. */
-function scene() {
+/**
+ * Callers who ask the same at the same time. Each upstream call is answered when the test opens it, and ends as dispatch does
+ * when its signal aborts, unless it is `deaf`.
+ */
+function scene(deaf = false) {
   const upstreams: {
     readonly call: Call;
     readonly tape: ReturnType<typeof createTape<Batch>>;
@@ -31,7 +34,13 @@ function scene() {
       new Promise<ChatStream>((resolve, reject) => {
         const tape = createTape<Batch>();
         upstreams.push({ call, tape, open: () => resolve(streamOf(tape, { attempts: [recordOf()] })), fail: reject });
-        call.signal.addEventListener("abort", () => reject(call.signal.reason), { once: true });
+        const onAbort = (): void => {
+          const error = chatErrorFrom(call.signal.reason);
+          error.attempts = [recordOf({ error })];
+          if (!deaf) reject(error);
+        };
+        if (call.signal.aborted) onAbort();
+        else call.signal.addEventListener("abort", onAbort, { once: true });
       }),
   );
   const join = (more: Partial<Call> = {}) => {
@@ -155,14 +164,49 @@ describe("equal calls at the same time", () => {
     await settled();
     expect(upstreams).toHaveLength(4);
   });
+});
 
-  test("the flight has a deadline and an abort of its own", async () => {
+describe("a flight's deadline", () => {
+  test("is its only caller's own, but its abort is not", async () => {
     const { upstreams, join, clock } = scene();
     clock.advance(1000);
     const { caller } = join({ deadline: 1500, deadlineByCaller: true });
     await settled();
-    expect(upstreams[0]?.call).toMatchObject({ deadline: 601_000, deadlineByCaller: false });
+    expect(upstreams[0]?.call).toMatchObject({ deadline: 1500, deadlineByCaller: true });
     expect(upstreams[0]?.call.signal).not.toBe(caller.signal);
+  });
+
+  test("is the latest of those aboard, and goes back when that one leaves", async () => {
+    const { upstreams, join } = scene();
+    const seen = (): unknown => [upstreams[0]?.call.deadline, upstreams[0]?.call.deadlineByCaller];
+    const first = join({ deadline: 500, deadlineByCaller: true });
+    const latest = join({ deadline: 900 });
+    const second = join({ deadline: 700, deadlineByCaller: true });
+    await settled();
+    expect(seen()).toEqual([900, false]);
+    latest.leave();
+    expect(seen()).toEqual([700, true]);
+    first.leave();
+    expect(seen()).toEqual([700, true]);
+    second.leave();
+    expect(upstreams).toHaveLength(1);
+  });
+
+  test("ends boarding when it is the first caller's: an upstream that hangs is not kept by newcomers for ever", async () => {
+    const { upstreams, join, clock } = scene();
+    const callers = [];
+    for (const ms of [0, 350, 700, 1050]) {
+      clock.advance(ms - clock.now());
+      callers.push(join({ deadline: ms + 600 }));
+      await settled();
+    }
+    expect(upstreams.map(({ call }) => call.deadline)).toEqual([950, 1650]);
+    for (const { leave } of callers.slice(0, 2)) leave(new ChatError("TIMEOUT", "too late"));
+    expect(upstreams.map(({ call }) => call.signal.aborted)).toEqual([true, false]);
+    // The older flight's end does not take the younger one's place.
+    join({ deadline: 2000 });
+    await settled();
+    expect(upstreams).toHaveLength(2);
   });
 });
 
@@ -234,6 +278,86 @@ describe("who leaves", () => {
     expect(await waiting).toMatchObject({ failure: "CANCELLED" });
     await settled();
     expect([upstreams[0]?.call.signal.aborted, upstreams[0]?.tape.returns()]).toEqual([true, 1]);
+  });
+
+  for (const failure of ["TIMEOUT", "DEADLINE_EXCEEDED", "DRAINING", "CANCELLED"] as const) {
+    test(`the last one's reason, ${failure}, is the upstream's, and all that was tried is told with it`, async () => {
+      const { upstreams, join, clock } = scene();
+      const [one, two] = [join(), join()];
+      await settled();
+      one.leave();
+      expect(await rejection(one.stream)).toMatchObject({ failure: "CANCELLED", attempts: [] });
+      const why = new ChatError(failure, "over");
+      two.leave(why);
+      expect(upstreams[0]?.call.signal.reason).toBe(why);
+      expect(await rejection(two.stream)).toBe(why);
+      expect([why.attempts.length, clock.pending()]).toEqual([1, 0]);
+    });
+  }
+
+  test("the last one waits for the upstream's end, but not for ever", async () => {
+    const { join, clock } = scene(true);
+    const { stream, leave } = join();
+    await settled();
+    let over = false;
+    const why = new ChatError("TIMEOUT", "too late");
+    const ended = rejection(stream).finally(() => (over = true));
+    leave(why);
+    await settled();
+    expect(over).toBe(false);
+    clock.advance(1000);
+    expect(await ended).toBe(why);
+  });
+
+  test("content that comes in the same moment is left, and its attempt told", async () => {
+    const { upstreams, join, clock } = scene(true);
+    const { stream, leave } = join();
+    await settled();
+    leave(new ChatError("TIMEOUT", "too late"));
+    upstreams[0]?.open();
+    expect(await rejection(stream)).toMatchObject({ failure: "TIMEOUT", attempts: [{ won: true }] });
+    expect([upstreams[0]?.tape.returns(), clock.pending()]).toEqual([1, 0]);
+  });
+
+  for (const [failure, told] of [
+    ["TIMEOUT", "STREAM_INTERRUPTED"],
+    ["DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"],
+    ["CANCELLED", "CANCELLED"],
+    ["DRAINING", "DRAINING"],
+  ] as const) {
+    test(`after content ${failure} is ${told}, for whoever stays and for the last`, async () => {
+      const { upstreams, join } = scene();
+      const callers = [join(), join()];
+      await settled();
+      upstreams[0]?.open();
+      for (const { stream, leave } of callers) {
+        const { batches } = await stream;
+        const waiting = rejection(batches.next());
+        leave(new ChatError(failure, "over"));
+        expect(await waiting).toMatchObject({ failure: told });
+        expect(await rejection(batches.next())).toMatchObject({ failure: told });
+      }
+      expect(upstreams[0]?.call.signal.reason).toMatchObject({ failure });
+    });
+  }
+
+  test("the upstream's iterator is left before the last one can tell of it", async () => {
+    const { upstreams, join } = scene();
+    const { stream, leave } = join();
+    await settled();
+    upstreams[0]?.open();
+    await stream;
+    leave();
+    expect(upstreams[0]?.tape.returns()).toBe(1);
+  });
+
+  test("one who had left before asking, alone, has nobody asked", async () => {
+    const { upstreams, join } = scene();
+    const caller = new AbortController();
+    const why = new ChatError("CANCELLED", "left");
+    caller.abort(why);
+    expect(await rejection(join({ signal: caller.signal }).stream)).toBe(why);
+    expect(upstreams[0]?.call.signal.reason).toBe(why);
   });
 
   test("leaving twice counts once", async () => {

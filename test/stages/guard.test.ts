@@ -1,24 +1,25 @@
 import { describe, expect, test } from "vitest";
 
+import type { Attempt } from "../../src/core/call.ts";
 import { type Batch } from "../../src/core/chat.ts";
 import { ChatError, type Failure } from "../../src/core/error.ts";
 import type { AttemptStream, Ending } from "../../src/core/handler.ts";
 import type { Barred, HealthTracker, Outcome, Slots } from "../../src/core/health.ts";
 import { guard } from "../../src/stages/guard.ts";
 import { createSlots } from "../../src/stores/slots.ts";
-import { attemptOf, chatRequest } from "../support/attempt.ts";
+import { attemptOf, chatRequest, chatTarget } from "../support/attempt.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 import { createTape, healthy, rejection, settled } from "./support.ts";
 
 /** A guard over one slot. Everything taken is counted, and so is everything given back. */
-function scene({ barred, slots: max = 1 }: { readonly barred?: Barred; readonly slots?: number } = {}) {
+function scene({ barred, slots: max = 1, usualMs }: { readonly barred?: Barred; readonly slots?: number; readonly usualMs?: number } = {}) {
   const clock = createFakeClock();
   const slots = createSlots(clock);
   slots.declare("sim", max);
   const told: string[] = [];
   const health: HealthTracker = {
     view: () => healthy,
-    latencyQuantileMs: () => undefined,
+    latencyQuantileMs: (id, streamed, share) => (id === "sim/sim-chat" && streamed && share === 0.95 ? usualMs : undefined),
     begin() {
       if (barred !== undefined) return barred;
       told.push("began");
@@ -118,6 +119,99 @@ describe("an attempt gives back its slot and its trial exactly once", () => {
     answerBy(() => Promise.reject(new TypeError("oops")));
     expect(await rejection(room(attempt()))).toBeInstanceOf(TypeError);
     expect([told, releases()]).toEqual([["began", "neutral"], 1]);
+  });
+});
+
+describe("an attempt that was ended from outside", () => {
+  const deadline = new ChatError("DEADLINE_EXCEEDED", "the caller's deadline has passed");
+  const total = new ChatError("TIMEOUT", "the call took longer than 600000 ms");
+  const wish = new ChatError("TIMEOUT", "no first content within 1 ms", { impatient: true });
+  const race = new ChatError("CANCELLED", "another target answered first", { impatient: true });
+  const leaving = new ChatError("CANCELLED", "the caller left");
+  const draining = new ChatError("DRAINING", "going away");
+  /** In the order of the columns: a wish is ended by room 7 itself, all else by the attempt's signal. */
+  const rows = [
+    { who: "its caller's deadline", error: deadline, counts: true },
+    { who: "our total", error: total, counts: true },
+    { who: "a wish shorter than its limit", error: wish, counts: true },
+    { who: "another target that answered first", error: race, counts: true },
+    { who: "its caller, who left", error: leaving, counts: false },
+    { who: "the drain", error: draining, counts: false },
+  ] as const;
+  /** What health is told of it after so long. */
+  async function endedBy(error: ChatError, ranMs: number, { usualMs, ...more }: Partial<Attempt> & { readonly usualMs?: number } = {}) {
+    const { room, answerBy, told, clock, releases } = scene(usualMs === undefined ? {} : { usualMs });
+    const ender = new AbortController();
+    answerBy(() => {
+      clock.advance(ranMs);
+      if (error !== wish) ender.abort(error);
+      return Promise.reject(error);
+    });
+    expect(await rejection(room(attempt({ signal: ender.signal, ...more })))).toBe(error);
+    expect(releases()).toBe(1);
+    return told.at(-1);
+  }
+
+  for (const { who, error, counts } of rows) {
+    const late = counts ? "failed TIMEOUT" : "neutral";
+    for (const { ranMs, usualMs, tells } of [
+      { ranMs: 80, usualMs: 80, tells: "neutral" },
+      { ranMs: 81, usualMs: 80, tells: late },
+      { ranMs: 8000, usualMs: 9000, tells: "neutral" },
+      { ranMs: 5000, tells: "neutral" },
+      { ranMs: 5001, tells: late },
+    ]) {
+      const known = usualMs === undefined ? "was never measured" : `mostly answers within ${usualMs} ms`;
+      test(`by ${who} after ${ranMs} ms, where the target ${known}: ${tells}`, async () => {
+        expect(await endedBy(error, ranMs, usualMs === undefined ? {} : { usualMs })).toBe(tells);
+      });
+    }
+
+    test(`by ${who} once content had come: neutral, however late`, async () => {
+      const { room, told, clock, end } = scene({ usualMs: 10 });
+      const ender = new AbortController();
+      await room(attempt({ signal: ender.signal }));
+      clock.advance(60_000);
+      ender.abort(error);
+      const broken = new ChatError("STREAM_INTERRUPTED", "broke off", { cause: error });
+      end({ error: error.failure === "TIMEOUT" && error !== wish ? broken : error, usage: undefined });
+      expect(told).toEqual(["began", "answered", "neutral"]);
+    });
+  }
+
+  for (const { what, error, ranMs, streamed, timeoutMs, tells } of [
+    { what: "the whole of total", error: total, ranMs: 995, streamed: false, tells: "failed TIMEOUT" },
+    { what: "what another target left of total", error: total, ranMs: 100, streamed: false, tells: "neutral" },
+    { what: "the whole of total, a stream", error: total, ranMs: 995, streamed: true, tells: "failed TIMEOUT" },
+    { what: "the whole of total, its own timeout being longer", error: total, ranMs: 995, streamed: false, timeoutMs: 9000, tells: "failed TIMEOUT" },
+    { what: "most of total, and the deadline was the caller's", error: deadline, ranMs: 995, streamed: false, tells: "neutral" },
+    { what: "most of total, and another answered first", error: race, ranMs: 995, streamed: false, tells: "neutral" },
+  ]) {
+    test(`after ${what}: ${tells}`, async () => {
+      const { snapshot } = attempt();
+      const options = { ...snapshot.options, totalMs: 1000 };
+      expect(await endedBy(error, ranMs, { streamed, target: chatTarget({ timeoutMs }), snapshot: { ...snapshot, options } })).toBe(tells);
+    });
+  }
+
+  test("says no more than a limit of the target's own does: that one is a failure, however short", async () => {
+    const { room, answerBy, told } = scene({ usualMs: 80 });
+    const ender = new AbortController();
+    answerBy(() => {
+      ender.abort(total);
+      return Promise.reject(new ChatError("TIMEOUT", "no first content within 60 ms"));
+    });
+    await rejection(room(attempt({ signal: ender.signal })));
+    expect(told).toEqual(["began", "failed TIMEOUT"]);
+  });
+
+  test("is not taken for a stream that the upstream broke off before", async () => {
+    const { room, told, end } = scene();
+    const ender = new AbortController();
+    await room(attempt({ signal: ender.signal }));
+    ender.abort(total);
+    end({ error: new ChatError("STREAM_INTERRUPTED", "broke off", { cause: new ChatError("UPSTREAM_UNAVAILABLE", "reset") }), usage: undefined });
+    expect(told).toEqual(["began", "answered", "failed STREAM_INTERRUPTED"]);
   });
 });
 

@@ -184,6 +184,59 @@ describe("after the first content", () => {
     });
   }
 
+  for (const failure of ["TIMEOUT", "DEADLINE_EXCEEDED", "CANCELLED", "DRAINING"] as const) {
+    test(`${failure} as the call's own end is told at once, while nobody reads`, async () => {
+      const { caller, stream, endings, seen, linked, clock, tape } = await begun();
+      await stream.batches.next();
+      tape.push([said(" and more")]);
+      const reads = tape.reads();
+      const reason = failed(failure);
+      caller.abort(reason);
+      // Nothing was awaited since.
+      const shown = failure === "TIMEOUT" ? "STREAM_INTERRUPTED" : failure;
+      expect(endings).toMatchObject([{ error: { failure: shown }, usage: { estimated: true } }]);
+      expect([seen.signal?.aborted, linked(), clock.pending(), tape.returns(), tape.reads()]).toEqual([true, 0, 0, 1, reads]);
+      if (failure === "TIMEOUT") expect(endings[0]?.error?.cause).toBe(reason);
+      expect(await rejection(stream.batches.next())).toBe(endings[0]?.error);
+    });
+  }
+
+  test("a reader that waits when the call ends gets the error that was told, whatever the provider makes of it", async () => {
+    for (const last of ["fail", "end", "push"] as const) {
+      const { caller, stream, endings, tape } = await begun();
+      await stream.batches.next();
+      const pending = rejection(stream.batches.next());
+      if (last === "push") tape.push([said("too late"), completed()]);
+      if (last === "end") tape.end();
+      caller.abort(failed("TIMEOUT"));
+      expect(await pending).toBe(endings[0]?.error);
+      expect(endings).toHaveLength(1);
+    }
+  });
+
+  for (const end of ["well", "by its reader", "broken"] as const) {
+    test(`nothing of ours listens any more to the provider's signal once it has ended ${end}`, async () => {
+      const { stream, tape, seen } = await begun();
+      const listening = () => (seen.signal === undefined ? 0 : getEventListeners(seen.signal, "abort").length);
+      await stream.batches.next();
+      // The test's own provider listens too.
+      const before = listening();
+      if (end === "well") tape.push([completed()]);
+      if (end === "broken") tape.fail(failed("OVERLOADED"));
+      if (end === "by its reader") await stream.batches.return?.();
+      else await stream.batches.next().catch(() => {});
+      expect([before, listening()]).toEqual([2, end === "well" ? 1 : 0]);
+    });
+  }
+
+  test("what the model wrote is nobody's fault after content, too", async () => {
+    const { tape, endings, stream } = await begun();
+    await stream.batches.next();
+    tape.fail(new ChatError("UPSTREAM_PROTOCOL", "no valid tool call", { blameless: true }));
+    await rejection(stream.batches.next());
+    expect(endings).toMatchObject([{ error: { failure: "STREAM_INTERRUPTED", blameless: true } }]);
+  });
+
   test("an upstream's words about the request are still known as its own once they broke the answer off", async () => {
     const { tape, stream } = await begun();
     await stream.batches.next();

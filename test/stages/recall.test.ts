@@ -186,6 +186,45 @@ test("a failure of the upstream is the caller's, and nothing stays behind", asyn
   expect(calls).toBe(2);
 });
 
+test("a caller alone is called for as without a cache, but for the signal", async () => {
+  const { room, calls } = scene();
+  const { signal, ...rest } = callOf(undefined, { deadline: 700, deadlineByCaller: true, seed: 5 });
+  void room({ ...rest, signal });
+  await settled();
+  expect(calls[0]?.call).toMatchObject(rest);
+  expect(calls[0]?.call.signal).not.toBe(signal);
+});
+
+for (const failure of ["TIMEOUT", "DEADLINE_EXCEEDED"] as const) {
+  test(`${failure} before content is told with what was tried, and nothing stays behind`, async () => {
+    const clock = createFakeClock();
+    const cache = { find: () => Promise.resolve(undefined), keep: () => {} };
+    const reasons: unknown[] = [];
+    const room = recall({ cache, mode: () => "all", clock, sparing: () => false })(
+      ({ signal }) =>
+        new Promise((_, reject) => {
+          signal.addEventListener("abort", () => {
+            const { reason } = signal;
+            reasons.push(reason);
+            if (reason instanceof ChatError) reason.attempts = [recordOf({ error: reason })];
+            reject(reason);
+          });
+        }),
+    );
+    for (let i = 0; i < 2; i++) {
+      const caller = new AbortController();
+      const told = rejection(room(callOf(undefined, { signal: caller.signal })));
+      await settled();
+      const why = new ChatError(failure, "too late");
+      caller.abort(why);
+      expect(await told).toBe(why);
+      expect(why.attempts).toHaveLength(1);
+      expect(reasons[i]).toBe(why);
+    }
+    expect(clock.pending()).toBe(0);
+  });
+}
+
 test("REFRESH flies alone: it must not be given the answer it wants to replace", async () => {
   const room = scene();
   const call = callOf(chatRequest("hi", { routing: { cache: CacheMode.REFRESH } }));

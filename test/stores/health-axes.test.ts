@@ -56,6 +56,17 @@ const refused = failed("UPSTREAM_AUTH", answered(401));
 const forbidden = failed("UPSTREAM_AUTH", answered(403));
 const broke = failed("QUOTA_EXHAUSTED", answered(429));
 
+test("what the model made of the one request says nothing about its target, before content or after", () => {
+  for (const failure of ["UPSTREAM_PROTOCOL", "STREAM_INTERRUPTED"] as const) {
+    const { health, end } = scene();
+    end(small, good);
+    end(small, failed(failure, { blameless: true }), 30);
+    expect(health.view(small)).toMatchObject({ breaker: BreakerState.CLOSED, successRatio: 1, firstTokenMs: 100, failedAtMs: undefined });
+    end(small, failed(failure), 5);
+    expect(health.view(small).breaker).toBe(BreakerState.OPEN);
+  }
+});
+
 describe("the credential", () => {
   for (const { what, outcome, reason } of [
     { what: "refused by a 401", outcome: refused, reason: "UPSTREAM_AUTH" },
@@ -561,7 +572,7 @@ describe("the calls a target may have at a time", () => {
     const cause = new ChatError("OVERLOADED", "busy", { retryAfterMs: 2_000 });
     trial.end({ kind: "failed", streamed: true, error: new ChatError("STREAM_INTERRUPTED", "broke off", { cause }) });
     expect([health.view(small).coolingUntilMs, health.concurrencyLimit(small, "lone"), health.view(small).successRatio]).toEqual([
-      2_100, 90, 0,
+      2_000, 90, 0,
     ]);
   });
 
@@ -701,7 +712,7 @@ describe("the report", () => {
     three.end(failed("UNSUPPORTED_FEATURE", { ...answered(400), field: "response_format.json_schema" }));
     expect(barsOf(small)).toMatchObject([
       { axis: HealthAxis.BREAKER, reason: ErrorReason.OVERLOADED, since: wall(1_000), until: wall(6_000), feature: "" },
-      { axis: HealthAxis.RATE_LIMIT, reason: ErrorReason.OVERLOADED, since: wall(2_000), until: wall(12_500), feature: "" },
+      { axis: HealthAxis.RATE_LIMIT, reason: ErrorReason.OVERLOADED, since: wall(2_000), until: wall(12_000), feature: "" },
       { axis: HealthAxis.CREDENTIAL, reason: ErrorReason.UPSTREAM_AUTH, since: wall(3_000), until: wall(63_000), feature: "" },
       {
         axis: HealthAxis.CAPABILITY,
@@ -713,7 +724,7 @@ describe("the report", () => {
     ]);
     expect(barsOf(large)).toEqual([]);
     four.end(failed("RATE_LIMITED", { retryAfterMs: 20_000 }));
-    expect(barsOf(small)[1]).toMatchObject({ reason: ErrorReason.RATE_LIMITED, since: wall(2_000), until: wall(25_000) });
+    expect(barsOf(small)[1]).toMatchObject({ reason: ErrorReason.RATE_LIMITED, since: wall(2_000), until: wall(24_000) });
     clock.advance(2_000);
     expect(barsOf(small)[0]).toMatchObject({ axis: HealthAxis.BREAKER, since: wall(1_000), until: undefined });
     clock.advance(60_000);

@@ -134,17 +134,14 @@ describe("cool-down", () => {
     { failure: "OVERLOADED", retryAfterMs: undefined, ms: 0 },
     { failure: "UPSTREAM_UNAVAILABLE", retryAfterMs: 9_000, ms: 0 },
   ] as const) {
-    test(`after ${failure} with a wait of ${retryAfterMs ?? "nothing"} it is left alone for ${ms} ms, by new calls a little longer`, () => {
+    test(`after ${failure} with a wait of ${retryAfterMs ?? "nothing"} it is left alone for ${ms} ms`, () => {
       const { clock, health } = setUp();
       end(health, small, failed(failure, retryAfterMs === undefined ? {} : { retryAfterMs }));
       if (ms > 0) {
-        expect(health.view(small)).toMatchObject({ ...free, coolingUntilMs: ms * 1.05, status: HealthStatus.UNHEALTHY });
+        expect(health.view(small)).toMatchObject({ ...free, coolingUntilMs: ms, status: HealthStatus.UNHEALTHY });
         clock.advance(ms - 1);
-        expect(health.begin(small, undefined)).toEqual({ barred: "cooling", retryAfterMs: ms * 0.05 + 1 });
+        expect(health.begin(small, undefined)).toEqual({ barred: "cooling", retryAfterMs: 1 });
         clock.advance(1);
-        begin(health, small).end({ kind: "neutral" });
-        expect(health.view(small).coolingUntilMs).toBe(ms * 1.05);
-        clock.advance(ms * 0.05);
       }
       expect(health.view(small)).toMatchObject(free);
       expect(health.begin(small, undefined)).not.toHaveProperty("barred");
@@ -157,9 +154,9 @@ describe("cool-down", () => {
     const [first, second, third] = [begin(health, small), begin(health, small), begin(health, small)];
     first.end(failed("RATE_LIMITED", { retryAfterMs: 20_000 }));
     second.end(failed("RATE_LIMITED", { retryAfterMs: 1_000 }));
-    expect(health.view(small).coolingUntilMs).toBe(21_000);
+    expect(health.view(small).coolingUntilMs).toBe(20_000);
     third.end(failed("OVERLOADED", { retryAfterMs: 40_000 }));
-    expect(health.view(small).coolingUntilMs).toBe(42_000);
+    expect(health.view(small).coolingUntilMs).toBe(40_000);
   });
 
   test("is not ended by a success of a call that ran beside it", () => {
@@ -167,7 +164,7 @@ describe("cool-down", () => {
     const beside = begin(health, small);
     end(health, small, failed("RATE_LIMITED", { retryAfterMs: 20_000 }));
     beside.end(good);
-    expect(health.view(small).coolingUntilMs).toBe(21_000);
+    expect(health.view(small).coolingUntilMs).toBe(20_000);
   });
 
   test("without a wait doubles with each refusal in a row up to a minute, however many calls met the same one", () => {
@@ -177,24 +174,24 @@ describe("cool-down", () => {
       const wave = Array.from({ length: 5 }, () => begin(health, small));
       clock.advance(10);
       for (const trial of wave) trial.end(failed("RATE_LIMITED"));
-      waits.push(Math.round((health.view(small).coolingUntilMs - clock.now()) / 1.05));
+      waits.push(health.view(small).coolingUntilMs - clock.now());
       clock.advance(70_000);
     }
     expect(waits).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
     end(health, small, good);
     end(health, small, failed("RATE_LIMITED"));
-    expect(health.view(small).coolingUntilMs - clock.now()).toBeCloseTo(1_050, 6);
+    expect(health.view(small).coolingUntilMs - clock.now()).toBe(1_000);
   });
 
   test("where the breaker is open too, each stands for itself", () => {
     const { clock, health } = setUp();
     const trials = Array.from({ length: 5 }, () => begin(health, small));
     for (const trial of trials) trial.end(failed("OVERLOADED", { retryAfterMs: 9_000 }));
-    expect(health.view(small)).toMatchObject({ openUntilMs: 5_000, coolingUntilMs: 9_450 });
-    expect(health.begin(small, undefined)).toEqual({ barred: "cooling", retryAfterMs: 9_450 });
-    expect(health.begin(small, "lone")).toEqual({ barred: "cooling", retryAfterMs: 9_450 });
+    expect(health.view(small)).toMatchObject({ openUntilMs: 5_000, coolingUntilMs: 9_000 });
+    expect(health.begin(small, undefined)).toEqual({ barred: "cooling", retryAfterMs: 9_000 });
+    expect(health.begin(small, "lone")).toEqual({ barred: "cooling", retryAfterMs: 9_000 });
     clock.advance(5_000);
-    expect(health.view(small)).toMatchObject({ breaker: BreakerState.HALF_OPEN, openUntilMs: 0, coolingUntilMs: 9_450 });
+    expect(health.view(small)).toMatchObject({ breaker: BreakerState.HALF_OPEN, openUntilMs: 0, coolingUntilMs: 9_000 });
   });
 
   test("whatever is refused when, it is never shortened", () => {
@@ -248,7 +245,7 @@ describe("half-open", () => {
   test("a trial that is rate-limited gives its place back, for after the cool-down", () => {
     const { clock, health } = halfOpen();
     end(health, small, failed("RATE_LIMITED", { retryAfterMs: 2_000 }));
-    expect(health.begin(small, undefined)).toEqual({ barred: "cooling", retryAfterMs: 2_100 });
+    expect(health.begin(small, undefined)).toEqual({ barred: "cooling", retryAfterMs: 2_000 });
     clock.advance(2_000);
     expect(health.view(small).breaker).toBe(BreakerState.HALF_OPEN);
     expect(health.begin(small, undefined)).not.toHaveProperty("barred");
@@ -405,7 +402,7 @@ describe("the report", () => {
       status: HealthStatus.UNHEALTHY,
       breaker: BreakerState.OPEN,
       breakerRetryTime: { seconds: wallSeconds + 6n },
-      cooldownUntil: { seconds: wallSeconds + 11n, nanos: 500_000_000 },
+      cooldownUntil: { seconds: wallSeconds + 11n, nanos: 0 },
       inFlight: 1,
       concurrencyLimit: 256,
       successRatio: 0.4,
