@@ -11,6 +11,7 @@ import { ChatError, type Failure } from "./core/error.ts";
 import type { Router } from "./core/router.ts";
 import type { Secret } from "./core/secret.ts";
 import { type RefusalObserver, type RefusedRequest, refusalTeller } from "./core/telemetry.ts";
+import { createArrivals } from "./server/arrivals.ts";
 import { createAdminGate, createKeyRing, type KeyRing } from "./server/auth.ts";
 import { type BrowserRule, createBrowserRule } from "./server/browsers.ts";
 import { type CallDesk, createCallDesk } from "./server/call-desk.ts";
@@ -22,11 +23,12 @@ import { callIdKey, peerKey } from "./server/rpc/context.ts";
 import { errorDetails, gateWithDetails, requestIdKey } from "./server/rpc/error-details.ts";
 import { rpcGate } from "./server/rpc/gate.ts";
 import { healthService } from "./server/rpc/health.ts";
-import { rpcOptions } from "./server/rpc/options.ts";
+import { messageBytesMax, rpcOptions } from "./server/rpc/options.ts";
 import { serveReflection } from "./server/rpc/reflection.ts";
 import { routerService } from "./server/rpc/router.ts";
 import { createWarmValidator, validation } from "./server/rpc/validation.ts";
 import { createThrottle, type Throttle } from "./server/throttle.ts";
+import { memoryLimit } from "./stores/machine-load.ts";
 
 /** What the doors stand on. */
 export interface DoorsOptions {
@@ -55,7 +57,9 @@ export interface Doors {
   drain(): void;
   /** Calls that arrive from now on are told DRAINING; what has arrived is served. */
   refuse(): void;
-  /** Ends every open call with DRAINING. */
+  /** Requests whose bodies are still being read: no calls yet. */
+  arriving(): number;
+  /** Ends every open call with DRAINING, and every request that has not arrived. */
   cut(): void;
 }
 
@@ -74,6 +78,8 @@ export function createDoors(options: DoorsOptions): Doors {
   let live = liveFrom(initial, initial, { throttle, keysEver });
   const desk: CallDesk = createCallDesk({ router, clock, newId: options.newId, random: options.random });
   const onRefused = refusalTeller(options.refusals, options.onBug);
+  const bodyMax = initial.server.max_body;
+  const arrivals = createArrivals(arrivingMax(bodyMax));
   const validator = createWarmValidator([RouterService, AdminService]);
   const connect = {
     ...rpcOptions({
@@ -81,7 +87,7 @@ export function createDoors(options: DoorsOptions): Doors {
         rpcGate(() => ({ keys: live.keys, admin, router })),
         ({ service, protocolName, values }, failure) => onRefused(refusedRpc(service.typeName, protocolName, values, failure)),
       ),
-      readMaxBytes: initial.server.max_body,
+      readMaxBytes: bodyMax,
     }),
     interceptors: [errorDetails, validation(validator)],
     shutdownSignal: gone.signal,
@@ -92,16 +98,23 @@ export function createDoors(options: DoorsOptions): Doors {
   const { shutdownSignal: _unheard, ...data } = connect;
   const rpc = createConnectRouter(data);
   rpc.service(RouterService, routerService({ router, desk, clock, heartbeatMs: () => live.heartbeatMs }));
-  rpc.service(AdminService, adminMethods, adminOptions(adminMethods, connect));
-  rpc.service(Health, healthService({ providers: operations.providers, draining: gone.signal, clock }));
-  serveReflection(rpc, [RouterService, AdminService, Health], connect);
+  const adminConnect = { ...connect, readMaxBytes: messageBytesMax(AdminService, bodyMax) };
+  const openConnect = { ...connect, readMaxBytes: messageBytesMax(Health, bodyMax) };
+  rpc.service(AdminService, adminMethods, adminOptions(adminMethods, adminConnect));
+  rpc.service(Health, healthService({ providers: operations.providers, draining: gone.signal, clock }), {
+    ...data,
+    readMaxBytes: openConnect.readMaxBytes,
+  });
+  serveReflection(rpc, [RouterService, AdminService, Health], openConnect);
 
   const parts = {
     router,
     desk,
     clock,
+    arrivals,
+    bodyMax,
     rpc,
-    admin: createAdminDoor(adminMethods, connect),
+    admin: createAdminDoor(adminMethods, adminConnect),
     settings: () => live,
     browsers: () => live.browsers,
     health: () => ({
@@ -125,8 +138,17 @@ export function createDoors(options: DoorsOptions): Doors {
     refuse() {
       refusing = true;
     },
-    cut: () => desk.cut(),
+    arriving: () => arrivals.open,
+    cut() {
+      desk.cut();
+      arrivals.cut();
+    },
   };
+}
+
+/** Bytes of requests on their way in: an eighth of the memory there may be; never so few that the largest could not come. */
+function arrivingMax(bodyMax: number): number {
+  return Math.max(64 * 2 ** 20, memoryLimit() / 8, 2 * bodyMax);
 }
 
 function refusedRpc(service: string, protocol: string, values: ContextValues, failure: Failure): RefusedRequest {

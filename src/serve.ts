@@ -231,7 +231,7 @@ async function drain({ settings, doors, gateway, listeners, clock, log }: Draini
   const late = await Promise.race([done.then(() => false), sleep(clock, graceMs, never).then(() => true)]);
   gateway.drain();
   if (late) {
-    log.warn({ running: gateway.running() }, "drain timeout passed, ending the calls that still run");
+    log.warn({ running: gateway.running(), arriving: doors.arriving() }, "drain timeout passed, ending the calls that still run");
     doors.cut();
     await Promise.race([gateway.idle(), sleep(clock, lastWordsMs, never)]);
   }

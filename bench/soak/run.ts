@@ -145,7 +145,7 @@ async function startUpstream(share: string): Promise<number> {
 
 async function startServer(ports: readonly number[]) {
   const provider = (port: number, index: number): string =>
-    `  up-${index}: {type: openai_compatible, base_url: "http://127.0.0.1:${port}/v1", api_key: soak, timeout: 400ms, models: [{id: m, input_price: ${index + 1}, output_price: ${index + 1}}]}`;
+    `  up-${index}: {type: openai_compatible, base_url: "http://127.0.0.1:${port}/v1", api_key: soak, timeout: 1500ms, models: [{id: m, input_price: ${index + 1}, output_price: ${index + 1}}]}`;
   const file = join(folder, "config.yaml");
   await writeFile(
     file,
@@ -156,7 +156,7 @@ routing_policy: {type: cost_based, config: {cost_weight: 1, latency_weight: 0, h
 resilience:
   retry: {base_delay: 5ms, max_delay: 50ms}
   circuit_breaker: {window: 2s, open: 100ms, max_open: 500ms, min_calls: 10}
-  timeouts: {connect: 1s, first_token: 300ms, idle: 500ms, progress: 1s, total: 5s}
+  timeouts: {connect: 1s, first_token: 1500ms, idle: 1500ms, progress: 2s, total: 10s}
   hedge: {enabled: true, percentile: 99}
 health: {interval: 1s, timeout: 500ms}
 cache: {ttl: 1s, max_bytes: 4MiB}

@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.ts";
-import { createMachineLoad } from "../stores/machine-load.ts";
-import { createOverload, type LoadChange, type Overload } from "../stores/overload.ts";
+import { createMachineLoad, openFilesLimit } from "../stores/machine-load.ts";
+import { createOverload, type LoadChange, type Overload, scarceFrom } from "../stores/overload.ts";
 
 /** What a listener tells, and can give up. */
 export interface Connected {
@@ -15,7 +15,7 @@ export interface LoadWatchOptions {
   readonly clock: Clock;
   /** May grow meanwhile. */
   readonly listeners: readonly Connected[];
-  /** Connections that a listener takes. */
+  /** Connections that each of the listeners takes; half of the files that may be open where that is less. */
   readonly connectionsMax: number;
   /** Another level. */
   readonly onChange: (change: LoadChange) => void;
@@ -23,14 +23,21 @@ export interface LoadWatchOptions {
 
 /** Watches whether this process has enough of everything, until `stop`. */
 export function watchLoad({ clock, listeners, connectionsMax, onChange }: LoadWatchOptions): Overload {
-  const connections = (): number => listeners.reduce((sum, listener) => sum + listener.connections(), 0);
-  const machine = createMachineLoad({ clock, connections, connectionsMax });
+  // Each call may need one more file towards an upstream.
+  const places = Math.min(connectionsMax, openFilesLimit() / 2);
+  const fullness = (listener: Connected): number => listener.connections() / places;
+  const machine = createMachineLoad({
+    clock,
+    // Each listener has places of its own: who fills that of the metrics takes nothing from the calls.
+    connections: () => Math.max(0, ...listeners.map(fullness)),
+  });
   const overload = createOverload({
     clock,
     measure: machine.measure,
     onChange,
-    onScarce() {
-      for (const listener of listeners) listener.closeIdle();
+    onScarce({ heap, memory }) {
+      const isMemoryShort = Math.max(heap, memory) >= scarceFrom;
+      for (const listener of listeners) if (isMemoryShort || fullness(listener) >= scarceFrom) listener.closeIdle();
     },
   });
   return {

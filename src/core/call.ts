@@ -75,7 +75,7 @@ export interface Call {
   readonly streamed: boolean;
   /** When the call's bytes had arrived; monotonic milliseconds. */
   readonly receivedMs: number;
-  /** Monotonic milliseconds. */
+  /** Monotonic milliseconds. Of a call that equal ones share (`Flight`), the latest of theirs: it may move until it is over. */
   readonly deadline: number;
   /** True: the deadline is the caller's own wish; its passing is DEADLINE_EXCEEDED, not TIMEOUT. */
   readonly deadlineByCaller: boolean;

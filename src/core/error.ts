@@ -34,6 +34,13 @@ export interface ChatErrorOptions {
   readonly fromUpstream?: boolean | undefined;
   /** The same target would fail in the same way again: a bad certificate, a redirect. */
   readonly final?: boolean | undefined;
+  /** What the model made of the one request, not the target's state: health does not hear of it, whatever the failure's remedy says. */
+  readonly blameless?: boolean | undefined;
+  /**
+   * Nobody waited any longer, before the target's own limits were reached: the caller wished for less, or another target
+   * answered first. Speaks against the target only where it had been slow for its own measure.
+   */
+  readonly impatient?: boolean | undefined;
   /** The door's own, more exact name of the fault: `error.code` in OpenAI's shape. */
   readonly code?: string | undefined;
 }
@@ -52,6 +59,8 @@ export class ChatError extends Error {
   readonly skipped: Skip | undefined;
   readonly fromUpstream: boolean;
   readonly final: boolean;
+  readonly blameless: boolean;
+  readonly impatient: boolean;
   readonly code: string | undefined;
   /** Set by the room that watched the attempt: what it used before it failed. */
   usage: Usage | undefined;
@@ -67,6 +76,8 @@ export class ChatError extends Error {
     this.skipped = options.skipped;
     this.fromUpstream = options.fromUpstream ?? false;
     this.final = options.final ?? false;
+    this.blameless = options.blameless ?? false;
+    this.impatient = options.impatient ?? false;
     this.code = options.code;
   }
 

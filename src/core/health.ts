@@ -54,7 +54,7 @@ export type Outcome =
   /** `firstContentMs` counts from the attempt's start; of a unary call it is the whole answer. */
   | { readonly kind: "succeeded"; readonly streamed: boolean; readonly firstContentMs: number }
   | { readonly kind: "failed"; readonly streamed: boolean; readonly error: ChatError }
-  /** The caller left, or the fault was the caller's: says nothing about the target. */
+  /** The caller left, nobody waited any longer, or the fault was the caller's: says nothing about the target. */
   | { readonly kind: "neutral" };
 
 /** One attempt under watch; to be ended exactly once. */

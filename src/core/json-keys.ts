@@ -3,6 +3,8 @@ import { isKey, stringEnd } from "./json-text.ts";
 
 /** Longest piece of a key that an error tells; keys are names, but callers choose them. */
 const keyLengthMax = 64;
+/** Most keys of one object. */
+const keysMax = 100_000;
 /** Longest path that an error tells. */
 const pathLengthMax = 200;
 
@@ -55,6 +57,7 @@ function refuseKey(key: string, open: readonly Open[], keys: Set<string>): void 
   if (inner !== undefined) inner.at = key;
   if (keys.has(key)) throw refused("has a key twice", open);
   if (key === "__proto__" || (key === "prototype" && around === "constructor")) throw refused("has a key that is not allowed", open);
+  if (keys.size === keysMax) throw refused(`has an object of more than ${keysMax} keys`, open.slice(0, -1));
   keys.add(key);
 }
 

@@ -2,12 +2,18 @@ import { ChatError } from "./error.ts";
 import { refuseKeys } from "./json-keys.ts";
 import { isEscaped, isKey, stringEnd } from "./json-text.ts";
 
-/** Deepest nesting of a caller's JSON (docs/protocols.md). */
-const depthMax = 64;
+/** Most of what one message of a caller may have, as JSON or binary (docs/protocols.md). */
+export const callerBounds = {
+  /** Levels of nesting. */
+  depth: 64,
+  values: 1_000_000,
+  /** JSON objects, and keys of one; binary, messages and map entries. Each costs what hundreds of bytes do. */
+  objects: 100_000,
+} as const;
+
+const { depth: depthMax, values: nodesMax, objects: objectsMax } = callerBounds;
 /** 2^53 has sixteen. */
 const digitsMax = 16;
-/** Most values in a caller's JSON. */
-const nodesMax = 1_000_000;
 
 /**
  * JSON.parse that loses no digits: an integer beyond 2^53 becomes a raw JSON value, which JSON.stringify writes out as it
@@ -42,29 +48,13 @@ export function integerText(value: unknown): string | undefined {
 export function parseCallerJson(text: string): unknown {
   const unusual = refuseExcess(text);
   try {
-    return unusual ? JSON.parse(text, callersNumber) : JSON.parse(text);
+    return unusual ? JSON.parse(text, keepDigits) : JSON.parse(text);
   } catch (cause) {
     if (cause instanceof ChatError) throw cause;
     // V8's message quotes the text around the fault, which may be a prompt: only its position is passed on.
     const at = cause instanceof SyntaxError ? /at position \d+( \(line \d+ column \d+\))?/.exec(cause.message)?.[0] : undefined;
     throw new ChatError("INVALID_REQUEST", `the body is not valid JSON${at === undefined ? "" : ` ${at}`}`);
   }
-}
-
-/** Refuses numbers that a double does not reach; for texts of which `refuseExcess` says that they hold unusual ones. */
-export function refuseHugeNumbers(text: string): void {
-  try {
-    JSON.parse(text, callersNumber);
-  } catch (thrown) {
-    // What is no JSON is left to the parser that reads it.
-    if (thrown instanceof ChatError) throw thrown;
-  }
-}
-
-function callersNumber(key: string, value: unknown, context?: { readonly source?: string }): unknown {
-  const kept = keepDigits(key, value, context);
-  if (kept === Infinity || kept === -Infinity) throw new ChatError("INVALID_REQUEST", "the body's JSON has a number that is too large");
-  return kept;
 }
 
 const quote = 0x22;
@@ -78,8 +68,8 @@ const keyCounts = new Int32Array(depthMax + 1);
 
 /**
  * Refuses JSON that is too deep or too much before anyone spends memory on it, halves of characters, and keys that are
- * ambiguous or unsafe (`refuseKeys`). What is no JSON at all is left to its parser. Returns whether it holds a number that a
- * double may not hold.
+ * ambiguous or unsafe (`refuseKeys`); and numbers that a double does not reach. What is no JSON at all is left to its parser.
+ * Returns whether it holds an integer whose digits a double loses.
  */
 export function refuseExcess(text: string): boolean {
   let depth = 0;
@@ -89,14 +79,21 @@ export function refuseExcess(text: string): boolean {
   // The root; further on, one value a comma and one for each container that is not empty.
   let nodes = 1;
   let opened = false;
+  let objects = 0;
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
     if (code >= 0x30 && code <= 0x39) {
       digits++;
-      if (digits === digitsMax) unusual = true;
-    } else {
+    } else if (digits > 0) {
       // An exponent: true and false have no digit before their e.
-      if (digits > 0 && (code === 0x65 || code === 0x45)) unusual = true;
+      if (digits >= digitsMax || code === 0x65 || code === 0x45) {
+        const end = numberEnd(text, i);
+        if (isLongInteger(text, i - digits, end)) unusual = true;
+        // The rest of it is judged already.
+        i = end - 1;
+        digits = 0;
+        continue;
+      }
       digits = 0;
     }
     if (opened && code > 0x20) {
@@ -113,6 +110,7 @@ export function refuseExcess(text: string): boolean {
       case 0x5b: // [
       case 0x7b: // {
         opened = true;
+        if (code === 0x7b) objects++;
         depth++;
         if (depth > depthMax) throw new ChatError("INVALID_REQUEST", `the body's JSON is nested deeper than ${depthMax}`);
         keyCounts[depth] = 0;
@@ -127,10 +125,35 @@ export function refuseExcess(text: string): boolean {
       default:
     }
   }
+  if (digits >= digitsMax && isLongInteger(text, text.length - digits, text.length)) unusual = true;
+  if (objects > objectsMax) throw new ChatError("INVALID_REQUEST", `the body has more than ${objectsMax} JSON objects`);
   if (nodes > nodesMax) throw new ChatError("INVALID_REQUEST", `the body has more than ${nodesMax} JSON values`);
   if (doubtful) refuseKeys(text);
   refuseHalfCharacters(text);
   return unusual;
+}
+
+/** Where the number ends of which there are digits before `from`. */
+function numberEnd(text: string, from: number): number {
+  let end = from;
+  while (isOfNumber(text.charCodeAt(end))) end++;
+  return end;
+}
+
+/** A digit, a sign, a dot, or the letter of an exponent. */
+function isOfNumber(code: number): boolean {
+  return (code >= 0x30 && code <= 0x39) || code === 0x2b || code === 0x2d || code === 0x2e || code === 0x65 || code === 0x45;
+}
+
+/** Judges the number that has digits from `begin` on: refuses one beyond all doubles, and tells whether it is an integer that one does not hold. */
+function isLongInteger(text: string, begin: number, end: number): boolean {
+  let from = begin;
+  while (from > 0 && isOfNumber(text.charCodeAt(from - 1))) from--;
+  const written = text.slice(from, end);
+  const value = Number(written);
+  if (/^-?\d+$/.test(written)) return !Number.isSafeInteger(value);
+  if (value === Infinity || value === -Infinity) throw new ChatError("INVALID_REQUEST", "the body's JSON has a number that is too large");
+  return false;
 }
 
 /** Whether a key may be one that must not be; false is certain. Remembers it for the next ones of its object. */

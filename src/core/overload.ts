@@ -2,7 +2,10 @@ import type { Call } from "./call.ts";
 import { Priority } from "./chat.ts";
 import type { ChatError } from "./error.ts";
 
-/** What a process can run out of: its event loop's time, V8's heap, the memory it may have, connections of callers. */
+/**
+ * What a process can run out of: its event loop's time, V8's heap, the memory it may have, connections of callers. Calls are
+ * refused for all but the last: a refused call frees no connection.
+ */
 export const resources = ["event_loop", "heap", "memory", "connections"] as const;
 
 /** One of them; a metric label. */

@@ -3,6 +3,7 @@ import { promisify } from "node:util";
 import zlib from "node:zlib";
 import type { Clock } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
+import type { Arrivals } from "./arrivals.ts";
 import type { ServerRequest } from "./listen.ts";
 import { Refusal } from "./rest/refusal.ts";
 
@@ -14,6 +15,8 @@ export interface BodyOptions {
   /** As it came, and decompressed. */
   readonly bytesMax: number;
   readonly clock: Pick<Clock, "after">;
+  /** Shared by all requests. */
+  readonly arrivals: Pick<Arrivals, "begin">;
 }
 
 /** The body as text; a byte order mark is taken off, and bytes that are not UTF-8 are INVALID_REQUEST (RFC 8259, 8.1). */
@@ -52,38 +55,46 @@ export function textFrom(body: Buffer): string {
 
 /**
  * Reads a request's body whole. More than `bytesMax` is REQUEST_TOO_LARGE, told by the length header before a byte is read
- * where there is one.
+ * where there is one; more than there is room for beside all others is SHED.
  */
-function readBody(request: ServerRequest, { bytesMax, clock }: BodyOptions): Promise<Buffer> {
+function readBody(request: ServerRequest, { bytesMax, clock, arrivals }: BodyOptions): Promise<Buffer> {
   const told = Number(request.headers["content-length"] ?? 0);
   if (told > bytesMax) return Promise.reject(tooLarge(bytesMax));
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
     let whole = false;
-    const giveUp = (error: Error): void => {
+    const stop = (): void => {
       cancelTimer();
+      arrival.end();
+    };
+    const giveUp = (error: Error): void => {
+      stop();
+      // Its listeners, and with them what has come, live on until the caller has sent the rest or left.
+      chunks.length = 0;
       request.removeAllListeners("data");
       request.resume();
       reject(error);
     };
+    const arrival = arrivals.begin((reason) => giveUp(reason));
     const cancelTimer = clock.after(bodyMs, () => {
       giveUp(new Refusal(408, "request_timeout", `the body did not arrive within ${bodyMs / 1000} s`));
     });
     request.on("data", (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes > bytesMax) giveUp(tooLarge(bytesMax));
-      else chunks.push(chunk);
+      const refusal = bytes > bytesMax ? tooLarge(bytesMax) : arrival.take(chunk.length);
+      if (refusal === undefined) chunks.push(chunk);
+      else giveUp(refusal);
     });
     request.on("end", () => {
       whole = true;
-      cancelTimer();
+      stop();
       const [only] = chunks;
       resolve(chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, bytes));
     });
     // "close" comes after a good end too.
     const broken = (): void => {
-      cancelTimer();
+      stop();
       if (!whole) reject(new ChatError("CANCELLED", "the caller left while it was sending"));
     };
     request.on("error", broken);

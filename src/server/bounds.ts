@@ -6,6 +6,8 @@ export interface Bounds {
   readonly requestsPerConnection: number;
   /** For a connection's first bytes, for a TLS handshake, and for a request's headers; over HTTP/2 for the first request, too. */
   readonly headersMs: number;
+  /** For a new connection's first request where connections are short. */
+  readonly unheardMs: number;
   /** For a request over HTTP/1.1 to arrive whole; over HTTP/2 its door looks to that (`body.ts`, `rpc/adapter.ts`). */
   readonly requestMs: number;
   /** An HTTP/1.1 connection without a request. */
@@ -27,6 +29,7 @@ export const boundsDefault: Bounds = {
   connections: 10_000,
   requestsPerConnection: 10_000,
   headersMs: 10_000,
+  unheardMs: 1000,
   requestMs: 60_000,
   // Longer than a load balancer's usual 60 s, so that it is not us who closes under its request.
   keepAliveMs: 75_000,

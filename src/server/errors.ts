@@ -30,7 +30,8 @@ const statuses = {
   CONTEXT_LENGTH_EXCEEDED: { http: 400, code: Code.InvalidArgument },
   CONTENT_POLICY: { http: 400, code: Code.InvalidArgument },
   UNSUPPORTED_FEATURE: { http: 400, code: Code.InvalidArgument },
-  REQUEST_TOO_LARGE: { http: 413, code: Code.ResourceExhausted },
+  // Connect makes a 429 of this code, which SDKs try again.
+  REQUEST_TOO_LARGE: { http: 413, code: Code.ResourceExhausted, shouldRetry: false },
   CALLER_UNAUTHENTICATED: { http: 401, code: Code.Unauthenticated },
   CALLER_FORBIDDEN: { http: 403, code: Code.PermissionDenied },
   MODEL_NOT_FOUND: { http: 404, code: Code.NotFound },

@@ -94,6 +94,7 @@ export async function listen({ host, port, tls, handler, bounds: wished, onFull 
     bounds,
     connections,
     handler(request, response) {
+      if (request.httpVersionMajor === 1) connections.heard(request.socket);
       exchanges.begin(request, response);
       handler(request, response);
     },
@@ -139,6 +140,7 @@ function plainServer({ bounds, handler, connections }: Watch): Server {
   http1.on("clientError", refuseBadRequest);
   http1.on("connect", (_request, socket) => refuseConnect(socket));
   connections.watchSessions(h2c);
+  h2c.on("connection", connections.heard);
   connections.watchIdle(http1);
   const silent = sniff(http1, h2c, { firstBytesMs: bounds.headersMs, onConnection: connections.watchSocket });
   connections.watchSilent(silent);
@@ -169,8 +171,11 @@ function secureServer({ cert, key, clientCa }: TlsFiles, { bounds, handler, conn
       if ("closeIdleConnections" in server && typeof server.closeIdleConnections === "function") server.closeIdleConnections();
     },
   });
-  server.on("connection", connections.watchSocket);
-  server.on("secureConnection", (socket) => socket.on("error", ignoreError));
+  server.on("connection", connections.watchHandshake);
+  server.on("secureConnection", (socket) => {
+    socket.on("error", ignoreError);
+    connections.watchSecured(socket);
+  });
   // A handshake that fails is over; one that takes too long Node would only tell of.
   server.on("tlsClientError", (_error, socket) => socket.destroy());
   server.on("clientError", refuseBadRequest);
@@ -199,7 +204,13 @@ function refuseBadRequest(
     return;
   }
   if (error.code === "HPE_HEADER_OVERFLOW")
-    socket.end(refusalText("431 Request Header Fields Too Large", "headers_too_large", "the headers are larger than 16 KiB"));
+    socket.end(
+      refusalText(
+        "431 Request Header Fields Too Large",
+        "headers_too_large",
+        `the headers are larger than 16 KiB, or more than ${headersMax}`,
+      ),
+    );
   else if (error.code === "ERR_HTTP_REQUEST_TIMEOUT")
     socket.end(refusalText("408 Request Timeout", "request_timeout", "the request did not arrive in time"));
   else socket.end(refusalText("400 Bad Request", "invalid_request", "the request is not valid HTTP"));

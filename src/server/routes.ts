@@ -34,6 +34,8 @@ export interface ServerParts extends RestParts {
   /** Undefined: metrics are off. */
   readonly metrics: (() => Promise<{ readonly contentType: string; readonly body: string }>) | undefined;
   readonly deadlineMaxMs: () => number;
+  /** Largest request. Bytes. */
+  readonly bodyMax: number;
   /** Hears of requests that never became a call. */
   readonly onRefused: (request: RefusedRequest) => void;
 }
@@ -106,8 +108,8 @@ function sendConnectError(response: ServerResponse, thrown: unknown, headers: re
   sendJson(response, refused ? thrown.status : http, [...headers, ["cache-control", "no-store"]], body);
 }
 
-function serveAdmin({ admin, onBug, clock }: ServerParts, served: Served, headers: readonly (readonly [string, string])[]): void {
-  const inTime: AdminDoor = (request) => admin(arriving(request, { ms: bodyMs, of: "all" }, clock));
+function serveAdmin({ admin, onBug, clock, arrivals }: ServerParts, served: Served, headers: readonly (readonly [string, string])[]): void {
+  const inTime: AdminDoor = (request) => admin(arriving(request, { ms: bodyMs, of: "all" }, { clock, arrivals }));
   serveUniversal(inTime, served, onBug, () => {
     sendRefusal(served.response, notFound(served.facts.peer.path), headers);
   });

@@ -22,14 +22,16 @@ export function callProvider(clock: Clock): Handler<Attempt, AttemptStream> {
     const unlink = (): void => {
       attempt.signal.removeEventListener("abort", leave);
     };
-    const limitMs = firstContentLimit(attempt);
+    const ownMs = ownLimitMs(attempt);
+    const limitMs = Math.min(ownMs, wishedMs(attempt));
     // A limit that the call's own deadline comes before needs no timer: the call's signal ends the attempt.
     const cancelTimer =
       clock.now() + limitMs >= attempt.deadline
         ? undefined
         : clock.after(limitMs, () => {
             const what = attempt.streamed ? "first content" : "answer";
-            stop.abort(new ChatError("TIMEOUT", `target ${target.id} sent no ${what} within ${limitMs} ms`));
+            const impatient = limitMs < ownMs;
+            stop.abort(new ChatError("TIMEOUT", `target ${target.id} sent no ${what} within ${limitMs} ms`, { impatient }));
           });
     const stream = new ProviderStream({ attempt, stop, unlink, clock }, provider.chat({ ...attempt, signal: stop.signal }));
     try {
@@ -43,12 +45,14 @@ export function callProvider(clock: Clock): Handler<Attempt, AttemptStream> {
 
 /**
  * Streams: until the first content, which `progress` bounds as it does those after it. Unary calls: until the whole answer.
- * A provider's own `timeout` replaces either.
+ * A provider's own `timeout` replaces either. Milliseconds, from the configuration alone.
  */
-function firstContentLimit({ target, streamed, request, snapshot }: Attempt): number {
-  const { options } = snapshot;
-  const limit = target.timeoutMs ?? (streamed ? Math.min(options.firstTokenMs, options.progressMs) : options.totalMs);
+export function ownLimitMs({ target, streamed, snapshot: { options } }: Attempt): number {
+  return target.timeoutMs ?? (streamed ? Math.min(options.firstTokenMs, options.progressMs) : options.totalMs);
+}
+
+/** What the caller would wait for the first content; of a whole answer that is not the request's business. */
+function wishedMs({ streamed, request }: Attempt): number {
   const wished = request.routing?.firstTokenTimeout;
-  if (!streamed || wished === undefined) return limit;
-  return Math.min(limit, msFromDuration(wished));
+  return streamed && wished !== undefined ? msFromDuration(wished) : Number.POSITIVE_INFINITY;
 }

@@ -144,7 +144,7 @@ class Runner {
 
   /** Its answer is no longer wanted: closes its upstream, and accounts for what was sent. */
   leave(): void {
-    const error = new ChatError("CANCELLED", "another target answered first");
+    const error = new ChatError("CANCELLED", "another target answered first", { impatient: true });
     this.#left = true;
     this.#record.error = error;
     this.#record.endMs = this.#parts.sources.clock.now();

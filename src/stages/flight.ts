@@ -1,35 +1,36 @@
-import type { Call, Source } from "../core/call.ts";
+import type { Call } from "../core/call.ts";
 import type { Batch } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
-import { ChatError, chatErrorFrom } from "../core/error.ts";
+import { type ChatError, chatErrorFrom } from "../core/error.ts";
 import type { ChatStream, Handler } from "../core/handler.ts";
+import { type FlightReader, Seat } from "./seat.ts";
 
 /** Batches that may be behind a newcomer; a flight that is further on takes no one more aboard. */
 const joinBatchesMax = 512;
 /** Batches that everybody has read are dropped so many at a time. */
 const dropBatches = 64;
+/** Longest that the last caller's end waits for the upstream's: they are microtasks apart, unless a room overlooks its abort. */
+const farewellMs = 1000;
 
-/** One caller's seat in a flight. */
-export interface FlightReader extends AsyncIterableIterator<Batch> {
-  /** Settles with the first content. */
-  source(): Promise<Source>;
-  /**
-   * Whether what was tried upstream is told by this caller: the first one, or whoever stayed when it left. So each
-   * attempt is told by one call, and by one only.
-   */
-  owns(): boolean;
-  /** As `owns`, and true to one caller at most: for a flight that failed before anybody had content. */
-  claim(): boolean;
+/** What the rooms behind see. Its deadline is the latest of those aboard, and moves as they come and go. */
+interface SharedCall extends Omit<Call, "deadline" | "deadlineByCaller"> {
+  deadline: number;
+  deadlineByCaller: boolean;
 }
 
 /**
  * One upstream answer with several readers. It is pulled by whoever is furthest on, has an abort of its own, and ends
- * early only when the last reader has left.
+ * early only when the last reader has left, for that reader's reason: with one reader it is as a call without a flight.
+ * It needs no timer, because each reader leaves at its own deadline.
  */
 export class Flight {
   readonly #stop = new AbortController();
+  readonly #leader: Call;
+  readonly #call: SharedCall;
+  readonly #clock: Clock;
   readonly #stream: Promise<ChatStream>;
-  readonly #leaderSignal: AbortSignal;
+  /** Set with the first content. */
+  #answer: ChatStream | undefined;
   readonly #onEnd: () => void;
   readonly #seats = new Set<Seat>();
   /** The batches from number `#first` on. */
@@ -41,28 +42,48 @@ export class Flight {
   #error: ChatError | undefined;
 
   constructor(next: Handler<Call>, call: Call, clock: Clock, onEnd: () => void) {
-    this.#leaderSignal = call.signal;
+    this.#leader = call;
+    this.#clock = clock;
     this.#onEnd = onEnd;
-    const { totalMs } = call.snapshot.options;
-    // The flight outlives its first caller, and so must not have that caller's deadline.
-    this.#stream = next({ ...call, signal: this.#stop.signal, deadline: clock.now() + totalMs, deadlineByCaller: false });
-    this.#stream.catch((thrown: unknown) => {
-      this.#finish(chatErrorFrom(thrown));
-    });
+    // Who left while the cache was asked has no upstream called.
+    if (call.signal.aborted) this.#stop.abort(call.signal.reason);
+    this.#call = { ...call, signal: this.#stop.signal };
+    this.#stream = next(this.#call);
+    this.#stream.then(
+      (answer) => {
+        this.#answer = answer;
+        // Content that came in the same moment as the last reader left.
+        if (this.#ended) leave(answer);
+      },
+      (thrown: unknown) => {
+        this.#finish(chatErrorFrom(thrown));
+      },
+    );
   }
 
   /** The first caller's seat. */
   lead(): FlightReader {
-    return this.#seat(this.#leaderSignal);
+    return this.#seat(this.#leader);
   }
 
-  /** A seat for one more; undefined: too late. */
-  join(signal: AbortSignal): FlightReader | undefined {
-    return this.#ended || this.#first + this.#batches.length > joinBatchesMax ? undefined : this.#seat(signal);
+  /**
+   * A seat for one more; undefined: too late. Nobody boards after the first caller's deadline: an upstream that hangs
+   * would be kept by newcomers for ever, and would hang for all of them.
+   */
+  join(call: Call): FlightReader | undefined {
+    const isFar = this.#first + this.#batches.length > joinBatchesMax;
+    if (this.#ended || isFar || this.#clock.now() >= this.#leader.deadline) return undefined;
+    if (call.deadline > this.#call.deadline) this.#takeDeadline(call);
+    return this.#seat(call);
   }
 
-  #seat(signal: AbortSignal): Seat {
-    const seat: Seat = new Seat(signal, {
+  #takeDeadline({ deadline, deadlineByCaller }: Call): void {
+    this.#call.deadline = deadline;
+    this.#call.deadlineByCaller = deadlineByCaller;
+  }
+
+  #seat(call: Call): Seat {
+    const seat: Seat = new Seat(call, {
       stream: this.#stream,
       batch: (number) => this.#batches[number - this.#first],
       pull: () => this.#pull(),
@@ -73,20 +94,32 @@ export class Flight {
         this.#owner = undefined;
         return true;
       },
-      left: () => this.#left(seat),
+      left: (reason) => this.#left(seat, reason),
+      farewell: (reason) => this.#farewell(reason),
     });
     this.#seats.add(seat);
     this.#owner ??= seat;
     return seat;
   }
 
-  #left(seat: Seat): void {
+  #left(seat: Seat, reason: ChatError): boolean {
     this.#seats.delete(seat);
-    const [other] = this.#seats;
     // Once the flight is over its attempts are complete, and stay with who told of them last.
-    if (this.#ended) return;
-    if (other === undefined) this.#abandon();
-    else if (this.#owner === seat) this.#owner = other;
+    if (this.#ended) return false;
+    const [other] = this.#seats;
+    if (other === undefined) {
+      this.#abandon(reason);
+      return true;
+    }
+    if (this.#owner === seat) this.#owner = other;
+    if (seat.call.deadline >= this.#call.deadline) this.#takeDeadline(this.#latest(other).call);
+    return false;
+  }
+
+  #latest(seat: Seat): Seat {
+    let latest = seat;
+    for (const each of this.#seats) if (each.call.deadline > latest.call.deadline) latest = each;
+    return latest;
   }
 
   /** One read of the upstream at a time, whoever asks for it. */
@@ -121,11 +154,29 @@ export class Flight {
     this.#first = read;
   }
 
-  #abandon(): void {
-    const error = new ChatError("CANCELLED", "every caller left");
-    this.#stop.abort(error);
-    void this.#stream.then(({ batches }) => batches.return?.()).catch(() => undefined);
-    this.#finish(error);
+  #abandon(reason: ChatError): void {
+    this.#stop.abort(reason);
+    // At once: the last reader tells of the attempt in this very moment.
+    if (this.#answer !== undefined) leave(this.#answer);
+    this.#finish(reason);
+  }
+
+  /** What the last reader is told where no content came: its reason, with all that was tried. */
+  #farewell(reason: ChatError): Promise<ChatError> {
+    const told = Promise.withResolvers<ChatError>();
+    const cancelTimer = this.#clock.after(farewellMs, () => told.resolve(reason));
+    this.#stream.then(
+      ({ source }) => {
+        cancelTimer();
+        reason.attempts = source.attempts;
+        told.resolve(reason);
+      },
+      (thrown: unknown) => {
+        cancelTimer();
+        told.resolve(chatErrorFrom(thrown));
+      },
+    );
+    return told.promise;
   }
 
   #finish(error: ChatError | undefined): void {
@@ -137,102 +188,7 @@ export class Flight {
   }
 }
 
-/** What a seat sees of its flight. */
-interface View {
-  readonly stream: Promise<ChatStream>;
-  batch(number: number): Batch | undefined;
-  pull(): void;
-  /** Undefined: it is under way. */
-  end(): { readonly error: ChatError | undefined } | undefined;
-  owns(): boolean;
-  claim(): boolean;
-  left(): void;
-}
-
-class Seat implements FlightReader {
-  /** Number of the next batch. */
-  at = 0;
-  readonly #signal: AbortSignal;
-  readonly #flight: View;
-  #seated = true;
-  #waiter: { resolve(result: IteratorResult<Batch>): void; reject(error: ChatError): void } | undefined;
-  #interrupt: ((error: ChatError) => void) | undefined;
-
-  constructor(signal: AbortSignal, flight: View) {
-    this.#signal = signal;
-    this.#flight = flight;
-    signal.addEventListener("abort", this.#onAbort, { once: true });
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  owns(): boolean {
-    return this.#flight.owns();
-  }
-
-  claim(): boolean {
-    return this.#flight.claim();
-  }
-
-  source(): Promise<Source> {
-    if (this.#signal.aborted) this.#onAbort();
-    return new Promise((resolve, reject) => {
-      if (!this.#seated) {
-        reject(chatErrorFrom(this.#signal.reason));
-        return;
-      }
-      this.#interrupt = reject;
-      this.#flight.stream.then(({ source }) => resolve(source), reject);
-    });
-  }
-
-  next(): Promise<IteratorResult<Batch>> {
-    if (!this.#seated)
-      return this.#signal.aborted ? Promise.reject(chatErrorFrom(this.#signal.reason)) : Promise.resolve({ done: true, value: undefined });
-    return new Promise((resolve, reject) => {
-      this.#waiter = { resolve, reject };
-      this.wake();
-      if (this.#waiter !== undefined) this.#flight.pull();
-    });
-  }
-
-  return(): Promise<IteratorResult<Batch>> {
-    this.#leave();
-    return Promise.resolve({ done: true, value: undefined });
-  }
-
-  /** Gives the one who waits what there is by now. */
-  wake(): void {
-    const waiter = this.#waiter;
-    if (waiter === undefined) return;
-    const batch = this.#flight.batch(this.at);
-    const end = batch === undefined ? this.#flight.end() : undefined;
-    if (batch === undefined && end === undefined) return;
-    this.#waiter = undefined;
-    if (batch !== undefined) {
-      this.at++;
-      waiter.resolve({ done: false, value: batch });
-      return;
-    }
-    this.#leave();
-    if (end?.error === undefined) waiter.resolve({ done: true, value: undefined });
-    else waiter.reject(end.error);
-  }
-
-  readonly #onAbort = (): void => {
-    const error = chatErrorFrom(this.#signal.reason);
-    this.#leave();
-    this.#interrupt?.(error);
-    this.#waiter?.reject(error);
-    this.#waiter = undefined;
-  };
-
-  #leave(): void {
-    if (!this.#seated) return;
-    this.#seated = false;
-    this.#signal.removeEventListener("abort", this.#onAbort);
-    this.#flight.left();
-  }
+/** Its iterator closes the upstream; what it throws on its way out has nobody to go to. */
+function leave({ batches }: ChatStream): void {
+  void Promise.resolve(batches.return?.()).catch(() => undefined);
 }

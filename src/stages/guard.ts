@@ -3,9 +3,17 @@ import type { Clock } from "../core/clock.ts";
 import { ChatError, chatErrorFrom } from "../core/error.ts";
 import type { AttemptStage } from "../core/handler.ts";
 import type { Bar, HealthTracker, Outcome, Slots } from "../core/health.ts";
+import { ownLimitMs } from "./call-provider.ts";
 
 /** A slot that comes so shortly before the deadline serves nobody; a refusal that comes then still arrives. */
 const deadlineReserveMs = 10;
+
+/** Whoever is slower than that in its own measure counts as failed where nobody waited any longer. */
+const usualShare = 0.95;
+/** The same of a target that has not enough answers to be measured by. */
+const slowMs = 5000;
+/** An attempt begins a moment after its call: this much of a limit is the whole of it. */
+const wholeShare = 0.9;
 
 /**
  * Room 6: fails at once where the target is barred or full, so that dispatch moves on; and tells health what came of the
@@ -35,13 +43,13 @@ export function guard(health: HealthTracker, slots: Slots, clock: Clock): Attemp
       const stream = await next(attempt);
       trial.answered();
       stream.onEnd(({ error }) => {
-        end(
-          error === undefined ? { kind: "succeeded", streamed, firstContentMs: stream.firstContentMs - startMs } : failed(error, streamed),
-        );
+        if (error === undefined) end({ kind: "succeeded", streamed, firstContentMs: stream.firstContentMs - startMs });
+        else end(isImpatience(error, attempt) ? { kind: "neutral" } : failed(error, streamed));
       });
       return stream;
     } catch (thrown) {
-      end(failed(chatErrorFrom(thrown), streamed));
+      const error = chatErrorFrom(thrown);
+      end(isImpatience(error, attempt) ? notAwaited(error, attempt, clock.now() - startMs, health) : failed(error, streamed));
       throw thrown;
     }
   };
@@ -66,11 +74,28 @@ async function waitForSlot(slots: Slots, attempt: Attempt, clock: Clock): Promis
   }
 }
 
-/** Callers who leave, deadlines of theirs and faults of ours say nothing about a target. */
+/** Whether it was ended from outside because time was up for somebody else: a deadline, our `total`, a wish, a lost race. */
+function isImpatience(error: ChatError, { signal }: Attempt): boolean {
+  if (error.impatient || error.failure === "DEADLINE_EXCEEDED") return true;
+  if (!signal.aborted) return false;
+  return error.failure === "STREAM_INTERRUPTED" ? error.cause === signal.reason : error.failure === "TIMEOUT" && error === signal.reason;
+}
+
+/** Impatience before the first content says something only about a target that was slow for its own measure. */
+function notAwaited(error: ChatError, attempt: Attempt, ranMs: number, health: HealthTracker): Outcome {
+  const { target, streamed, snapshot } = attempt;
+  const usualMs = health.latencyQuantileMs(target.id, streamed, usualShare) ?? slowMs;
+  const byTotal = error.failure === "TIMEOUT" && !error.impatient;
+  const wholeMs = byTotal ? wholeShare * Math.min(ownLimitMs(attempt), snapshot.options.totalMs) : Number.POSITIVE_INFINITY;
+  if (ranMs <= usualMs && ranMs < wholeMs) return { kind: "neutral" };
+  const text = `target ${target.id} had not answered after ${Math.round(ranMs)} ms`;
+  return { kind: "failed", streamed, error: new ChatError("TIMEOUT", text, { cause: error }) };
+}
+
+/** Callers who leave and faults of ours say nothing about a target. */
 function failed(error: ChatError, streamed: boolean): Outcome {
   switch (error.failure) {
     case "CANCELLED":
-    case "DEADLINE_EXCEEDED":
     case "DRAINING":
     case "INTERNAL":
     case "INVALID_REQUEST":

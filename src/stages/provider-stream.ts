@@ -41,7 +41,6 @@ export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batc
   /** When the last batch was handed on; undefined while its reader waits for the next. */
   #handedMs: number | undefined;
   #cancelProgress: (() => void) | undefined;
-  #complete = false;
   #ending: Ending | undefined;
   #ranOut = false;
   #whole = false;
@@ -81,9 +80,15 @@ export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batc
         }
         if (held.length > heldEventsMax && !content) throw new ChatError("UPSTREAM_PROTOCOL", "the upstream sent only empty events");
       }
-      this.firstContentMs = this.#parts.clock.now();
+      const { clock, stop, attempt } = this.#parts;
+      // It may have been ended in the same moment.
+      stop.signal.throwIfAborted();
+      this.firstContentMs = clock.now();
       this.#look(held);
-      if (this.#ending === undefined) this.#watchProgress(this.#parts.attempt.snapshot.options.progressMs);
+      if (this.#ending === undefined) {
+        stop.signal.addEventListener("abort", this.#stopped);
+        this.#watchProgress(attempt.snapshot.options.progressMs);
+      }
     } catch (thrown) {
       for (const event of held) this.#tally.add(event);
       throw this.#fail(thrown, false);
@@ -110,7 +115,13 @@ export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batc
     return Promise.resolve({ done: true, value: undefined });
   }
 
+  /** A reader that does not read hears nothing, and must not keep its slot and its upstream for it. */
+  readonly #stopped = (): void => {
+    this.#fail(this.#parts.stop.signal.reason, true);
+  };
+
   readonly #seen = (result: IteratorResult<readonly ProviderEvent[]>): IteratorResult<Batch> => {
+    if (this.#ending?.error !== undefined) throw this.#ending.error;
     if (result.done === true) {
       if (this.#ending === undefined) throw this.#fail(this.#cut(), true);
       return { done: true, value: undefined };
@@ -160,7 +171,6 @@ export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batc
       if (event.case !== "completed" && event.case !== "whole") continue;
       const usage = priced(this.#tally.usage(), this.#parts.attempt.target.price);
       event.value.usage = usage;
-      this.#complete = true;
       this.#whole = event.case === "whole";
       this.#end({ error: undefined, usage });
     }
@@ -188,7 +198,7 @@ export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batc
   }
 
   #fail(thrown: unknown, begun: boolean): ChatError {
-    if (this.#complete && this.#ending?.error !== undefined) return this.#ending.error;
+    if (this.#ending?.error !== undefined) return this.#ending.error;
     const { stop, attempt } = this.#parts;
     // Whatever the provider made of an abort, the reason for it is what happened.
     const cause = stop.signal.aborted ? stop.signal.reason : thrown;
@@ -208,6 +218,7 @@ export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batc
     if (this.#ending !== undefined) return;
     this.#ending = ending;
     this.#cancelProgress?.();
+    this.#parts.stop.signal.removeEventListener("abort", this.#stopped);
     this.#parts.unlink();
     for (const listener of this.#listeners) listener(ending);
   }
@@ -229,7 +240,8 @@ function interrupted(error: ChatError, attempt: Attempt): ChatError {
       return error;
     default: {
       const text = `the answer of target ${attempt.target.id} broke off: ${error.message}`;
-      return new ChatError("STREAM_INTERRUPTED", text, { cause: error, upstream: error.upstream, fromUpstream: error.fromUpstream });
+      const { upstream, fromUpstream, blameless } = error;
+      return new ChatError("STREAM_INTERRUPTED", text, { cause: error, upstream, fromUpstream, blameless });
     }
   }
 }

@@ -6,8 +6,9 @@ import { type Batch, CacheMode, CacheStatus, ChatRequestSchema, type RoutingOpti
 import type { Clock } from "../core/clock.ts";
 import { ChatError, chatErrorFrom } from "../core/error.ts";
 import type { ChatStream, Handler, Stage } from "../core/handler.ts";
-import { Flight, type FlightReader } from "./flight.ts";
+import { Flight } from "./flight.ts";
 import { Keeper } from "./keeper.ts";
+import type { FlightReader } from "./seat.ts";
 
 /** When the cache is used where a call does not say (docs/configuration.md, cache.mode). */
 export type RecallMode = "off" | "deterministic" | "all" | "on_request";
@@ -40,7 +41,7 @@ export function recall({ cache, mode, clock, sparing }: RecallParts): Stage<Call
     // Streams and whole answers fly apart: a caller who wants events as they come must not wait for a whole.
     const name = `${call.streamed ? "s" : "u"}${key}`;
     const running = flights.get(name);
-    const reader = running?.join(call.signal);
+    const reader = running?.join(call);
     if (reader !== undefined) return board(reader, CacheStatus.HIT, clock);
     const flight = new Flight(withKeeping(next, { cache, key, status, sparing }), call, clock, () => {
       if (flights.get(name) === flight) flights.delete(name);

@@ -8,10 +8,8 @@ import type { LoadSample } from "./pressure.ts";
 /** What the process itself cannot tell. */
 export interface MachineLoadOptions {
   readonly clock: Pick<Clock, "now">;
-  /** Connections of callers that are open now. */
+  /** Connections of callers that are open now, of as many as there may be; of the fullest listener. */
   readonly connections: () => number;
-  /** How many there may be; fewer where the process may not open so many files. */
-  readonly connectionsMax: number;
 }
 
 /** Measures this process. */
@@ -25,22 +23,26 @@ export interface MachineLoad {
 const lookMs = 20;
 
 /**
- * Lag, and not utilization: a loop that is busy all the time and late for nothing is well used. Half of the open files
- * are for callers: each call may need one more towards an upstream.
+ * Lag, and not utilization: a loop that is busy all the time and late for nothing is well used. CPU time beside it, of the
+ * loop's own thread: Node's event loop utilization would count the time in which another program had the core.
  */
-export function createMachineLoad({ clock, connections, connectionsMax }: MachineLoadOptions): MachineLoad {
+export function createMachineLoad({ clock, connections }: MachineLoadOptions): MachineLoad {
   const delays = monitorEventLoopDelay({ resolution: lookMs });
   delays.enable();
-  const places = Math.min(connectionsMax, openFilesLimit() / 2);
   const collected = createCollector(clock);
   const memory = memoryUse();
+  let cpuMs = threadCpuMs();
+  let atMs = clock.now();
   return {
     measure() {
       const lagMs = delays.count === 0 ? 0 : Math.max(0, delays.percentile(99) / 1e6 - lookMs);
       delays.reset();
       let use = memory();
       if (collected(Math.max(use.heap, use.memory))) use = memory();
-      return { lagMs, ...use, connections: connections() / places };
+      const before = { cpuMs, atMs };
+      cpuMs = threadCpuMs();
+      atMs = clock.now();
+      return { lagMs, cpuMs: cpuMs - before.cpuMs, tookMs: atMs - before.atMs, ...use, connections: connections() };
     },
     stop() {
       delays.disable();
@@ -76,8 +78,14 @@ function oldUsed(): number {
   return used;
 }
 
+/** Of this thread since it began. */
+function threadCpuMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+}
+
 /** Bytes: the control group's where there is one, else the machine's. */
-function memoryLimit(): number {
+export function memoryLimit(): number {
   const constrained = process.constrainedMemory();
   return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
 }

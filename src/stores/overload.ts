@@ -11,8 +11,8 @@ export interface OverloadOptions {
   readonly measure: () => LoadSample;
   /** Another level: more or fewer priorities are refused. Must not throw. */
   readonly onChange: (change: LoadChange) => void;
-  /** Each tick in which idle connections ought to be given up. Must not throw. */
-  readonly onScarce: () => void;
+  /** Each tick in which memory or connections are short, and idle connections ought to be given up. Must not throw. */
+  readonly onScarce: (pressures: Pressures) => void;
 }
 
 /** A change of level. */
@@ -40,13 +40,18 @@ const scarcities: Readonly<Record<Resource, string>> = {
 };
 
 /** Pressure from which idle connections are given up. */
-const scarceFrom = 0.9;
+export const scarceFrom = 0.9;
 
 /**
- * Calls at a time that a late loop does not refuse: they keep it busy while it catches up, and on a machine that is slow, or
- * whose other programs take its time, refusing the few there are would help nobody.
+ * Calls at a time, and calls admitted in a second, that a late loop does not refuse: they keep it busy while it catches up, and
+ * whoever has so few has another trouble than their number. Not at a time alone: long streams would use it up.
  */
 const runningMin = 16;
+const admittedMin = 32;
+const admittedMs = 1000;
+
+/** Milliseconds from the start in which a late loop counts for nothing: code is loaded and compiled, and pools are filled. */
+const youthMs = 10_000;
 
 /** Watches until `stop`, from one tick to the next. */
 export function createOverload({ clock, measure, onChange, onScarce }: OverloadOptions): Overload {
@@ -57,6 +62,10 @@ export function createOverload({ clock, measure, onChange, onScarce }: OverloadO
   // By priority's number, so that a call costs a look-up and a compare. Who has none is NORMAL.
   const standings: readonly Standing[] = [normal, low, normal, high];
   let tickedMs = clock.now();
+  const grownMs = tickedMs + youthMs;
+  // When the last calls were admitted: a ring, of which the next place holds the oldest.
+  const admitted = new Float64Array(admittedMin).fill(-Infinity);
+  let next = 0;
 
   const tick = (): void => {
     const nowMs = clock.now();
@@ -66,24 +75,29 @@ export function createOverload({ clock, measure, onChange, onScarce }: OverloadO
     const before = Math.ceil(state.strictness);
     // A loop that could not even come to this tick in time was late, whatever else was measured.
     const { lagMs, ...rest } = measure();
-    state = nextLoad(state, { ...rest, lagMs: Math.max(lagMs, sinceMs - tickMs) });
+    state = nextLoad(state, { ...rest, lagMs: nowMs < grownMs ? 0 : Math.max(lagMs, sinceMs - tickMs) });
     stand(low, state.strictness, state.cause);
     stand(normal, state.strictness - 1, state.cause);
     stand(high, state.strictness - 2, state.cause);
     const level = Math.ceil(state.strictness);
     if (level !== before) onChange({ level, resource: state.cause, pressures: state.pressures });
     const { heap, memory, connections } = state.pressures;
-    if (Math.max(heap, memory, connections) >= scarceFrom) onScarce();
+    if (Math.max(heap, memory, connections) >= scarceFrom) onScarce(state.pressures);
   };
   let cancel = clock.after(tickMs, tick);
 
-  const isServedAnyway = (running: number): boolean => running < runningMin && state.cause === "event_loop";
+  const isServedAnyway = (running: number): boolean =>
+    state.cause === "event_loop" && (running < runningMin || clock.now() - (admitted[next] ?? 0) >= admittedMs);
+  const admit = (): undefined => {
+    admitted[next] = clock.now();
+    next = (next + 1) % admittedMin;
+  };
   return {
     refusal(priority, running) {
       const of = standings[priority] ?? normal;
-      if (of.answer === undefined || isServedAnyway(running)) return undefined;
+      if (of.answer === undefined || isServedAnyway(running)) return admit();
       of.owed += of.share;
-      if (of.owed < 1) return undefined;
+      if (of.owed < 1) return admit();
       of.owed -= 1;
       of.refused += 1;
       return of.answer;

@@ -4,13 +4,20 @@ import { type Pressures, type Resource, resources } from "../core/overload.ts";
 export interface LoadSample {
   /** How late the event loop came to its timers; milliseconds, the 99th percentile. */
   readonly lagMs: number;
+  /** CPU time that the event loop's thread had; milliseconds. */
+  readonly cpuMs: number;
+  /** Time that has passed; milliseconds. */
+  readonly tookMs: number;
   /** V8's heap in use, of its limit. */
   readonly heap: number;
   /** Memory in use, of what the process may have. */
   readonly memory: number;
-  /** Connections of callers, of as many as there may be. */
+  /** Connections of callers, of as many as there may be; of the fullest listener. */
   readonly connections: number;
 }
+
+/** A tick, as far as the event loop goes. */
+type LoopTick = Pick<LoadSample, "lagMs" | "cpuMs" | "tookMs">;
 
 /** What is known of the load; a value, made anew each tick. */
 export interface LoadState {
@@ -22,8 +29,8 @@ export interface LoadState {
    * the point tells how much of the next priority is refused, so that calls come back a few at a time.
    */
   readonly strictness: number;
-  /** The lags of the last ticks, the newest last. */
-  readonly lagsMs: readonly number[];
+  /** The last ticks, the newest last. */
+  readonly ticks: readonly LoopTick[];
 }
 
 /** How a process begins. */
@@ -31,7 +38,7 @@ export const calm: LoadState = {
   pressures: { event_loop: 0, heap: 0, memory: 0, connections: 0 },
   cause: "event_loop",
   strictness: 0,
-  lagsMs: [],
+  ticks: [],
 };
 
 /** Milliseconds between two ticks. */
@@ -44,28 +51,40 @@ const margin = 0.05;
 /** How much strictness falls a tick: a level a second, so that calm returns within 3 s from the strictest. */
 const fall = 0.25;
 
-/** A loop is late that was so in as many ticks running: a single stall, however long, is over once it can be measured. */
-const lagTicks = 3;
-/** Such lags are pressures of 90 % and 95 %. */
-const lateMs = 200;
-const veryLateMs = 500;
+/** What keeps calls out. A refused call frees no connection: where these are short, idle ones are closed instead. */
+const shedding = resources.filter((each) => each !== "connections");
+
+/** A loop is late that was so in as many ticks running: a stall, however long, is over once it can be measured. */
+const lagTicks = 6;
+/**
+ * Share of the time in these ticks that the loop must have been at work itself. One that is late and had less of it waits for
+ * the machine, which other programs take: refusing calls would free nothing.
+ */
+const ownFrom = 0.6;
+/** Lags in milliseconds, and the pressures they are; in straight lines from each to the next, and on by the last slope. */
+const marks = [
+  { lagMs: 0, pressure: 0 },
+  { lagMs: 300, pressure: levels[0] },
+  { lagMs: 500, pressure: levels[1] },
+  { lagMs: 1000, pressure: levels[2] },
+] as const;
 
 /** The state after one more tick. Pure: a pressure above a level acts at once, one below it step by step. */
 export function nextLoad(state: LoadState, sample: LoadSample): LoadState {
-  const lagsMs = [...state.lagsMs, sample.lagMs].slice(-lagTicks);
-  const lastingMs = lagsMs.length < lagTicks ? 0 : Math.min(...lagsMs);
+  const { lagMs, cpuMs, tookMs } = sample;
+  const ticks = [...state.ticks, { lagMs, cpuMs, tookMs }].slice(-lagTicks);
   const pressures = {
-    event_loop: lagPressure(lastingMs),
+    event_loop: lagPressure(ownLag(ticks)),
     heap: within(sample.heap),
     memory: within(sample.memory),
     connections: within(sample.connections),
   };
-  const worst = resources.reduce((a, b) => (pressures[b] > pressures[a] ? b : a));
+  const worst = shedding.reduce((a, b) => (pressures[b] > pressures[a] ? b : a));
   const called = levelOf(pressures[worst]);
   const kept = levelOf(pressures[worst] + margin);
   const strictness = Math.max(called, Math.min(state.strictness, Math.max(kept, state.strictness - fall)));
   const cause = called > 0 && called >= strictness ? worst : state.cause;
-  return { pressures, cause, strictness, lagsMs };
+  return { pressures, cause, strictness, ticks };
 }
 
 /** 0 to 3. */
@@ -75,11 +94,24 @@ function levelOf(pressure: number): number {
   return level;
 }
 
-/** In a straight line to each of the two marks, and on by the same slope. */
+/** Milliseconds that the loop was late in each of the ticks by its own work; 0 where it was not, or not by its own. */
+function ownLag(ticks: readonly LoopTick[]): number {
+  if (ticks.length < lagTicks) return 0;
+  let lagMs = Infinity;
+  let cpuMs = 0;
+  let tookMs = 0;
+  for (const tick of ticks) {
+    lagMs = Math.min(lagMs, tick.lagMs);
+    cpuMs += tick.cpuMs;
+    tookMs += tick.tookMs;
+  }
+  return cpuMs < ownFrom * tookMs ? 0 : lagMs;
+}
+
 function lagPressure(lagMs: number): number {
-  const [, late, veryLate] = levels;
-  if (lagMs <= lateMs) return (late * lagMs) / lateMs;
-  return within(late + ((veryLate - late) * (lagMs - lateMs)) / (veryLateMs - lateMs));
+  let [from, to] = [marks[0], marks[1]] as readonly [(typeof marks)[number], (typeof marks)[number]];
+  for (const mark of marks.slice(2)) if (lagMs > to.lagMs) [from, to] = [to, mark];
+  return within(from.pressure + ((to.pressure - from.pressure) * (lagMs - from.lagMs)) / (to.lagMs - from.lagMs));
 }
 
 /** What could not be measured does not press. */

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { createRegistry } from "@bufbuild/protobuf";
 import { createConnectRouter } from "@connectrpc/connect";
+import { createArrivals } from "../../src/server/arrivals.ts";
 import { createBrowserRule } from "../../src/server/browsers.ts";
 import { createCallDesk } from "../../src/server/call-desk.ts";
 import type { RequestHandler } from "../../src/server/listen.ts";
@@ -35,6 +36,8 @@ export function conformanceFront({ readMaxBytes = bodyMax }: FrontOptions): Requ
     router,
     desk: createCallDesk({ router, clock: systemClock, newId: randomUUID, random: Math.random }),
     clock: systemClock,
+    arrivals: createArrivals(Infinity),
+    bodyMax: readMaxBytes,
     rpc: createConnectRouter({ ...options, jsonOptions }).service(ConformanceService, conformanceService),
     admin: () => undefined,
     settings: nobody,

@@ -57,6 +57,29 @@ describe("a caller's JSON", () => {
     });
   }
 
+  test("may hold 100,000 objects, and keys in one object, and not one more", () => {
+    const objects = (count: number): string => `[${Array(count).fill("{}").join(",")}]`;
+    const keys = (count: number): string => `{"a":[{${Array.from({ length: count }, (_, i) => `"${i}":1`).join(",")}}]}`;
+    expect(() => parseCallerJson(objects(100_000))).not.toThrow();
+    expect(() => parseCallerJson(objects(100_001))).toThrow("the body has more than 100000 JSON objects");
+    expect(() => parseCallerJson(keys(100_000))).not.toThrow();
+    expect(() => parseCallerJson(keys(100_001))).toThrow("the body's JSON has an object of more than 100000 keys: a[0]");
+  });
+
+  for (const number of ["1e999", "-1E+999", "0.1e400", "1234567890123456e999", `1${"0".repeat(400)}.5`]) {
+    test(`is refused for ${number.slice(0, 24)}, which no double reaches`, () => {
+      for (const text of [number, `[1,${number}]`, `{"a":${number}}`])
+        expect(() => refuseExcess(text)).toThrow("the body's JSON has a number that is too large");
+      expect(refuseExcess(`["${number}"]`)).toBe(false);
+    });
+  }
+
+  test("takes the slow way only for integers that a double does not hold", () => {
+    for (const text of ["[1e5,1.5E-3]", "[0.12345678901234567890]", "1234567890123456", "[1234567890123456]"])
+      expect(refuseExcess(text)).toBe(false);
+    for (const text of ["9007199254740993", "[-9007199254740993]", '{"a":12345678901234567}']) expect(refuseExcess(text)).toBe(true);
+  });
+
   test("brackets in strings are text, escaped quotes included", () => {
     const text = JSON.stringify({ a: "[".repeat(200), [`"${"{".repeat(200)}\\`]: '\\"[[[\\\\' });
     expect(parseCallerJson(text)).toEqual(JSON.parse(text));
@@ -79,11 +102,11 @@ describe("a caller's JSON", () => {
     ],
     [
       "fields",
-      (n: number) =>
-        `{${Array(n - 1)
-          .fill(undefined)
-          .map((_, i) => `"${i}":1`)
-          .join(",")}}`,
+      (n: number) => {
+        // Of ten objects in an array.
+        const object = (keys: number): string => `{${Array.from({ length: keys }, (_, i) => `"${i}":1`).join(",")}}`;
+        return `[${[...Array<string>(10).fill(object(90_000)), object(n - 2 - 10 * 90_001)].join(",")}]`;
+      },
     ],
   ] as const) {
     test(`may hold a million ${what}, itself included, and not many more`, { timeout: 30_000 }, () => {

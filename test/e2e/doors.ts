@@ -13,6 +13,8 @@ export interface Question {
   readonly model: string;
   /** Default: `hello`. */
   readonly content?: string;
+  /** Default: the request has none. */
+  readonly temperature?: number | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   /** Aborting is leaving. */
   readonly signal?: AbortSignal;
@@ -106,11 +108,15 @@ export async function refusal(answer: Promise<unknown>): Promise<Refused> {
   throw new Error("the call was answered");
 }
 
-async function rest(url: string, { model, content = "hello", headers, signal, onText }: Question, stream: boolean): Promise<Answer> {
+async function rest(
+  url: string,
+  { model, content = "hello", temperature, headers, signal, onText }: Question,
+  stream: boolean,
+): Promise<Answer> {
   const response = await fetch(`${url}/v1/chat/completions`, {
     method: "POST",
     headers: { "content-type": "application/json", ...headers },
-    body: JSON.stringify({ model, messages: [{ role: "user", content }], ...(stream && { stream }) }),
+    body: JSON.stringify({ model, messages: [{ role: "user", content }], temperature, ...(stream && { stream }) }),
     ...(signal !== undefined && { signal }),
   });
   if (response.status === 200 && stream) return readStream(response, onText);
@@ -152,8 +158,9 @@ async function readStream(response: Response, onText: ((text: string) => void) |
   return { text, headers };
 }
 
-function message({ model, content = "hello" }: Question) {
-  return create(ChatRequestSchema, { model, messages: [{ role: 2, text: content }] });
+function message({ model, content = "hello", temperature }: Question) {
+  const sampling = temperature === undefined ? {} : { sampling: { temperature } };
+  return create(ChatRequestSchema, { model, messages: [{ role: 2, text: content }], ...sampling });
 }
 
 async function rpcUnary(client: Client<typeof RouterService>, question: Question): Promise<Answer> {

@@ -8,7 +8,7 @@ let scene: Scene;
 beforeAll(async () => {
   scene = await createScene({
     policy: "cost_based",
-    more: "resilience: {hedge: {enabled: true, percentile: 90, max_extra_cost_ratio: 1}}\ncache: {enabled: false}",
+    more: "resilience: {hedge: {enabled: true, max_extra_cost_ratio: 1}}\ncache: {enabled: false}",
   });
 });
 afterAll(() => scene[Symbol.asyncDispose]());

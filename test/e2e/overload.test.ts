@@ -30,7 +30,7 @@ providers: {sim: {type: simulated, models: [m], first_token: 0, tokens_per_secon
 
 const folder = mkdtempSync(join(tmpdir(), "semaroute-"));
 const ticks = createFakeClock();
-const readings = { lagMs: 0, heap: 0, memory: 0, connections: 0 };
+const readings = { lagMs: 0, cpuMs: 0, tookMs: 250, heap: 0, memory: 0, connections: 0 };
 const overload = createOverload({ clock: ticks, measure: () => readings, onChange: () => {}, onScarce: () => {} });
 const calls: CallRecord[] = [];
 const refused: RefusedRequest[] = [];

@@ -1,7 +1,7 @@
 /** K08 to K13, K20 and K21: requests whose body is wrong, as data. Each is sent by every protocol it can be sent by. */
 import { gzipSync } from "node:zlib";
 import type { Failure } from "../../src/core/error.ts";
-import { bodyOf, isFramed, isRest, type Protocol, type RawQuestion } from "./caller-wire.ts";
+import { bodyOf, isFramed, isRest, type Protocol, type RawQuestion, typeOf } from "./caller-wire.ts";
 
 /** What must come of it. */
 export type Told =
@@ -19,6 +19,14 @@ export interface BodyFault {
   readonly sends: (protocol: Protocol, model: string) => RawQuestion | undefined;
   readonly told: Told | ((protocol: Protocol) => Told);
 }
+
+/** A binary message that is small on the wire and would be huge once decoded. */
+const manyMessages = (count: number, pack: boolean) => (protocol: Protocol) => {
+  const bytes = Buffer.alloc(2 * count, Buffer.from([0x12, 0]));
+  const question = pack ? compressed(protocol, gzipSync(bytes)) : { body: bytes };
+  const type = protocol === "connect unary" ? "application/proto" : typeOf(protocol).replace("json", "proto");
+  return { ...question, headers: { ...("headers" in question ? question.headers : {}), "content-type": type } };
+};
 
 /** `server.max_body` while they are sent. */
 export const maxBody = 256 * 1024;
@@ -83,6 +91,15 @@ export const bodyFaults: readonly BodyFault[] = [
     fault: "gzip of a thousand times its size",
     sends: (protocol, model) => compressed(protocol, gzipSync(bodyOf(protocol, model, `"nobody_knows_it":"${" ".repeat(64 * 2 ** 20)}"`))),
     told: tooLarge,
+  },
+  { id: "K08", fault: "110,000 empty messages in binary", sends: onlyRpc(manyMessages(110_000, false)), told: invalid },
+  { id: "K09", fault: "125,000 empty messages in binary, as gzip", sends: onlyRpc(manyMessages(125_000, true)), told: invalid },
+  { id: "K09", fault: "8,000,000 empty messages in binary, as gzip", sends: onlyRpc(manyMessages(8_000_000, true)), told: tooLarge },
+  {
+    id: "K08",
+    fault: "20,000 empty messages in JSON",
+    sends: onlyRpc((_protocol, model) => ({ body: JSON.stringify({ model, messages: Array(20_000).fill({}) }) })),
+    told: invalid,
   },
   {
     id: "K09",

@@ -114,7 +114,8 @@ async function leave(door: DoorClient, phase: Phase): Promise<void> {
   const leaving = new AbortController();
   let text = "";
   const onText = (piece: string): void => void (text += piece);
-  const question = { model: `${phase.name}/${model}`, content: canaries.prompt, headers: { ...scene.headers, ...headers } };
+  const { temperature } = phase;
+  const question = { model: `${phase.name}/${model}`, content: canaries.prompt, temperature, headers: { ...scene.headers, ...headers } };
   const call = door.ask(scene.url, { ...question, signal: leaving.signal, onText }).then(
     () => "answered",
     () => "left",

@@ -39,6 +39,8 @@ export interface Phase {
   readonly idle?: true;
   /** Only calls of this kind have such a phase. */
   readonly only?: "whole" | "streamed";
+  /** Of the question: 0 has the call share what it asks for with equal ones. */
+  readonly temperature?: number;
   /** Attempts in the call's line. */
   readonly attempts: number;
   /** The line tells tokens: content had been sent. */
@@ -52,7 +54,7 @@ const wholeAnswer = json(completion(canaries.answer));
 /** What the caller reads before it leaves in the middle. */
 export const half = "half of it";
 
-/** Seven phases; the third in the two ways in which connecting can take its time. */
+/** Seven phases; the third in the two ways in which connecting can take its time, the fourth with and without a flight. */
 export const phases: readonly Phase[] = [
   {
     name: "queued",
@@ -92,6 +94,14 @@ export const phases: readonly Phase[] = [
     name: "unanswered",
     when: "before the upstream's head",
     script: always(stall),
+    attempts: 1,
+    isThere: ({ asked }) => asked === 1,
+  },
+  {
+    name: "sharing",
+    when: "before the head of an upstream that equal calls would share",
+    script: always(stall),
+    temperature: 0,
     attempts: 1,
     isThere: ({ asked }) => asked === 1,
   },

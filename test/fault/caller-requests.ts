@@ -80,6 +80,7 @@ const heads: readonly RequestFault[] = [
   },
   { id: "K15", fault: "a header that is folded", bytes: chat([json, length, "x-folded: one\r\n two"]), told: bad, closes: true },
   { id: "K15", fault: "two hosts", bytes: chat(["host: other", json, length]), told: bad },
+  { id: "K15", fault: "two credentials", bytes: chat(["authorization: Bearer other", json, length]), told: bad },
   { id: "K15", fault: "no host", bytes: `GET /v1/models HTTP/1.1\r\n${key}\r\n\r\n`, told: bad },
   {
     id: "K15",

@@ -224,7 +224,8 @@ describe("K24: deadlines", () => {
       if (phase.only !== undefined && door.streamed !== (phase.only === "streamed")) continue;
       cell({ id: "K24", fault: `the deadline comes ${phase.when}`, protocol: door.name }, async () => {
         const upstream = scene.upstream(phase.name);
-        const question = { content: canaries.prompt, headers: { ...scene.headers, "x-semaroute-timeout-ms": "400" } };
+        const hurried = { ...scene.headers, "x-semaroute-timeout-ms": "400" };
+        const question = { content: canaries.prompt, temperature: phase.temperature, headers: hurried };
         const startMs = performance.now();
         const refused = await refusal(
           door.ask(scene.url, { ...question, model: `${phase.name}/${phase.name}-${doorClients.indexOf(door)}` }),

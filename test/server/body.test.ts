@@ -5,6 +5,7 @@ import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 
 import type { ChatError } from "../../src/core/error.ts";
+import { createArrivals } from "../../src/server/arrivals.ts";
 import { readText } from "../../src/server/body.ts";
 import { listen } from "../../src/server/listen.ts";
 import { sendError, sendJson } from "../../src/server/rest/answer.ts";
@@ -14,7 +15,7 @@ import { createFakeClock } from "../support/fake-clock.ts";
 import * as h2 from "../support/raw-http2.ts";
 
 /** A server that reads bodies of so many bytes at most, and what came of each. */
-async function scene(bytesMax = 10) {
+async function scene(bytesMax = 10, arrivals = createArrivals(Infinity)) {
   const clock = createFakeClock();
   const outcomes: unknown[] = [];
   const looking = new Set<() => void>();
@@ -30,7 +31,7 @@ async function scene(bytesMax = 10) {
         bytes += chunk.length;
         for (const look of looking) look();
       });
-      readText(request, { bytesMax, clock })
+      readText(request, { bytesMax, clock, arrivals })
         .then(
           (text) => {
             outcomes.push(text);
@@ -126,6 +127,30 @@ describe("a body over HTTP/1.1", () => {
       expect(server.outcomes).toEqual(["CANCELLED"]);
     });
   }
+});
+
+describe("bodies that are held back", () => {
+  const kib = 1024;
+
+  test("take no more room than there is: who sends more is shed with a wait, and room comes back when one leaves", async () => {
+    const arrivals = createArrivals(160 * kib);
+    await using server = await scene(200 * kib, arrivals);
+    const holder = net.connect(server.port, "127.0.0.1");
+    holder.on("error", () => {});
+    // The bytes that are only told take nothing.
+    holder.write(Buffer.concat([Buffer.from(head(`content-length: ${200 * kib}`)), Buffer.alloc(130 * kib, 0x20)]));
+    await server.reading(130 * kib);
+    const large = [head(`content-length: ${100 * kib}`), Buffer.alloc(100 * kib, 0x20)];
+    const shed = await spoken(server.port, ...large);
+    expect(shed).toMatch(/^HTTP\/1\.1 503 /);
+    expect(shed).toMatch(/retry-after: 1\r/i);
+    expect(await spoken(server.port, head("content-length: 5"), "hello")).toMatch(/^HTTP\/1\.1 200 /);
+    expect([server.outcomes, arrivals.open]).toEqual([["SHED", "hello"], 1]);
+    holder.destroy();
+    while (arrivals.open > 0) await settled();
+    expect(await spoken(server.port, ...large)).toMatch(/^HTTP\/1\.1 200 /);
+    expect(arrivals.open).toBe(0);
+  });
 });
 
 describe("a body over HTTP/2", () => {

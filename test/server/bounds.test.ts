@@ -324,3 +324,30 @@ test("a hundred pipelined requests are answered in their order, and 100-continue
   expect(answer.statusCode).toBe(200);
   answer.resume();
 });
+
+test("where connections are short, unfinished handshakes and silence after one are closed, and requests over TLS go on", async () => {
+  const answers: (() => void)[] = [];
+  const listener = await listen({
+    host: "127.0.0.1",
+    port: 0,
+    tls: files,
+    bounds: { unheardMs: 0 },
+    handler: (_request, response) => void answers.push(() => response.end("done")),
+  });
+  const trusting = { port: listener.port, host: "127.0.0.1", ca: cert, checkServerIdentity: () => undefined };
+  const mute = net.connect(listener.port, "127.0.0.1");
+  const silent = tls.connect({ ...trusting, ALPNProtocols: ["http/1.1"] });
+  const asking = tls.connect({ ...trusting, ALPNProtocols: ["http/1.1"] });
+  for (const socket of [mute, silent, asking]) socket.on("error", () => {});
+  const closed = Promise.all([mute, silent].map((socket) => new Promise((resolve) => socket.once("close", resolve))));
+  await Promise.all([once(silent, "secureConnect"), once(asking, "secureConnect")]);
+  asking.write("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+  while (answers.length === 0 || listener.connections() < 3) await new Promise(setImmediate);
+  listener.closeIdle();
+  await closed;
+  for (const answer of answers) answer();
+  const [text] = (await once(asking, "data")) as [Buffer];
+  expect(text.toString()).toMatch(/^HTTP\/1\.1 200 /);
+  asking.destroy();
+  await listener.close();
+});

@@ -21,7 +21,7 @@ const outcomes: readonly [failure: Failure, http: number, code: Code, extra?: "r
   ["CONTEXT_LENGTH_EXCEEDED", 400, Code.InvalidArgument],
   ["CONTENT_POLICY", 400, Code.InvalidArgument],
   ["UNSUPPORTED_FEATURE", 400, Code.InvalidArgument],
-  ["REQUEST_TOO_LARGE", 413, Code.ResourceExhausted],
+  ["REQUEST_TOO_LARGE", 413, Code.ResourceExhausted, "never"],
   ["CALLER_UNAUTHENTICATED", 401, Code.Unauthenticated],
   ["CALLER_FORBIDDEN", 403, Code.PermissionDenied],
   ["MODEL_NOT_FOUND", 404, Code.NotFound],

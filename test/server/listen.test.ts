@@ -9,7 +9,7 @@ import { settled } from "../stages/support.ts";
 import { createGate } from "../support/scripted-upstream.ts";
 
 async function opened(handler: RequestHandler): Promise<Listener & AsyncDisposable> {
-  const listener = await listen({ host: "127.0.0.1", port: 0, tls: undefined, handler });
+  const listener = await listen({ host: "127.0.0.1", port: 0, tls: undefined, handler, bounds: { unheardMs: 0 } });
   return { ...listener, [Symbol.asyncDispose]: () => listener.close() };
 }
 
@@ -244,4 +244,43 @@ test("a caller who resets its connection harms nobody", async () => {
   const answer = await new Promise<http.IncomingMessage>((resolve) => http.get(listener.url, { agent: false }, resolve));
   answer.resume();
   expect(answer.statusCode).toBe(200);
+});
+
+describe("where connections are short", () => {
+  test("those that have sent no request go first, idle ones only where there are none of these, and what runs goes on", async () => {
+    const running = createGate();
+    const begun = createGate();
+    await using listener = await opened((request, response) => {
+      if (request.url !== "/slow") return echo(request, response);
+      begun.open();
+      void running.opened.then(() => response.end("done"));
+    });
+    using idle = await rawTo(listener);
+    idle.socket.write(get("/"));
+    await idle.until("1.1 GET /");
+    using busy = await rawTo(listener);
+    busy.socket.write(get("/slow"));
+    await begun.opened;
+    using silent = await rawTo(listener);
+    using half = await rawTo(listener);
+    half.socket.write("GET / HTTP/1.1\r\nhost: x\r\n");
+    while (listener.connections() < 4) await settled();
+    listener.closeIdle();
+    await Promise.all([silent.closed, half.closed]);
+    expect([listener.connections(), idle.socket.closed]).toEqual([2, false]);
+    listener.closeIdle();
+    await idle.closed;
+    running.open();
+    await busy.until("done");
+  });
+
+  test("a new connection has a moment for its request", async () => {
+    const listener = await listen({ host: "127.0.0.1", port: 0, tls: undefined, handler: echo, bounds: { unheardMs: 60_000 } });
+    using fresh = await rawTo(listener);
+    while (listener.connections() === 0) await settled();
+    listener.closeIdle();
+    fresh.socket.write(get("/"));
+    await fresh.until("1.1 GET /");
+    await listener.close();
+  });
 });

@@ -33,7 +33,7 @@ const table: readonly Row[] = [
   row("CONTEXT_LENGTH_EXCEEDED", 400, "invalid_request_error / context_length_exceeded", Code.InvalidArgument, "no"),
   row("CONTENT_POLICY", 400, "invalid_request_error / content_policy_violation", Code.InvalidArgument, "no"),
   row("UNSUPPORTED_FEATURE", 400, "invalid_request_error / unsupported_parameter", Code.InvalidArgument, "no"),
-  row("REQUEST_TOO_LARGE", 413, "invalid_request_error / request_too_large", Code.ResourceExhausted, "no"),
+  row("REQUEST_TOO_LARGE", 413, "invalid_request_error / request_too_large", Code.ResourceExhausted, "never"),
   row("CALLER_UNAUTHENTICATED", 401, "authentication_error / invalid_api_key", Code.Unauthenticated, "no"),
   row("CALLER_FORBIDDEN", 403, "permission_error / permission_denied", Code.PermissionDenied, "no"),
   row("MODEL_NOT_FOUND", 404, "invalid_request_error / model_not_found", Code.NotFound, "no"),

@@ -183,7 +183,14 @@ describe("an attempt that was ended from outside", () => {
     { what: "the whole of total", error: total, ranMs: 995, streamed: false, tells: "failed TIMEOUT" },
     { what: "what another target left of total", error: total, ranMs: 100, streamed: false, tells: "neutral" },
     { what: "the whole of total, a stream", error: total, ranMs: 995, streamed: true, tells: "failed TIMEOUT" },
-    { what: "the whole of total, its own timeout being longer", error: total, ranMs: 995, streamed: false, timeoutMs: 9000, tells: "failed TIMEOUT" },
+    {
+      what: "the whole of total, its own timeout being longer",
+      error: total,
+      ranMs: 995,
+      streamed: false,
+      timeoutMs: 9000,
+      tells: "failed TIMEOUT",
+    },
     { what: "most of total, and the deadline was the caller's", error: deadline, ranMs: 995, streamed: false, tells: "neutral" },
     { what: "most of total, and another answered first", error: race, ranMs: 995, streamed: false, tells: "neutral" },
   ]) {
@@ -210,7 +217,10 @@ describe("an attempt that was ended from outside", () => {
     const ender = new AbortController();
     await room(attempt({ signal: ender.signal }));
     ender.abort(total);
-    end({ error: new ChatError("STREAM_INTERRUPTED", "broke off", { cause: new ChatError("UPSTREAM_UNAVAILABLE", "reset") }), usage: undefined });
+    end({
+      error: new ChatError("STREAM_INTERRUPTED", "broke off", { cause: new ChatError("UPSTREAM_UNAVAILABLE", "reset") }),
+      usage: undefined,
+    });
     expect(told).toEqual(["began", "answered", "failed STREAM_INTERRUPTED"]);
   });
 });

@@ -1,15 +1,20 @@
 import { describe, expect, test } from "vitest";
 
 import { Priority } from "../../src/core/chat.ts";
-import { createOverload, type LoadChange } from "../../src/stores/overload.ts";
+import { createOverload, type LoadChange, type Overload } from "../../src/stores/overload.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 
 const { LOW, NORMAL, HIGH, UNSPECIFIED } = Priority;
 
+/** How many of so many calls at once are refused, while a hundred run. */
+function refusedOf(overload: Overload, priority: Priority, calls: number): number {
+  return Array.from({ length: calls }, () => overload.refusal(priority, 100)).filter(Boolean).length;
+}
+
 /** A monitor of what the test says. */
 function scene() {
   const clock = createFakeClock();
-  const now = { lagMs: 0, heap: 0, memory: 0, connections: 0 };
+  const now = { lagMs: 0, cpuMs: 250, tookMs: 250, heap: 0, memory: 0, connections: 0 };
   const changes: LoadChange[] = [];
   let scarce = 0;
   const overload = createOverload({ clock, measure: () => now, onChange: (change) => changes.push(change), onScarce: () => void scarce++ });
@@ -19,8 +24,13 @@ function scene() {
     clock.advance(250);
   };
   /** How many of a hundred calls are refused. */
-  const refused = (priority: Priority): number => Array.from({ length: 100 }, () => overload.refusal(priority, 100)).filter(Boolean).length;
-  return { clock, overload, changes, reads, refused, scarce: () => scarce };
+  const refused = (priority: Priority): number => refusedOf(overload, priority, 100);
+  /** A loop that is so late in every tick until it counts. */
+  const late = (lagMs: number): void => {
+    clock.advance(10_000);
+    for (let ticks = 0; ticks < 6; ticks++) reads({ lagMs });
+  };
+  return { clock, overload, changes, reads, late, refused, scarce: () => scarce };
 }
 
 describe("under pressure", () => {
@@ -54,29 +64,67 @@ describe("under pressure", () => {
     const late = createOverload({
       // A fake clock is never late by itself.
       clock: { ...clock, now: () => clock.now() + sleptMs },
-      measure: () => ({ lagMs: 0, heap: 0, memory: 0, connections: 0 }),
+      measure: () => ({ lagMs: 0, cpuMs: 2000, tookMs: 2250, heap: 0, memory: 0, connections: 0 }),
       onChange: () => {},
       onScarce: () => {},
     });
-    // Each time later: three ticks of 2.25 s.
-    for (let ticks = 0; ticks < 3; ticks++) {
+    clock.advance(10_000);
+    // Each time later: six ticks of 2.25 s.
+    for (let ticks = 0; ticks < 6; ticks++) {
       sleptMs += 2000;
       clock.advance(250);
     }
-    expect(late.refusal(HIGH, 16)).toBeDefined();
+    expect(refusedOf(late, HIGH, 100)).toBe(100 - 32);
+  });
+});
+
+describe("a late loop", () => {
+  test("refuses nobody in the first ten seconds of a process", () => {
+    const { reads, refused, clock } = scene();
+    reads({ lagMs: 5000 });
+    clock.advance(9500);
+    expect(refused(LOW)).toBe(0);
+    // The ticks of 10 s to 11 s.
+    clock.advance(1250);
+    expect(refused(LOW)).toBe(0);
+    clock.advance(250);
+    expect(refused(LOW)).toBe(100);
+  });
+
+  test("refuses nobody where others have the core: at 20 % of it and 2 s late, every call of every priority is served", () => {
+    const { late, reads, refused, overload, changes } = scene();
+    reads({ cpuMs: 450, tookMs: 2250 });
+    late(2000);
+    late(2000);
+    expect([LOW, NORMAL, HIGH].map(refused)).toEqual([0, 0, 0]);
+    expect([overload.pressures().event_loop, overload.isSparing(), changes]).toEqual([0, false, []]);
   });
 });
 
 describe("a few calls at a time", () => {
   test("are served however late the loop is", () => {
-    const { reads, overload } = scene();
-    for (let ticks = 0; ticks < 3; ticks++) reads({ lagMs: 1000 });
+    const { late, overload } = scene();
+    late(1000);
+    // Thirty-two calls admitted in this second: from here on it is about those that run.
+    expect(refusedOf(overload, LOW, 33)).toBe(1);
     expect([overload.refusal(LOW, 15), overload.earlyRefusal(LOW, 15)]).toEqual([undefined, undefined]);
     expect([overload.refusal(LOW, 16)?.failure, overload.earlyRefusal(LOW, 16)?.failure]).toEqual(["SHED", "SHED"]);
   });
 
-  test("are refused where it is memory or connections that are short", () => {
-    for (const resource of ["heap", "memory", "connections"]) {
+  test("are those that were admitted in a second, too, however many long ones run", () => {
+    const { late, overload, clock } = scene();
+    late(1000);
+    for (let seconds = 0; seconds < 10; seconds++) {
+      expect([overload.earlyRefusal(LOW, 1000), refusedOf(overload, LOW, 32)]).toEqual([undefined, 0]);
+      expect(overload.earlyRefusal(LOW, 1000)?.failure).toBe("SHED");
+      clock.advance(750);
+      expect(refusedOf(overload, HIGH, 10)).toBe(10);
+      clock.advance(250);
+    }
+  });
+
+  test("are refused where it is memory that is short", () => {
+    for (const resource of ["heap", "memory"]) {
       const { reads, overload } = scene();
       reads({ [resource]: 0.99 });
       expect(overload.refusal(HIGH, 0)?.failure).toBe("SHED");
@@ -111,23 +159,22 @@ describe("when the pressure is gone", () => {
 
 test("each change of level is told once, with what caused it", () => {
   const { reads, changes, clock } = scene();
-  reads({ connections: 0.92 });
+  reads({ memory: 0.92 });
   clock.advance(1000);
-  reads({ connections: 0.1 });
+  reads({ memory: 0.1 });
   clock.advance(5000);
-  expect(changes.map(({ level, resource, pressures }) => [level, resource, pressures.connections])).toEqual([
-    [2, "connections", 0.92],
-    [1, "connections", 0.1],
-    [0, "connections", 0.1],
+  expect(changes.map(({ level, resource, pressures }) => [level, resource, pressures.memory])).toEqual([
+    [2, "memory", 0.92],
+    [1, "memory", 0.1],
+    [0, "memory", 0.1],
   ]);
 });
 
 test("idle connections are given up while memory or connections are short, and for a late loop they are kept", () => {
-  const { reads, scarce } = scene();
-  reads({ connections: 0.89, lagMs: 5000 });
-  reads({});
-  reads({});
-  expect(scarce()).toBe(0);
+  const { reads, late, scarce, refused } = scene();
+  reads({ connections: 0.89 });
+  late(5000);
+  expect([refused(HIGH), scarce()]).toEqual([100 - 32, 0]);
   reads({ connections: 0.9 });
   reads({ heap: 0.95 });
   expect(scarce()).toBe(2);

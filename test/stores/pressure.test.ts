@@ -1,10 +1,10 @@
-import { array, assert, double, property, record } from "fast-check";
+import { array, assert, constant, double, property, record } from "fast-check";
 import { describe, expect, test } from "vitest";
 
-import { resources } from "../../src/core/overload.ts";
 import { calm, type LoadSample, type LoadState, nextLoad } from "../../src/stores/pressure.ts";
 
-const idle: LoadSample = { lagMs: 0, heap: 0, memory: 0, connections: 0 };
+/** A loop that does all it can with the whole of a core, and is late for nothing. */
+const idle: LoadSample = { lagMs: 0, cpuMs: 250, tookMs: 250, heap: 0, memory: 0, connections: 0 };
 
 /** The state after these samples, one a tick. */
 function after(samples: readonly Partial<LoadSample>[], from: LoadState = calm): LoadState {
@@ -25,8 +25,8 @@ describe("what is full decides who is refused", () => {
     { share: 0.95, strictness: 3 },
     { share: 7, strictness: 3 },
     { share: Number.NaN, strictness: 0 },
-  ])("$share of the heap, the memory or the connections is strictness $strictness", ({ share, strictness }) => {
-    for (const resource of ["heap", "memory", "connections"] as const) {
+  ])("$share of the heap or the memory is strictness $strictness", ({ share, strictness }) => {
+    for (const resource of ["heap", "memory"] as const) {
       const state = after([{ [resource]: share }]);
       expect(state.strictness).toBe(strictness);
       if (strictness > 0) expect(state.cause).toBe(resource);
@@ -34,21 +34,51 @@ describe("what is full decides who is refused", () => {
   });
 
   test.for([
-    { lagMs: 170, pressure: 0.765, strictness: 0 },
-    { lagMs: 180, pressure: 0.81, strictness: 1 },
-    { lagMs: 200, pressure: 0.9, strictness: 2 },
-    { lagMs: 350, pressure: 0.925, strictness: 2 },
-    { lagMs: 500, pressure: 0.95, strictness: 3 },
+    { lagMs: 0, pressure: 0, strictness: 0 },
+    { lagMs: 150, pressure: 0.4, strictness: 0 },
+    { lagMs: 299, pressure: 0.797_333_333, strictness: 0 },
+    { lagMs: 300, pressure: 0.8, strictness: 1 },
+    { lagMs: 400, pressure: 0.85, strictness: 1 },
+    { lagMs: 500, pressure: 0.9, strictness: 2 },
+    { lagMs: 750, pressure: 0.925, strictness: 2 },
+    { lagMs: 1000, pressure: 0.95, strictness: 3 },
+    { lagMs: 1250, pressure: 0.975, strictness: 3 },
     { lagMs: 60_000, pressure: 1, strictness: 3 },
-  ])("a lag of $lagMs ms that lasts three ticks is a pressure of $pressure", ({ lagMs, pressure, strictness }) => {
-    expect(after(times(2, { lagMs })).pressures.event_loop).toBe(0);
-    const state = after(times(3, { lagMs }));
+  ])("a lag of $lagMs ms that lasts six ticks is a pressure of $pressure", ({ lagMs, pressure, strictness }) => {
+    expect(after(times(5, { lagMs })).pressures.event_loop).toBe(0);
+    const state = after(times(6, { lagMs }));
     expect(state.pressures.event_loop).toBeCloseTo(pressure, 9);
     expect([state.strictness, state.cause]).toEqual([strictness, "event_loop"]);
   });
 
   test("a stall that is over counts for nothing, however long it was", () => {
-    expect(after([{ lagMs: 3_600_000 }, { lagMs: 400 }, {}, { lagMs: 5000 }, {}]).strictness).toBe(0);
+    const late = { lagMs: 3_600_000 };
+    expect(after([...times(5, late), {}, ...times(5, late), {}]).strictness).toBe(0);
+  });
+
+  test.for([
+    { share: 0.2, pressure: 0 },
+    { share: 0.59, pressure: 0 },
+    { share: 0.6, pressure: 1 },
+    { share: 1, pressure: 1 },
+  ])("a loop that is 2 s late and had $share of its core in that time is a pressure of $pressure", ({ share, pressure }) => {
+    const tookMs = 2250;
+    const state = after(times(100, { lagMs: 2000, cpuMs: share * tookMs, tookMs }));
+    expect(state.pressures.event_loop).toBe(pressure);
+    expect(state.strictness).toBe(3 * pressure);
+  });
+
+  test("what a loop had of its core counts by time, and not by ticks", () => {
+    const long = { lagMs: 2000, cpuMs: 400, tookMs: 2250 };
+    const short = { lagMs: 300, cpuMs: 550, tookMs: 550 };
+    expect(after([...times(5, short), long]).strictness).toBe(1);
+    expect(after([...times(3, short), ...times(3, long)]).strictness).toBe(0);
+  });
+
+  test("connections refuse nobody, however few are left", () => {
+    const state = after(times(10, { connections: 1 }));
+    expect([state.strictness, state.pressures.connections]).toEqual([0, 1]);
+    expect(after([{ connections: 1, heap: 0.8 }])).toMatchObject({ strictness: 1, cause: "heap" });
   });
 });
 
@@ -75,6 +105,8 @@ describe("a way back", () => {
 const share = double({ min: 0, max: 1.5, noNaN: true });
 const sample = record<LoadSample>({
   lagMs: double({ min: 0, max: 5000, noNaN: true }),
+  cpuMs: double({ min: 0, max: 250, noNaN: true }),
+  tookMs: constant(250),
   heap: share,
   memory: share,
   connections: share,
@@ -87,7 +119,7 @@ describe("whatever was measured,", () => {
       property(history, sample, (before, now) => {
         const from = after(before);
         const state = nextLoad(from, now);
-        const pressure = Math.max(...resources.map((each) => state.pressures[each]));
+        const pressure = Math.max(state.pressures.event_loop, state.pressures.heap, state.pressures.memory);
         const called = [0.8, 0.9, 0.95].filter((level) => pressure >= level).length;
         expect(state.strictness).toBeGreaterThanOrEqual(Math.max(called, from.strictness - 0.25));
         expect(state.strictness).toBeLessThanOrEqual(Math.max(called, from.strictness));
@@ -100,11 +132,34 @@ describe("whatever was measured,", () => {
   test("more of anything never serves more calls", () => {
     assert(
       property(history, sample, sample, (before, a, b) => {
-        const less = { ...a, lagMs: Math.min(a.lagMs, b.lagMs), heap: Math.min(a.heap, b.heap), memory: Math.min(a.memory, b.memory) };
-        const more = { ...a, lagMs: Math.max(a.lagMs, b.lagMs), heap: Math.max(a.heap, b.heap), memory: Math.max(a.memory, b.memory) };
+        const less = {
+          ...a,
+          lagMs: Math.min(a.lagMs, b.lagMs),
+          cpuMs: Math.min(a.cpuMs, b.cpuMs),
+          heap: Math.min(a.heap, b.heap),
+          memory: Math.min(a.memory, b.memory),
+        };
+        const more = {
+          ...a,
+          lagMs: Math.max(a.lagMs, b.lagMs),
+          cpuMs: Math.max(a.cpuMs, b.cpuMs),
+          heap: Math.max(a.heap, b.heap),
+          memory: Math.max(a.memory, b.memory),
+        };
         const from = after(before);
         expect(nextLoad(from, more).strictness).toBeGreaterThanOrEqual(nextLoad(from, less).strictness);
       }),
+    );
+  });
+
+  test("a loop that never had half of its core refuses nobody", () => {
+    assert(
+      property(
+        array(record({ lagMs: double({ min: 0, max: 5000, noNaN: true }), cpuMs: double({ min: 0, max: 125, noNaN: true }) })),
+        (ticks) => {
+          expect(after(ticks).strictness).toBe(0);
+        },
+      ),
     );
   });
 

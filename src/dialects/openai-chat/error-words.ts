@@ -57,6 +57,9 @@ export const failureByWord: ReadonlyMap<string, Failure> = new Map<string, Failu
   ["model_capacity_exhausted", "OVERLOADED"],
 ]);
 
+/** Of these, what one answer's text came to: they tell nothing of the state of who serves the model. */
+export const wordsOfTheModel: ReadonlySet<string> = new Set(["tool_use_failed", "json_validate_failed"]);
+
 /** OpenRouter's own words, in `metadata`; some differ from OpenAI's words of the same name. */
 export const failureByOpenRouter: ReadonlyMap<string, Failure | undefined> = new Map<string, Failure | undefined>([
   // error_type. https://openrouter.ai/docs/client-sdks/python/components/apierrortype

@@ -5,7 +5,7 @@ import { retryAfterMs, spanMs } from "../../core/retry-after.ts";
 import { sanitized, shownId } from "../../core/sanitize.ts";
 import { failureOfStatus } from "../../core/upstream-status.ts";
 import { knownBodies } from "./error-bodies.ts";
-import { failureByWord, statusByType } from "./error-words.ts";
+import { failureByWord, statusByType, wordsOfTheModel } from "./error-words.ts";
 import { type ErrorFacts, factsFrom, factsFromText } from "./failure-shape.ts";
 
 /** The failure behind an upstream's error answer; never throws, whatever the body. */
@@ -37,6 +37,8 @@ export function failureInside(value: unknown): ChatError {
 interface Verdict {
   readonly failure: Failure;
   readonly field: string | undefined;
+  /** It is what the model wrote that failed. */
+  readonly blameless: boolean;
 }
 
 /** By status and typed body; words alone only where they are a vendor's own, in a table. */
@@ -44,7 +46,8 @@ function verdictOn(status: number, facts: ErrorFacts): Verdict {
   const known = knownBody(knownBodies, { status, messages: facts.messages });
   const told = known?.means ?? facts.means ?? facts.words.map((word) => failureByWord.get(word)).find((failure) => failure !== undefined);
   const failure = failureOfStatus(status, told);
-  return { failure, field: known !== undefined && known.means === failure ? (known.field ?? facts.param) : facts.param };
+  const blameless = failure === "UPSTREAM_PROTOCOL" && facts.words.some((word) => wordsOfTheModel.has(word));
+  return { failure, blameless, field: known !== undefined && known.means === failure ? (known.field ?? facts.param) : facts.param };
 }
 
 /** Failures that waiting can heal. */
@@ -58,9 +61,9 @@ const callerMayRead: ReadonlySet<Failure> = new Set<Failure>([
   "UNSUPPORTED_FEATURE",
 ]);
 
-function chatError({ failure, field }: Verdict, facts: ErrorFacts, answered: string, known: ChatErrorOptions): ChatError {
+function chatError({ failure, field, blameless }: Verdict, facts: ErrorFacts, answered: string, known: ChatErrorOptions): ChatError {
   const plain = `${answered} (${meanings[failure] ?? "failure"})`;
-  if (!callerMayRead.has(failure)) return new ChatError(failure, plain, known);
+  if (!callerMayRead.has(failure)) return new ChatError(failure, plain, { ...known, blameless });
   const text = sanitized(facts.messages.join(": "));
   const options = { ...known, fromUpstream: true, ...(field !== undefined && { field: sanitized(field) }) };
   return new ChatError(failure, text === "" ? plain : text, options);

@@ -24,7 +24,7 @@ export async function chatCompletions(parts: RestParts, rest: RestCall): Promise
   // Before sixteen megabytes are read for nothing.
   const refusal = parts.router.refusal(key);
   if (refusal !== undefined) throw refusal;
-  const text = await readText(request, { bytesMax: settings.bodyMax, clock: parts.clock });
+  const text = await readText(request, { bytesMax: settings.bodyMax, clock: parts.clock, arrivals: parts.arrivals });
   const receivedMs = desk.now();
   const decoded = decodeChatRequest(parseCallerJson(text));
   applyWishes(decoded.request, wishes);

@@ -1,5 +1,6 @@
 import type { Key } from "../../core/call.ts";
 import type { Router } from "../../core/router.ts";
+import type { Arrivals } from "../arrivals.ts";
 import type { KeyRing } from "../auth.ts";
 import type { CallDesk } from "../call-desk.ts";
 import type { ServerRequest, ServerResponse } from "../listen.ts";
@@ -19,6 +20,8 @@ export interface RestParts {
   readonly router: Router;
   readonly desk: CallDesk;
   readonly clock: Clock;
+  /** What is on its way in, by any door. */
+  readonly arrivals: Arrivals;
   readonly settings: () => DoorSettings;
   /** Tells of what nobody foresaw. */
   readonly onBug: (error: unknown) => void;

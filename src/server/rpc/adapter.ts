@@ -1,15 +1,16 @@
 import { Code, ConnectError, type ConnectRouter, createContextValues } from "@connectrpc/connect";
 import { universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import type { UniversalServerRequest, UniversalServerResponse } from "@connectrpc/connect/protocol";
-import type { Clock } from "../../core/clock.ts";
 import { bodyMs } from "../body.ts";
 import { callerGone } from "../exchanges.ts";
 import type { ServerRequest, ServerResponse } from "../listen.ts";
 import { isGone, write } from "../outflow.ts";
 import { flat, sendJson, sendText, writeHead } from "../rest/answer.ts";
-import { arriving } from "./arriving.ts";
+import { arriving, type ArrivingParts } from "./arriving.ts";
 import { callIdKey, goneKey, peerKey, type PeerFacts, receivedKey } from "./context.ts";
 import { requestIdKey } from "./error-details.ts";
+import { examined } from "./examined.ts";
+import { messageBytesMax } from "./options.ts";
 
 /** Serves one RPC. */
 export type RpcHandler = (request: ServerRequest, response: ServerResponse, facts: RpcFacts) => void;
@@ -28,12 +29,13 @@ export interface RpcFacts {
 export type UniversalServerFn = (request: UniversalServerRequest) => Promise<UniversalServerResponse> | undefined;
 
 /** What the adapter needs from outside. */
-export interface AdapterOptions {
+export interface AdapterOptions extends ArrivingParts {
   /** Longest deadline; a caller's longer one is clamped to it, where Connect would refuse it. Milliseconds. */
   readonly deadlineMaxMs: () => number;
   /** Tells of a handler that failed beyond what a protocol can say. */
   readonly onBug: (error: unknown) => void;
-  readonly clock: Pick<Clock, "after">;
+  /** Largest request. Bytes. */
+  readonly bodyMax: number;
 }
 
 /** A stream of requests may be silent for longer than one request may take: a client keeps its reflection open. */
@@ -43,10 +45,13 @@ const silenceMs = 300_000;
 export function rpcHandlers(router: ConnectRouter, options: AdapterOptions): (path: string) => RpcHandler | undefined {
   const handlers = new Map<string, RpcHandler>();
   for (const handler of router.handlers) {
-    const { methodKind } = handler.method;
+    const { methodKind, input, parent } = handler.method;
     const isLasting = methodKind === "bidi_streaming" || methodKind === "client_streaming";
     const within = isLasting ? ({ ms: silenceMs, of: "silence" } as const) : ({ ms: bodyMs, of: "all" } as const);
-    const inTime: UniversalServerFn = (request) => handler(arriving(request, within, options.clock));
+    const inTime: UniversalServerFn = (request) => {
+      const bytesMax = messageBytesMax(parent, options.bodyMax);
+      return handler(examined(arriving(request, within, options), { input, bytesMax }));
+    };
     handlers.set(handler.requestPath, (request, response, facts) => {
       clampDeadline(request.headers, options.deadlineMaxMs());
       serveUniversal(inTime, { request, response, facts }, options.onBug);

@@ -3,7 +3,7 @@ import { Code, ConnectError, type ContextKey, createContextKey, type HandlerCont
 import { ErrorInfoSchema, RequestInfoSchema } from "../../../gen/google/rpc/error_details_pb.ts";
 import { ChatError, chatErrorFrom, type Failure, isFailure } from "../../core/error.ts";
 import { openedKey } from "./context.ts";
-import { connectErrorFrom, errorDomain } from "../errors.ts";
+import { connectErrorFrom, errorDomain, statusOf } from "../errors.ts";
 
 /** The request id of an RPC: set it with `contextValues` of the adapter. Empty: not known. */
 export const requestIdKey: ContextKey<string> = createContextKey("", { description: "request id" });
@@ -112,6 +112,7 @@ function completeInPlace(error: unknown, requestId: string): void {
   if (error.rawMessage.startsWith(unreadable)) Object.assign(error, { code: Code.InvalidArgument });
   const missing = missingDetails(error, requestId);
   if (missing.length === 0) return;
+  if (statusOf(failureOf(error)).shouldRetry === false) error.metadata.set("x-should-retry", "false");
   error.details.push(...missing);
   const rawMessage = quotelessMessage(error.rawMessage);
   // The fields are readonly to us, but this is the one moment when an error of Connect's parser can still be changed.

@@ -1,5 +1,8 @@
+import type { DescService } from "@bufbuild/protobuf";
 import type { ConnectRouterOptions } from "@connectrpc/connect";
 import { compressionGzip } from "@connectrpc/connect-node";
+import { AdminService } from "../../../gen/semaroute/v1/admin_pb.ts";
+import { RouterService } from "../../../gen/semaroute/v1/router_pb.ts";
 import { encodeMessagesByTheBook, type RequestGate } from "./error-details.ts";
 import { callerJson } from "./json.ts";
 
@@ -14,6 +17,17 @@ export interface RpcRules {
 /** Largest message we write: a whole answer as one. */
 const writeBytesMax = 128 * 1024 * 1024;
 
+/** Largest message of the control plane: a policy. Bytes. */
+const adminBytesMax = 2 ** 20;
+/** Largest message of health and reflection, which answer without a key: a name. Bytes. */
+const openBytesMax = 64 * 1024;
+
+/** Largest message that a service takes, decompressed, where a request may have `bodyMax` bytes. */
+export function messageBytesMax(service: DescService, bodyMax: number): number {
+  if (service.typeName === RouterService.typeName) return bodyMax;
+  return Math.min(bodyMax, service.typeName === AdminService.typeName ? adminBytesMax : openBytesMax);
+}
+
 /** What all services have in common, whatever they do: the protocols' conformance is tested with a service that is not ours. */
 export function rpcOptions({ gate, readMaxBytes }: RpcRules) {
   return {
@@ -22,6 +36,8 @@ export function rpcOptions({ gate, readMaxBytes }: RpcRules) {
       return gate(context);
     },
     jsonOptions: callerJson,
+    // Nobody looks at fields that we do not know.
+    binaryOptions: { readUnknownFields: false },
     readMaxBytes,
     writeMaxBytes: writeBytesMax,
     // Callers may compress what they send; what we send is not compressed, for that costs more than it saves on a stream of tokens.

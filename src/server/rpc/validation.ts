@@ -12,12 +12,37 @@ import { createRefusal, type FieldProblem } from "../errors.ts";
 
 /** One validator for all services; the rules of their requests are compiled now instead of during the first calls. */
 export function createWarmValidator(services: readonly DescService[]): Validator {
-  const validator = createValidator();
-  for (const service of services) for (const method of service.methods) validator.validate(method.input, create(method.input));
-  return validator;
+  const all = createValidator();
+  const first = createValidator({ failFast: true });
+  for (const service of services) {
+    for (const { input } of service.methods) for (const validator of [all, first]) validator.validate(input, create(input));
+  }
+  return {
+    validate(schema, message) {
+      const result = first.validate(schema, message);
+      return result.kind === "invalid" && isSmall(message) ? all.validate(schema, message) : result;
+    },
+  };
 }
 
-/** Refuses requests that break the rules of the .proto, with a BadRequest that names every field. */
+/** Values of a message of which all problems are told; of a larger one the first, for each may have thousands. */
+const toldValuesMax = 1000;
+
+function isSmall(message: object): boolean {
+  const open: object[] = [message];
+  let values = 0;
+  for (let each = open.pop(); each !== undefined; each = open.pop()) {
+    if (each instanceof Uint8Array) continue;
+    for (const key in each) {
+      if (++values > toldValuesMax) return false;
+      const value: unknown = Reflect.get(each, key);
+      if (typeof value === "object" && value !== null) open.push(value);
+    }
+  }
+  return true;
+}
+
+/** Refuses requests that break the rules of the .proto, with a BadRequest that names every field, or the first where there is much of everything. */
 export function validation(validator: Validator): Interceptor {
   const validate = createValidateInterceptor({ validator });
   return (next) => {

@@ -178,6 +178,18 @@ describe("an error in an answer with status 200", () => {
   }
 });
 
+for (const { word, status, blameless } of [
+  { word: "json_validate_failed", status: 400, blameless: true },
+  { word: "tool_use_failed", status: 400, blameless: true },
+  { word: "tool_use_failed", status: 500, blameless: false },
+  { word: "server_error", status: 400, blameless: false },
+]) {
+  test(`${word} with ${status} is ${blameless ? "what the model made of one request, and nobody's fault" : "its upstream's fault"}`, () => {
+    const failure = blameless ? "UPSTREAM_PROTOCOL" : "UPSTREAM_UNAVAILABLE";
+    expect(answer(status, oai("m", word, "invalid_request_error"))).toMatchObject({ failure, blameless });
+  });
+}
+
 test("any answer of any status is one failure, and never blames the caller for the operator's trouble", () => {
   const words = fc.constantFrom(...failureByWord.keys(), "invalid_request_error", "x", null);
   const texts = fc.oneof(fc.constantFrom(...realBodies.flatMap(({ body }) => factsFrom(body).messages)), fc.string());

@@ -6,6 +6,7 @@ import { type Batch, CacheStatus, type ChatResponse } from "../../../src/core/ch
 import type { ChatStream } from "../../../src/core/handler.ts";
 import type { Router } from "../../../src/core/router.ts";
 import { anonymousKey } from "../../../src/server/auth.ts";
+import { createArrivals } from "../../../src/server/arrivals.ts";
 import { createCallDesk } from "../../../src/server/call-desk.ts";
 import { chatCompletions } from "../../../src/server/rest/chat-completions.ts";
 import { systemClock } from "../../../src/stores/system-clock.ts";
@@ -41,7 +42,14 @@ test.each([false, true])(
     };
     const desk = createCallDesk({ router, clock: systemClock, newId: () => "id", random: () => 0 });
     const settings = () => ({ keys: { authenticate: () => anonymousKey }, bodyMax: 1000, heartbeatMs: 60_000 });
-    const parts = { router, desk, clock: systemClock, settings, onBug: (error: unknown) => bugs.push(error) };
+    const parts = {
+      router,
+      desk,
+      clock: systemClock,
+      arrivals: createArrivals(Infinity),
+      settings,
+      onBug: (error: unknown) => bugs.push(error),
+    };
     const server = createServer((request, response) => {
       void chatCompletions(parts, { request, response, params: {}, id: "id", requestId: "id", headers: [] });
     });

@@ -2,9 +2,11 @@ import { Code, ConnectError, type ConnectRouter, createContextValues, type Handl
 import type { UniversalServerRequest, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { describe, expect, test } from "vitest";
 
+import { RouterService } from "../../../gen/semaroute/v1/router_pb.ts";
 import { Priority } from "../../../src/core/chat.ts";
 import { ChatError } from "../../../src/core/error.ts";
 import type { KeyId } from "../../../src/core/call.ts";
+import { createArrivals } from "../../../src/server/arrivals.ts";
 import { listen } from "../../../src/server/listen.ts";
 import { rpcHandlers } from "../../../src/server/rpc/adapter.ts";
 import { callerKey, callIdKey, peerKey, receivedKey, wishesKey } from "../../../src/server/rpc/context.ts";
@@ -25,12 +27,14 @@ const peer = {
 async function scene(method: (request: UniversalServerRequest) => Promise<UniversalServerResponse>, deadlineMaxMs = 600_000) {
   const bugs: unknown[] = [];
   const router = {
-    handlers: [Object.assign(method, { requestPath: "/p.S/M", method: { methodKind: "unary" } })],
+    handlers: [Object.assign(method, { requestPath: "/p.S/M", method: { methodKind: "unary", parent: RouterService } })],
   } as unknown as ConnectRouter;
   const find = rpcHandlers(router, {
     deadlineMaxMs: () => deadlineMaxMs,
     onBug: (error) => bugs.push(error),
     clock: createFakeClock(),
+    arrivals: createArrivals(Infinity),
+    bodyMax: 2 ** 20,
   });
   const listener = await listen({
     host: "127.0.0.1",

@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
+import { createArrivals } from "../../../src/server/arrivals.ts";
 import { type ArrivalBound, arriving } from "../../../src/server/rpc/arriving.ts";
 import { settled } from "../../stages/support.ts";
 import { createFakeClock } from "../../support/fake-clock.ts";
@@ -12,7 +13,8 @@ function scene(bound: ArrivalBound) {
   let feeder: ReadableStreamDefaultController<Uint8Array> | undefined;
   const fed = new ReadableStream<Uint8Array>({ start: (controller) => void (feeder = controller) });
   const over = new AbortController();
-  const { body } = arriving({ ...request, body: fed, signal: over.signal }, bound, clock);
+  const arrivals = createArrivals(100);
+  const { body } = arriving({ ...request, body: fed, signal: over.signal }, bound, { clock, arrivals });
   if (typeof body !== "object" || body === null || !(Symbol.asyncIterator in body)) throw new Error("the body is no bytes any more");
   const came: number[] = [];
   const done = (async () => {
@@ -21,6 +23,7 @@ function scene(bound: ArrivalBound) {
   })().catch((thrown: unknown) => thrown);
   return {
     clock,
+    arrivals,
     came,
     done,
     feed: async (bytes: number) => {
@@ -36,6 +39,7 @@ function scene(bound: ArrivalBound) {
   };
 }
 
+const draining = expect.objectContaining({ code: Code.Unavailable, rawMessage: "this replica is going away" });
 const late = expect.objectContaining({ code: Code.DeadlineExceeded, rawMessage: "the request did not arrive within 60 s" });
 
 describe("a request", () => {
@@ -80,10 +84,42 @@ describe("a request", () => {
     expect(clock.pending()).toBe(0);
   });
 
+  for (const of of ["all", "silence"] as const) {
+    test(`that is on its way when the process goes away is told so (${of})`, async () => {
+      const { feed, done, arrivals, clock } = scene({ ms: 60_000, of });
+      await feed(1);
+      expect(arrivals.open).toBe(1);
+      arrivals.cut();
+      expect([await done, arrivals.open, clock.pending()]).toEqual([draining, 0, 0]);
+    });
+  }
+
+  test("that begins after that is told so, too", async () => {
+    const { arrivals } = scene({ ms: 60_000, of: "all" });
+    arrivals.cut();
+    const told = Promise.withResolvers<unknown>();
+    arrivals.begin(told.resolve);
+    expect(await told.promise).toMatchObject({ failure: "DRAINING" });
+  });
+
+  test("of which there is no room for more bytes is told so", async () => {
+    const { feed, done, arrivals, came } = scene({ ms: 60_000, of: "all" });
+    await feed(60);
+    const other = arrivals.begin();
+    expect(other.take(41)).toMatchObject({ failure: "SHED" });
+    expect(other.take(40)).toBeUndefined();
+    await feed(1);
+    expect([await done, came]).toEqual([expect.objectContaining({ code: Code.Unavailable }), [60]]);
+    other.end();
+    other.end();
+    expect(arrivals.begin().take(100)).toBeUndefined();
+    expect(arrivals.begin().take(1)).toMatchObject({ failure: "SHED" });
+  });
+
   test("that was parsed before is left as it is", () => {
     for (const body of [null, "text", 7, { a: 1 }, [1]]) {
       const parsed = { ...request, body };
-      expect(arriving(parsed, { ms: 1, of: "all" }, createFakeClock())).toBe(parsed);
+      expect(arriving(parsed, { ms: 1, of: "all" }, { clock: createFakeClock(), arrivals: createArrivals(1) })).toBe(parsed);
     }
   });
 });
