@@ -12,11 +12,11 @@ export function refuseMalformed(request: ServerRequest): void {
   const { rawHeaders, headers } = request;
   if (request.httpVersionMajor === 0) throw new Refusal(400, "invalid_request", "the version of HTTP is not supported");
   if (rawHeaders.length > 2 * headersMax) throw new Refusal(431, "headers_too_large", `there are more than ${headersMax} headers`);
-  if (count(rawHeaders, "authorization") > 1) throw new Refusal(400, "invalid_request", "the request has more than one authorization");
+  if (howMany(rawHeaders, "authorization") > 1) throw new Refusal(400, "invalid_request", "the request has more than one authorization");
   const target = "authority" in request ? request.headers[":authority"] : authorityOf(request.url ?? "");
   const { host } = headers;
   if (host === undefined && target === undefined) return;
-  if (count(rawHeaders, "host") > 1 || (host !== undefined && target !== undefined && host.toLowerCase() !== target.toLowerCase()))
+  if (howMany(rawHeaders, "host") > 1 || (host !== undefined && target !== undefined && host.toLowerCase() !== target.toLowerCase()))
     throw new Refusal(400, "invalid_request", "the request names more than one host");
   if (!hostForm.test(host ?? target ?? "")) throw new Refusal(400, "invalid_request", "the host is malformed");
 }
@@ -29,7 +29,7 @@ function authorityOf(target: string): string | undefined {
   return target.startsWith("/") ? undefined : /^https?:\/\/([^/?#]*)/i.exec(target)?.[1];
 }
 
-function count(rawHeaders: readonly string[], wanted: string): number {
+function howMany(rawHeaders: readonly string[], wanted: string): number {
   let count = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i];

@@ -98,7 +98,7 @@ export const bodyFaults: readonly BodyFault[] = [
   {
     id: "K08",
     fault: "20,000 empty messages in JSON",
-    sends: onlyRpc((_protocol, model) => ({ body: JSON.stringify({ model, messages: Array(20_000).fill({}) }) })),
+    sends: onlyRpc((_protocol, model) => ({ body: JSON.stringify({ model, messages: Array.from({ length: 20_000 }, () => ({})) }) })),
     told: invalid,
   },
   {

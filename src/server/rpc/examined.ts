@@ -40,12 +40,17 @@ async function* wholeExamined(body: AsyncIterable<Uint8Array>, { isGzip, ...exam
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of body) {
-    chunks.push(chunk);
     bytes += chunk.byteLength;
-    if (bytes > examination.bytesMax) break;
+    if (bytes <= examination.bytesMax) {
+      chunks.push(chunk);
+      continue;
+    }
+    yield* chunks.splice(0);
+    yield chunk;
   }
+  if (bytes > examination.bytesMax) return;
   const message = Buffer.concat(chunks, bytes);
-  if (bytes <= examination.bytesMax) await examine(message, isGzip, examination);
+  await examine(message, isGzip, examination);
   yield message;
 }
 

@@ -105,10 +105,10 @@ function fieldShape(field: DescField): FieldShape {
       const wire = field.listKind === "enum" ? WireType.Varint : wireOf(field.scalar);
       return { wire, inner: undefined, packable: wire !== WireType.LengthDelimited };
     }
-    case "enum":
-      return single(WireType.Varint);
     case "scalar":
       return single(wireOf(field.scalar));
+    default:
+      return single(WireType.Varint);
   }
 }
 

@@ -1,8 +1,10 @@
 import type { DescService } from "@bufbuild/protobuf";
 import type { ConnectRouterOptions } from "@connectrpc/connect";
 import { compressionGzip } from "@connectrpc/connect-node";
+import { Health } from "../../../gen/grpc/health/v1/health_pb.ts";
+import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.ts";
+import { ServerReflection as ServerReflectionAlpha } from "../../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import { AdminService } from "../../../gen/semaroute/v1/admin_pb.ts";
-import { RouterService } from "../../../gen/semaroute/v1/router_pb.ts";
 import { encodeMessagesByTheBook, type RequestGate } from "./error-details.ts";
 import { callerJson } from "./json.ts";
 
@@ -22,10 +24,14 @@ const adminBytesMax = 2 ** 20;
 /** Largest message of health and reflection, which answer without a key: a name. Bytes. */
 const openBytesMax = 64 * 1024;
 
+const bytesMaxOf: ReadonlyMap<string, number> = new Map([
+  [AdminService.typeName, adminBytesMax],
+  ...[Health, ServerReflection, ServerReflectionAlpha].map(({ typeName }) => [typeName, openBytesMax] as const),
+]);
+
 /** Largest message that a service takes, decompressed, where a request may have `bodyMax` bytes. */
 export function messageBytesMax(service: DescService, bodyMax: number): number {
-  if (service.typeName === RouterService.typeName) return bodyMax;
-  return Math.min(bodyMax, service.typeName === AdminService.typeName ? adminBytesMax : openBytesMax);
+  return Math.min(bodyMax, bytesMaxOf.get(service.typeName) ?? bodyMax);
 }
 
 /** What all services have in common, whatever they do: the protocols' conformance is tested with a service that is not ours. */
