@@ -55,7 +55,10 @@ export function dispatch(sources: DispatchSources, attempt: Handler<Attempt, Att
 function withTrueWait(error: ChatError, { ranked, excluded }: Plan, { health, clock }: DispatchSources): ChatError {
   if (error.failure !== "RATE_LIMITED" && error.failure !== "OVERLOADED") return error;
   const nowMs = clock.now();
-  const targets = [...ranked.map(({ candidate }) => candidate.target), ...excluded.flatMap((each) => (each.kind === "state" ? each.target : []))];
+  const targets = [
+    ...ranked.map(({ candidate }) => candidate.target),
+    ...excluded.flatMap((each) => (each.kind === "state" ? each.target : [])),
+  ];
   const waitMs = Math.min(...targets.map(({ id }) => Math.max(0, health.view(id).coolingUntilMs - nowMs)));
   if (waitMs > (error.retryAfterMs ?? 0)) error.retryAfterMs = Math.ceil(waitMs);
   return error;

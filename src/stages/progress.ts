@@ -148,7 +148,8 @@ export class Progress {
     this.#errors.push(error);
     const remedy = remedies[error.failure];
     entry.again = remedy.same && !error.final && tookMs < lateMs;
-    entry.retryAfterMs = error.failure === "RATE_LIMITED" ? error.retryAfterMs || rateLimitedMs * 2 ** (entry.tries - 1) : error.retryAfterMs;
+    entry.retryAfterMs =
+      error.failure === "RATE_LIMITED" ? error.retryAfterMs || rateLimitedMs * 2 ** (entry.tries - 1) : error.retryAfterMs;
     const wished = error.failure === "CONTENT_POLICY" && entry.target.fallbackOnRefusal === true;
     if (remedy.next === "nobody" && !remedy.same && !wished) this.#stopped = error;
     for (const other of this.#entries) if (isFutile(other, entry, error)) other.passed = true;

@@ -191,7 +191,10 @@ describe("targets that are not called", () => {
   });
 
   test("are waited for when all are full, once and 2 s at most, then the call is shed", async () => {
-    const { run, tried } = scene(["a", "b"], Array.from({ length: 20 }, () => busy));
+    const { run, tried } = scene(
+      ["a", "b"],
+      Array.from({ length: 20 }, () => busy),
+    );
     expect(await rejection(run())).toMatchObject({ failure: "SHED", retryAfterMs: 1000, attempts: [] });
     expect(tried).toHaveLength(12);
     expect(tried.slice(0, 4)).toEqual(["a@0", "b@0", "a@0+200", "b@0+200"]);

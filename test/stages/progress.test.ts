@@ -105,7 +105,11 @@ describe("the order of attempts", () => {
       what: "full targets are skipped, and waited for by turns once there is no other, two seconds in all",
       names: ["a", "b"],
       script: Array.from({ length: 20 }, () => skip("busy")),
-      steps: ["a primary 0", "b primary 0", ...Array.from({ length: 10 }, (_, turn) => `${turn % 2 === 0 ? "a" : "b"} primary 0 waits 200`)],
+      steps: [
+        "a primary 0",
+        "b primary 0",
+        ...Array.from({ length: 10 }, (_, turn) => `${turn % 2 === 0 ? "a" : "b"} primary 0 waits 200`),
+      ],
     },
     {
       what: "a lone full target is waited for in one go",
@@ -223,7 +227,14 @@ describe("who is passed over", () => {
       capabilities: { ...targetOf(id).capabilities, contextTokens: 100, maxOutputTokens },
     });
     const targets = [writes("a/m", 10), writes("b/m", 10), writes("c/m", 20)];
-    const progress = new Progress({ ranked: rankedOf(targets), attemptsMax: 9, isLone: false, options, random: () => 1, mayRepeat: () => true });
+    const progress = new Progress({
+      ranked: rankedOf(targets),
+      attemptsMax: 9,
+      isLone: false,
+      options,
+      random: () => 1,
+      mayRepeat: () => true,
+    });
     const tooLong = error("CONTEXT_LENGTH_EXCEEDED", { field: "max_tokens", upstream: { status: 400, requestId: "" } });
     expect(shownTargets(progress, [tooLong, "CONTENT_POLICY"])).toEqual(["a/m", "c/m"]);
   });
