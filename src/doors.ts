@@ -17,6 +17,7 @@ import { type BrowserRule, createBrowserRule } from "./server/browsers.ts";
 import { type CallDesk, createCallDesk } from "./server/call-desk.ts";
 import type { RequestHandler } from "./server/listen.ts";
 import { createAdminDoor } from "./server/rest/admin.ts";
+import type { HealthFacts } from "./server/rest/health.ts";
 import { createRequestHandler, type DoorSet } from "./server/routes.ts";
 import { adminOptions, adminService } from "./server/rpc/admin.ts";
 import { callIdKey, peerKey } from "./server/rpc/context.ts";
@@ -67,10 +68,7 @@ export interface Doors {
 export function createDoors(options: DoorsOptions): Doors {
   const { operations, clock, settings: initial } = options;
   let refusing = false;
-  const router: Router = {
-    ...options.router,
-    refusal: (key) => (refusing ? new ChatError("DRAINING", "this replica is going away") : options.router.refusal(key)),
-  };
+  const router: Router = { ...options.router, refusal: (key) => (refusing ? goingAway() : options.router.refusal(key)) };
   const throttle = createThrottle({ clock });
   const gone = new AbortController();
   const admin = createAdminGate({ ...options.adminToken, throttle });
@@ -93,19 +91,16 @@ export function createDoors(options: DoorsOptions): Doors {
     shutdownSignal: gone.signal,
   };
   const adminMethods = adminService(operations);
+  const adminConnect = { ...connect, readMaxBytes: messageBytesMax(AdminService, bodyMax) };
   // A call in flight finishes within the grace, so the data plane's streams must not hear of the shutdown; and whoever
   // watches health has to be told of it before his stream ends.
   const { shutdownSignal: _unheard, ...data } = connect;
   const rpc = createConnectRouter(data);
+  const small = { readMaxBytes: messageBytesMax(Health, bodyMax) };
   rpc.service(RouterService, routerService({ router, desk, clock, heartbeatMs: () => live.heartbeatMs }));
-  const adminConnect = { ...connect, readMaxBytes: messageBytesMax(AdminService, bodyMax) };
-  const openConnect = { ...connect, readMaxBytes: messageBytesMax(Health, bodyMax) };
   rpc.service(AdminService, adminMethods, adminOptions(adminMethods, adminConnect));
-  rpc.service(Health, healthService({ providers: operations.providers, draining: gone.signal, clock }), {
-    ...data,
-    readMaxBytes: openConnect.readMaxBytes,
-  });
-  serveReflection(rpc, [RouterService, AdminService, Health], openConnect);
+  rpc.service(Health, healthService({ providers: operations.providers, draining: gone.signal, clock }), { ...data, ...small });
+  serveReflection(rpc, [RouterService, AdminService, Health], { ...connect, ...small });
 
   const parts = {
     router,
@@ -117,13 +112,7 @@ export function createDoors(options: DoorsOptions): Doors {
     admin: createAdminDoor(adminMethods, adminConnect),
     settings: () => live,
     browsers: () => live.browsers,
-    health: () => ({
-      providers: operations.providers,
-      draining: gone.signal.aborted,
-      version: operations.version,
-      startWall: operations.startWall,
-      nowWall: clock.wall(),
-    }),
+    health: () => healthFacts(operations, gone.signal.aborted, clock),
     metrics: options.metrics,
     deadlineMaxMs: () => router.snapshot().options.totalMs,
     onRefused,
@@ -144,6 +133,14 @@ export function createDoors(options: DoorsOptions): Doors {
       arrivals.cut();
     },
   };
+}
+
+function goingAway(): ChatError {
+  return new ChatError("DRAINING", "this replica is going away");
+}
+
+function healthFacts({ providers, version, startWall }: Operations, draining: boolean, clock: Clock): HealthFacts {
+  return { providers, draining, version, startWall, nowWall: clock.wall() };
 }
 
 /** Bytes of requests on their way in: an eighth of the memory there may be; never so few that the largest could not come. */

@@ -107,7 +107,7 @@ describe("the tree", () => {
       [/\bprocess\.(?:env|argv)\b/, /^src\/(?:main|config\/)/],
       [
         /\b(?:setTimeout|setInterval|Date\.now|performance\.now)\b/,
-        /^src\/(?:stores\/system-clock|server\/(?:connections|sniff)|telemetry\/|main)/,
+        /^src\/(?:stores\/system-clock|server\/(?:connections|sniff|unheard)|telemetry\/|main)/,
       ],
       [/\bprocess\.stdout\b|\bconsole\./, /^src\/(?:telemetry\/|main)/],
       [/\bMath\.random\b/, /^src\/serve/],

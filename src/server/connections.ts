@@ -1,10 +1,11 @@
 import type { Server as Http1Server } from "node:http";
-import type { Http2SecureServer, Http2Server } from "node:http2";
+import type { Http2SecureServer, Http2Server, ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Bounds } from "./bounds.ts";
 import type { Exchanges } from "./exchanges.ts";
 import { GuardedSession } from "./sessions.ts";
+import { createUnheard } from "./unheard.ts";
 
 /** How often connections that became idle are closed while draining. */
 const idleSweepMs = 50;
@@ -40,10 +41,7 @@ export function createConnections(bounds: Bounds, exchanges: Exchanges): Connect
   const sockets = new Set<Socket>();
   const sessions = new Set<GuardedSession>();
   let silent: ReadonlySet<Socket> = new Set();
-  // Since when each waits for its first request: the oldest first. Node takes a new connection for a busy one.
-  const unheard = new Map<Socket, number>();
-  // By the peer's address, the only thing that the two sockets of a TLS connection share.
-  const handshakes = new Map<string, Socket>();
+  const unheard = createUnheard(bounds.unheardMs);
   let http1: Pick<Http1Server, "closeIdleConnections"> | undefined;
   let draining = false;
   let idleSweep: NodeJS.Timeout | undefined;
@@ -51,61 +49,30 @@ export function createConnections(bounds: Bounds, exchanges: Exchanges): Connect
     const nowMs = performance.now();
     exchanges.sweep(nowMs);
     for (const session of sessions) session.sweep(nowMs);
-  }, bounds.sweepMs);
-  sweep.unref();
+  }, bounds.sweepMs).unref();
   const watchSocket = (socket: Socket): void => {
     sockets.add(socket);
-    unheard.set(socket, performance.now());
-    socket.on("close", () => {
-      sockets.delete(socket);
-      unheard.delete(socket);
-    });
+    socket.on("close", () => sockets.delete(socket));
     socket.on("error", ignoreError);
     // Without it small frames wait 40 ms for an acknowledgement.
     socket.setNoDelay(true);
   };
-  const closeUnheard = (): boolean => {
-    const beforeMs = performance.now() - bounds.unheardMs;
-    let closed = false;
-    for (const [socket, sinceMs] of unheard) {
-      if (sinceMs > beforeMs) break;
-      unheard.delete(socket);
-      socket.destroy();
-      closed = true;
-    }
-    return closed;
-  };
   return {
-    watchSocket,
+    watchSocket(socket) {
+      watchSocket(socket);
+      unheard.watch(socket);
+    },
     watchHandshake(socket) {
       watchSocket(socket);
-      const key = addressOf(socket);
-      handshakes.set(key, socket);
-      // The next connection of the same address may be here before this one is told to be gone.
-      socket.on("close", () => {
-        if (handshakes.get(key) === socket) handshakes.delete(key);
-      });
+      unheard.watchHandshake(socket);
     },
-    watchSecured(socket) {
-      const key = addressOf(socket);
-      const under = handshakes.get(key);
-      if (under === undefined) return;
-      handshakes.delete(key);
-      unheard.delete(under);
-      if (socket.alpnProtocol === "h2") return;
-      unheard.set(socket, performance.now());
-      socket.on("close", () => unheard.delete(socket));
-    },
-    heard(socket) {
-      unheard.delete(socket);
-    },
+    watchSecured: unheard.watchSecured,
+    heard: unheard.heard,
     watchSessions(server) {
       server.on("session", (session) => {
-        const guarded = new GuardedSession(session, bounds, performance.now());
+        const guarded = guardedBy(session, bounds);
         sessions.add(guarded);
         session.on("close", () => sessions.delete(guarded));
-        session.on("error", ignoreError);
-        session.setTimeout(bounds.sessionIdleMs, () => session.close());
         if (draining) guarded.drain();
       });
       server.on("sessionError", ignoreError);
@@ -119,7 +86,7 @@ export function createConnections(bounds: Bounds, exchanges: Exchanges): Connect
     },
     open: () => sockets.size,
     closeIdle() {
-      if (closeUnheard()) return;
+      if (unheard.close()) return;
       http1?.closeIdleConnections();
       for (const session of sessions) if (session.streams === 0) session.drain();
     },
@@ -127,15 +94,11 @@ export function createConnections(bounds: Bounds, exchanges: Exchanges): Connect
       draining = true;
       exchanges.drain();
       http1?.closeIdleConnections();
-      idleSweep = setInterval(() => http1?.closeIdleConnections(), idleSweepMs);
-      idleSweep.unref();
+      idleSweep = setInterval(() => http1?.closeIdleConnections(), idleSweepMs).unref();
       for (const session of sessions) session.drain();
       for (const socket of silent) socket.destroy();
     },
-    async ended() {
-      const open = [...sockets].filter((socket) => !socket.destroyed);
-      await Promise.all(open.map((socket) => new Promise((resolve) => socket.once("close", resolve))));
-    },
+    ended: () => allClosed(sockets),
     destroy() {
       clearInterval(sweep);
       clearInterval(idleSweep);
@@ -145,8 +108,15 @@ export function createConnections(bounds: Bounds, exchanges: Exchanges): Connect
   };
 }
 
-function addressOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`;
+function guardedBy(session: ServerHttp2Session, bounds: Bounds): GuardedSession {
+  session.on("error", ignoreError);
+  session.setTimeout(bounds.sessionIdleMs, () => session.close());
+  return new GuardedSession(session, bounds, performance.now());
+}
+
+async function allClosed(sockets: ReadonlySet<Socket>): Promise<void> {
+  const open = [...sockets].filter((socket) => !socket.destroyed);
+  await Promise.all(open.map((socket) => new Promise((resolve) => socket.once("close", resolve))));
 }
 
 /** Errors of connections end the connection, and that is all there is to do about them; unheard they would end the process. */

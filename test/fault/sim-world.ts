@@ -33,6 +33,8 @@ interface Live {
   readonly target: string;
   readonly insist: boolean;
   readonly trial: boolean;
+  /** Aborted: its socket is closed, and it is no call any more. */
+  readonly signal: AbortSignal;
 }
 
 /** What is known of a call. */
@@ -299,8 +301,9 @@ class World {
       target: target.id,
       insist: insist !== undefined && breaker !== BreakerState.CLOSED,
       trial: breaker === BreakerState.HALF_OPEN && insist === undefined,
+      signal,
     };
-    const running = [...this.#live].filter((each) => each.target === target.id);
+    const running = [...this.#live].filter((each) => each.target === target.id && !each.signal.aborted);
     this.#live.add(live);
     this.#attempts++;
     const known = this.#calls.get(callId);

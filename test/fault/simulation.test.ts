@@ -109,7 +109,7 @@ describe("S30: whatever callers and upstreams do,", () => {
   cell({ id: "S30", fault: "random schedules: no rule is broken", protocol: seeded }, async () => {
     await fc.assert(
       fc.asyncProperty(schedules, async (schedule) => {
-        expect((await simulate(schedule)).violations).toEqual([]);
+        expect((await simulate(schedule)).violations.join("; ")).toBe("");
       }),
       { numRuns: 1500, includeErrorInReport: true },
     );
@@ -152,7 +152,7 @@ describe("S30: whatever callers and upstreams do,", () => {
     );
   });
 
-  cell({ id: "S30", fault: "what callers do says nothing about targets", protocol: seeded }, async () => {
+  cell({ id: "S30", fault: "what callers do, short of waiting in vain, says nothing about targets", protocol: seeded }, async () => {
     const own = fc.record({
       beginMs: delay,
       pieces: fc.integer({ min: 0, max: 2 }),
@@ -166,7 +166,9 @@ describe("S30: whatever callers and upstreams do,", () => {
         const limits = { firstTokenMs: 1e6, totalMs: 1e6 };
         // A request that was refused after some content is a broken answer, and that is the target's doing.
         const whole = plays.map((each): Play => (each.end === "completes" ? each : { ...each, pieces: 0 }));
-        const report = await simulate({ upstreams: [whole], visits, slotsEach: 256, options: limits, seed });
+        // Who waited in vain for longer than a target mostly takes has something to say of it.
+        const leavers = visits.map((visit) => ({ ...visit, timeoutMs: undefined }));
+        const report = await simulate({ upstreams: [whole], visits: leavers, slotsEach: 256, options: limits, seed });
         expect(report.violations).toEqual([]);
         expect(report.breakers).toEqual([BreakerState.CLOSED]);
         expect(report.successRatios).toEqual([1]);

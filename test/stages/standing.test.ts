@@ -124,7 +124,7 @@ describe("who is asked, by policy and state", () => {
       test(`${name}: all are ${moment}, and the call fails at once with the soonest end`, () => {
         const { ranked, error } = set([moment, moment, moment]);
         expect(ranked).toEqual([]);
-        expect(error).toMatchObject({ failure: "NO_TARGET", retryAfterMs: moment === "locked" ? 60_000 : 21_000 });
+        expect(error).toMatchObject({ failure: "NO_TARGET", retryAfterMs: moment === "locked" ? 60_000 : 20_000 });
       });
     }
 
@@ -211,7 +211,7 @@ describe("a lone target", () => {
 
   test("that is limited is refused with the true wait, whatever its breaker says", () => {
     const { error, excluded } = scene({ moments: ["open and limited"] });
-    expect(error).toMatchObject({ failure: "NO_TARGET", retryAfterMs: 21_000, message: 'no target can serve "m": p0/m: cooling down' });
+    expect(error).toMatchObject({ failure: "NO_TARGET", retryAfterMs: 20_000, message: 'no target can serve "m": p0/m: cooling down' });
     expect(excluded).toEqual({ p0: "cooling down" });
   });
 
