@@ -8,9 +8,9 @@ export interface Unheard {
   /** A new connection that begins with a TLS handshake. */
   watchHandshake(socket: Socket): void;
   /** Its handshake is over: by HTTP/1.1 it is the secured socket that is waited for. */
-  watchSecured(socket: TLSSocket): void;
+  watchSecured(this: void, socket: TLSSocket): void;
   /** Its first request came, or its protocol watches it by itself from now on. */
-  heard(socket: Socket): void;
+  heard(this: void, socket: Socket): void;
   /** Closes those that have been silent for `unheardMs`; whether there was any. */
   close(): boolean;
 }
