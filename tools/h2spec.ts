@@ -36,7 +36,7 @@ await goInstall(program, scratch);
 const tls = resolve("test/fixtures/tls");
 const simulated = "providers: {sim: {type: simulated}}";
 const secure = `server: {tls: {cert_file: ${tls}/cert.pem, key_file: ${tls}/key.pem}}\n${simulated}`;
-const [plain, withTls] = [await judge("without TLS", simulated, []), await judge("with TLS", secure, ["--tls", "--insecure"])];
+const [plain, withTls] = [await judgeTwice("without TLS", simulated, []), await judgeTwice("with TLS", secure, ["--tls", "--insecure"])];
 process.exitCode = plain && withTls ? 0 : 1;
 
 async function judge(name: string, config: string, flags: readonly string[]): Promise<boolean> {
@@ -52,6 +52,14 @@ async function judge(name: string, config: string, flags: readonly string[]): Pr
   if (unexpected.length > 0) process.stdout.write(`not known: ${unexpected.join(", ")}\n${output}\n`);
   if (healed.length > 0) process.stdout.write(`known, and passed: ${healed.join(", ")}\n`);
   return summary !== undefined && unexpected.length === 0 && healed.length === 0;
+}
+
+/**
+ * Some cases send a frame to a stream that our answer may have closed meanwhile, which is another case: what they find is a
+ * matter of microseconds. A run that differs is repeated once, and only what differs twice is a finding.
+ */
+async function judgeTwice(name: string, config: string, flags: readonly string[]): Promise<boolean> {
+  return (await judge(name, config, flags)) || (await judge(`${name}, again`, config, flags));
 }
 
 /** As section and number; h2spec indents its report by sections, and marks what failed. */
