@@ -59,8 +59,11 @@ async function played(peer: Peer, row: PeerRow, kind: Kind, wanted: Right, alone
   await using second = await createScriptedUpstream(healthy);
   const first = faulty?.port ?? (await freePort());
   return await withGateway(peer, alone ? [first] : [first, second.port], async (gateway) => {
+    const before = trap.requests.length;
     const { isRight, words } = judged(await ask(gateway, kind), wanted);
-    const leaked = row.trap === true ? [secret, prompt].find((text) => trap.saw(text)) : undefined;
+    // What the other host heard in this cell.
+    const heard = trap.requests.slice(before).map(({ head, body }) => head + body);
+    const leaked = [secret, prompt].find((text) => heard.some((each) => each.includes(text)));
     const what =
       leaked === secret ? ", and the key went to the other host" : leaked === undefined ? "" : ", and the prompt went to the other host";
     return mark(peer, isRight && leaked === undefined, words + what);

@@ -42,8 +42,6 @@ export interface PeerRow {
   readonly kinds: readonly Kind[];
   readonly lone: Right;
   readonly pair: Right;
-  /** A second host that must hear nothing: where redirects lead to. */
-  readonly trap?: true;
 }
 
 /** The text that good answers have, in two pieces. */
@@ -166,7 +164,6 @@ export function peerRows(trapPort: number): readonly PeerRow[] {
       kinds: both,
       lone: upstreamFault,
       pair: "answered",
-      trap: true,
     },
   ];
 }
