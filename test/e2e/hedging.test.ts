@@ -79,6 +79,7 @@ test("a hedge that fails leaves the call to the first", async () => {
 
 test("without ten answers to compare with nobody is hedged", async () => {
   const part = scene.part(async (reply) => {
+    // Much longer than any hedge here has waited: time for one that must not come.
     await new Promise((resolve) => setTimeout(resolve, 150));
     reply.json(completion("late"));
   }, says("never"));

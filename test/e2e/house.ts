@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadConfiguration } from "../../src/config/load.ts";
 import { Secret } from "../../src/core/secret.ts";
-import type { CallRecord } from "../../src/core/telemetry.ts";
+import type { LoadGate } from "../../src/core/overload.ts";
+import type { CallRecord, RefusedRequest } from "../../src/core/telemetry.ts";
 import { createDoors, type Doors } from "../../src/doors.ts";
 import { createGateway, type Gateway } from "../../src/gateway.ts";
 import type { Bounds } from "../../src/server/bounds.ts";
@@ -24,10 +25,14 @@ export interface House extends AsyncDisposable {
   readonly records: readonly CallRecord[];
   /** Errors that nobody foresaw. */
   readonly bugs: readonly unknown[];
+  /** Requests that never became a call, in order. */
+  readonly refused: readonly RefusedRequest[];
+  /** Empties these lists. */
+  forget(): void;
 }
 
-/** Opens all doors of a configuration on one listener. */
-export async function openHouse(config: string, bounds: Partial<Bounds> = {}): Promise<House> {
+/** Opens all doors of a configuration on one listener; `gate` sheds load, by default nothing does. */
+export async function openHouse(config: string, bounds: Partial<Bounds> = {}, gate?: LoadGate): Promise<House> {
   const folder = await mkdtemp(join(tmpdir(), "semaroute-"));
   await writeFile(join(folder, "config.yaml"), config);
   const loaded = loadConfiguration({ ...build, explicitPath: undefined, environment: {}, cwd: folder });
@@ -36,8 +41,9 @@ export async function openHouse(config: string, bounds: Partial<Bounds> = {}): P
   const { settings } = loaded;
   const records: CallRecord[] = [];
   const bugs: unknown[] = [];
+  const refused: RefusedRequest[] = [];
   const observer = { began: () => {}, ended: (record: CallRecord) => void records.push(record) };
-  const gateway = createGateway({ settings, clock: systemClock, random: Math.random, observers: [observer] });
+  const gateway = createGateway({ settings, clock: systemClock, random: Math.random, observers: [observer], gate });
   const doors = createDoors({
     settings,
     router: gateway.router,
@@ -55,7 +61,7 @@ export async function openHouse(config: string, bounds: Partial<Bounds> = {}): P
     random: Math.random,
     adminToken: { token: new Secret("admin", "config"), configured: true },
     metrics: () => Promise.resolve({ contentType: "text/plain", body: "metrics" }),
-    refusals: [],
+    refusals: [{ refused: (request) => refused.push(request) }],
     onBug: (bug) => bugs.push(bug),
   });
   const listener = await listen({
@@ -73,6 +79,10 @@ export async function openHouse(config: string, bounds: Partial<Bounds> = {}): P
     listener,
     records,
     bugs,
+    refused,
+    forget() {
+      for (const list of [records, bugs, refused]) list.length = 0;
+    },
     async [Symbol.asyncDispose]() {
       await listener.close();
       await gateway.close();

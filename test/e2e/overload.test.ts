@@ -1,26 +1,14 @@
 /** The whole house on its own sockets, with a pressure that the test decides: who is refused, and who is served all the same. */
-import { randomUUIDv7 } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync } from "node:fs";
-import { rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
 import { Priority } from "../../src/core/chat.ts";
-import type { CallRecord, RefusedRequest } from "../../src/core/telemetry.ts";
-import { createDoors } from "../../src/doors.ts";
-import { createGateway } from "../../src/gateway.ts";
-import { loadConfiguration } from "../../src/config/load.ts";
-import { Secret } from "../../src/core/secret.ts";
-import { listen, type Listener } from "../../src/server/listen.ts";
 import { createOverload } from "../../src/stores/overload.ts";
-import { systemClock } from "../../src/stores/system-clock.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
-import { build } from "../config/workspace.ts";
 import { asCell } from "../fault/play.ts";
 import { doorClient, doorClients, refusal, routerClient } from "./doors.ts";
+import { type House, openHouse } from "./house.ts";
 
 const keys = "[{name: batch, key: batch-key, priority: low}, {name: team, key: team-key}, {name: urgent, key: urgent-key, priority: high}]";
 const config = `auth: {required: false, keys: ${keys}}
@@ -28,14 +16,10 @@ cache: {mode: all}
 providers: {sim: {type: simulated, models: [m], first_token: 0, tokens_per_second: 1e9}}
 `;
 
-const folder = mkdtempSync(join(tmpdir(), "semaroute-"));
 const ticks = createFakeClock();
 const readings = { lagMs: 0, cpuMs: 0, tookMs: 250, heap: 0, memory: 0, connections: 0 };
 const overload = createOverload({ clock: ticks, measure: () => readings, onChange: () => {}, onScarce: () => {} });
-const calls: CallRecord[] = [];
-const refused: RefusedRequest[] = [];
-let listener: Listener;
-let close: () => Promise<void>;
+let house: House;
 
 /** Five seconds of calm, and then a tick with this pressure. */
 function press(heap: number): void {
@@ -46,57 +30,16 @@ function press(heap: number): void {
 }
 
 beforeAll(async () => {
-  await writeFile(join(folder, "config.yaml"), config);
-  const loaded = loadConfiguration({
-    ...build,
-    explicitPath: undefined,
-    environment: {},
-    cwd: folder,
-  });
-  if (loaded.kind === "refused") throw new Error(JSON.stringify(loaded.problems));
-  const { settings } = loaded;
-  const observer = { began: () => {}, ended: (record: CallRecord) => void calls.push(record) };
-  const gateway = createGateway({ settings, clock: systemClock, random: Math.random, observers: [observer], gate: overload });
-  const doors = createDoors({
-    settings,
-    router: gateway.router,
-    operations: {
-      providers: gateway.providers,
-      policies: gateway.policies,
-      version: "1",
-      startWall: 0,
-      stats: () => [],
-      reload: () => Promise.reject(new Error("nobody reloads")),
-      audit: () => {},
-    },
-    clock: systemClock,
-    newId: randomUUIDv7,
-    random: Math.random,
-    adminToken: { token: new Secret("admin", "config"), configured: true },
-    metrics: () => Promise.resolve({ contentType: "text/plain", body: "metrics" }),
-    refusals: [{ refused: (request) => refused.push(request) }],
-    onBug: (bug) => {
-      throw bug;
-    },
-  });
-  listener = await listen({
-    host: "127.0.0.1",
-    port: 0,
-    tls: undefined,
-    handler: doors.handler({ data: true, admin: true, metrics: true }),
-  });
-  close = async () => {
-    overload.stop();
-    await listener.close();
-    await gateway.close();
-    await rm(folder, { recursive: true });
-  };
+  house = await openHouse(config, {}, overload);
 });
-afterAll(() => close());
+afterAll(async () => {
+  overload.stop();
+  await house[Symbol.asyncDispose]();
+});
 afterEach(() => {
   press(0);
-  calls.length = 0;
-  refused.length = 0;
+  expect(house.bugs).toEqual([]);
+  house.forget();
 });
 
 const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
@@ -104,13 +47,13 @@ const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
 describe("at 90 % a call of normal priority is refused with a wait", () => {
   test.each(doorClients)("$name", asCell("S10", "a heap that is nearly full", "all doors"), async (door) => {
     press(0.9);
-    const error = await refusal(door.ask(listener.url, { model: "m", headers: bearer("team-key") }));
+    const error = await refusal(door.ask(house.url, { model: "m", headers: bearer("team-key") }));
     expect([error.status, error.word]).toEqual(door.door === "openai" ? [503, "overloaded"] : [14, "SHED"]);
     // Two levels at one second each.
     expect(error.headers.get("retry-after")).toBe("1");
     if (door.door !== "openai") expect(error.retryMs).toBe(1000);
-    expect(refused).toEqual([expect.objectContaining({ failure: "SHED", door: door.door })]);
-    expect(calls).toEqual([]);
+    expect(house.refused).toEqual([expect.objectContaining({ failure: "SHED", door: door.door })]);
+    expect(house.records).toEqual([]);
   });
 });
 
@@ -123,7 +66,7 @@ describe("who is refused depends on the key's priority", () => {
   ])("at $heap $shed", async ({ heap, served, shed }) => {
     press(heap);
     const door = doorClient("REST");
-    const ask = (key: string | undefined) => door.ask(listener.url, { model: "m", headers: key === undefined ? {} : bearer(key) });
+    const ask = (key: string | undefined) => door.ask(house.url, { model: "m", headers: key === undefined ? {} : bearer(key) });
     for (const key of served) expect((await ask(key)).text).not.toBe("");
     for (const key of shed) expect((await refusal(ask(key))).word).toBe("overloaded");
   });
@@ -131,7 +74,7 @@ describe("who is refused depends on the key's priority", () => {
 
 describe("what a call asks for", () => {
   const ask = (key: string, priority: Priority) =>
-    routerClient(listener.url, "connect").chat(
+    routerClient(house.url, "connect").chat(
       { model: "m", messages: [{ role: 2, text: "hello" }], routing: { priority } },
       { headers: bearer(key) },
     );
@@ -141,19 +84,19 @@ describe("what a call asks for", () => {
     await expect(ask("urgent-key", Priority.NORMAL)).rejects.toMatchObject({ code: 14 });
     expect((await ask("urgent-key", Priority.HIGH)).choices).toHaveLength(1);
     // The body had to be read: it became a call, with a call's line.
-    expect(calls.map(({ error }) => error?.failure)).toEqual(["SHED", undefined]);
+    expect(house.records.map(({ error }) => error?.failure)).toEqual(["SHED", undefined]);
   });
 
   test("is never more than its key has", async () => {
     press(0.8);
     await expect(ask("batch-key", Priority.HIGH)).rejects.toMatchObject({ code: 14 });
-    expect(calls).toEqual([]);
+    expect(house.records).toEqual([]);
   });
 });
 
 test("a body is not waited for where nobody would be served", async () => {
   press(0.95);
-  const socket = connect(listener.port, "127.0.0.1");
+  const socket = connect(house.port, "127.0.0.1");
   socket.write("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 16000000\r\n\r\n{");
   const [head] = (await once(socket, "data")) as [Buffer];
   expect(head.toString()).toMatch(/^HTTP\/1\.1 503 [\s\S]*retry-after: 2/i);
@@ -163,14 +106,14 @@ test("a body is not waited for where nobody would be served", async () => {
 test("health, metrics, models and the admin answer at full pressure", async () => {
   press(1);
   for (const path of ["/health", "/health/live", "/health/ready", "/metrics", "/v1/models"])
-    expect([path, (await fetch(listener.url + path)).status]).toEqual([path, 200]);
-  const admin = await fetch(`${listener.url}/admin/providers`, { headers: bearer("admin") });
+    expect([path, (await fetch(house.url + path)).status]).toEqual([path, 200]);
+  const admin = await fetch(`${house.url}/admin/providers`, { headers: bearer("admin") });
   expect(admin.status).toBe(200);
 });
 
 test("answers are not kept while memory is short, and those that were kept are still told", async () => {
   const ask = async (content: string) => {
-    const { headers } = await doorClient("REST").ask(listener.url, { model: "m", content, headers: bearer("team-key") });
+    const { headers } = await doorClient("REST").ask(house.url, { model: "m", content, headers: bearer("team-key") });
     return headers.get("x-semaroute-cache");
   };
   expect([await ask("one"), await ask("one")]).toEqual(["miss", "hit"]);
@@ -182,7 +125,7 @@ test("answers are not kept while memory is short, and those that were kept are s
 
 test("whoever was refused is served once the pressure has gone", async () => {
   press(1);
-  const ask = () => doorClient("REST").ask(listener.url, { model: "m" });
+  const ask = () => doorClient("REST").ask(house.url, { model: "m" });
   expect((await refusal(ask())).word).toBe("overloaded");
   readings.heap = 0;
   ticks.advance(5000);
