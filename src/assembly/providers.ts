@@ -6,7 +6,7 @@ import type { Provider, ProviderFacts } from "../core/provider.ts";
 import type { ModelSettings, ProviderSettings, Settings } from "../config/schema.ts";
 import { anthropicMessages } from "../dialects/anthropic-messages/upstream.ts";
 import { openaiChat } from "../dialects/openai-chat/upstream.ts";
-import { baseUrlOf, hosts, isHostType } from "../providers/hosts.ts";
+import { baseUrlOf, type Host, type HostCall, hosts, isHostType } from "../providers/hosts.ts";
 import { createHttpProvider } from "../providers/http-provider.ts";
 import { describeModel, knownModels } from "../providers/known-models.ts";
 import { createSimulatedProvider } from "../providers/simulated.ts";
@@ -39,7 +39,7 @@ export function startProvider(
 ): RunningProvider {
   const fingerprint = fingerprintOf(settings, timeouts);
   if (!isHostType(settings.type)) return startSimulated(name, settings, fingerprint, clock);
-  const host = hosts[settings.type];
+  const host: Host = hosts[settings.type];
   const base = new URL(baseUrlOf(host, settings.base_url) ?? "");
   const wire = createWire({
     clock,
@@ -56,8 +56,8 @@ export function startProvider(
     wire,
     dialect: upstream,
     quirks: host.quirks,
-    chatPath: path + host.chatPath + base.search,
-    modelsPath: path + host.modelsPath + base.search,
+    chatPath: (call) => located(base, pathOf(host, { ...call, apiVersion: settings.api_version })),
+    modelsPath: host.modelsPath === undefined ? undefined : located(base, host.modelsPath),
     auth: host.auth,
     apiKey: settings.api_key,
     clock,
@@ -71,6 +71,17 @@ export function startProvider(
     listsModels: host.listsModels && settings.models === undefined,
     close: () => wire.close(),
   };
+}
+
+function pathOf({ chatPath }: Host, call: HostCall): string {
+  return typeof chatPath === "string" ? chatPath : chatPath(call);
+}
+
+/** A host's path below the base URL's, with the queries of both. */
+function located(base: URL, hostPath: string): string {
+  const path = base.pathname.replace(/\/$/, "") + hostPath;
+  if (base.search === "") return path;
+  return path.includes("?") ? `${path}&${base.search.slice(1)}` : path + base.search;
 }
 
 function startSimulated(name: string, settings: ProviderSettings, fingerprint: string, clock: Clock): RunningProvider {

@@ -18,7 +18,7 @@ export interface Key {
 }
 
 /** The protocol a call came by; a metric label. */
-export type Door = "openai" | "grpc" | "grpc-web" | "connect";
+export type Door = "openai" | "responses" | "anthropic" | "websocket" | "grpc" | "grpc-web" | "connect";
 
 /** Durations in milliseconds and counts that bound a call; from `resilience` in the configuration. */
 export interface CallOptions {

@@ -85,7 +85,15 @@ export {
   ProviderHealthSchema,
   RoutingPolicySchema,
 } from "../../gen/semaroute/v1/policy_pb.ts";
-export type { Model, ModelCapabilities, ModelPrice } from "../../gen/semaroute/v1/router_pb.ts";
+export type {
+  Embedding,
+  EmbedInput,
+  EmbedRequest,
+  EmbedResponse,
+  Model,
+  ModelCapabilities,
+  ModelPrice,
+} from "../../gen/semaroute/v1/router_pb.ts";
 export { ModelCapabilitiesSchema } from "../../gen/semaroute/v1/router_pb.ts";
 
 /** One event of a stream, as the API has it: started, partStarted, partDelta, partEnded, choiceEnded, usage, completed, heartbeat. */

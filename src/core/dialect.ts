@@ -1,6 +1,6 @@
 import type { Target } from "./catalog.ts";
-import type { ChatEvent, ChatRequest, ChatResponse, TranslationNote } from "./chat.ts";
-import type { ChatError } from "./error.ts";
+import type { ChatEvent, ChatRequest, ChatResponse, EmbedRequest, EmbedResponse, StreamEvent, TranslationNote } from "./chat.ts";
+import type { ChatError, Failure } from "./error.ts";
 
 /** A host's deviations from its dialect, as data. All optional; absent: as the dialect says. */
 export interface Quirks {
@@ -68,4 +68,66 @@ export interface UpstreamDialect {
   failureFrom(answer: UpstreamFailure): ChatError;
   /** Ids in the answer of the host's list call; undefined where it is not one. */
   decodeModels(body: unknown): readonly string[] | undefined;
+  /** Present where the language has embeddings. */
+  readonly embeddings?: EmbeddingLanguage;
+  /** Present where the language can be asked, unbilled, how many tokens a request has. */
+  readonly counting?: CountingLanguage;
+}
+
+/** Embeddings, at the provider's side: pure functions. Errors are told as chats tell them. */
+export interface EmbeddingLanguage {
+  encodeRequest(request: Readonly<EmbedRequest>, target: Target, quirks: Quirks): EncodedRequest;
+  /**
+   * `body` is parsed JSON that nobody has looked at; `request` is the one it answers. Embeddings are in input order, one for each input;
+   * usage is undefined where the vendor tells none. Throws UPSTREAM_PROTOCOL on anything else.
+   */
+  decodeResponse(body: unknown, request: Readonly<EmbedRequest>): EmbedResponse;
+}
+
+/** Counting tokens, at the provider's side: pure functions. */
+export interface CountingLanguage {
+  encodeRequest(request: Readonly<ChatRequest>, target: Target, quirks: Quirks): EncodedRequest;
+  /** Input tokens. Throws UPSTREAM_PROTOCOL where `body` has none. */
+  decodeResponse(body: unknown): number;
+}
+
+/** How a language tells errors. Pure. */
+export interface ErrorShape {
+  /** JSON text of an error answer's body. `requestId` is the one in `x-request-id`. */
+  body(error: ChatError, requestId: string): string;
+  /** The same for a refusal of HTTP itself: no such path, method or content type. */
+  refusal(refused: { readonly status: number; readonly code: string; readonly message: string }, requestId: string): string;
+  /** The last event of a stream that broke before its encoder was asked for anything; no end mark follows. */
+  event(error: ChatError, requestId: string): string;
+  /** Statuses in which the language differs from the table of outcomes. */
+  readonly statuses?: Readonly<Partial<Record<Failure, number>>>;
+  /** Headers the language wants on every answer besides the common ones. */
+  headers?(requestId: string): readonly (readonly [name: string, value: string])[];
+}
+
+/** Writes one stream in a door's language. */
+export interface StreamEncoder {
+  /** Server-sent events, each with its blank line; several, or none. The protocol's end mark follows `completed` only. */
+  push(event: StreamEvent): string;
+  /** The last event of a stream that breaks; no end mark follows. Absent: as the language's `ErrorShape.event` has it. */
+  fail?(error: ChatError): string;
+}
+
+/** A caller's request, and how it wants its answer. */
+export interface DecodedRequest {
+  readonly request: ChatRequest;
+  readonly streamed: boolean;
+  /** JSON text of a whole answer. */
+  whole(response: ChatResponse): string;
+  /** A fresh encoder. */
+  stream(): StreamEncoder;
+}
+
+/** The caller's side of a language: pure functions. */
+export interface DoorDialect {
+  /** `body` is parsed JSON. Throws a ChatError of the caller's fault, with the field in the language's own path. */
+  decodeRequest(body: unknown, header: (name: string) => string | undefined): DecodedRequest;
+  /** What is sent after `server.heartbeat` of silence, between events; a comment of SSE, at least. */
+  readonly heartbeat: string;
+  readonly errors: ErrorShape;
 }

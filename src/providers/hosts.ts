@@ -3,6 +3,18 @@ import type { Quirks } from "../core/dialect.ts";
 /** The wire languages that hosts speak. */
 export type HostDialect = "openai-chat" | "anthropic-messages";
 
+/** Where a key goes: `authorization: Bearer`, or a header of this name, as it is. */
+export type KeyHeader = "bearer" | "x-api-key" | "x-goog-api-key" | "api-key";
+
+/** What a path can depend on. */
+export interface HostCall {
+  /** The upstream's name of the model, as the configuration writes it; not encoded. */
+  readonly model: string;
+  readonly streamed: boolean;
+  /** The setting `api_version`; undefined: not set. */
+  readonly apiVersion: string | undefined;
+}
+
 /** A vendor, or a kind of server, as data. */
 export interface Host {
   readonly dialect: HostDialect;
@@ -12,12 +24,12 @@ export interface Host {
   readonly baseUrl: string | undefined;
   /** A tail of the base URL that users may write or leave out; the paths below have it. */
   readonly optionalBasePath?: string;
-  /** Appended to the base URL. */
-  readonly chatPath: string;
+  /** Appended to the base URL; hosts that name the model in the path make it of the call. */
+  readonly chatPath: string | ((call: HostCall) => string);
   /** The unbilled list call; undefined: there is none. */
   readonly modelsPath: string | undefined;
   /** Header that carries the key. */
-  readonly auth: "bearer" | "x-api-key";
+  readonly auth: KeyHeader;
   /** True: without a key the host answers nothing. */
   readonly needsKey: boolean;
   /** True: what the host lists is what it offers, for we cannot know it. */

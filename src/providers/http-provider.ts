@@ -5,6 +5,7 @@ import { ChatError } from "../core/error.ts";
 import type { Provider, ProviderEvent } from "../core/provider.ts";
 import type { Secret } from "../core/secret.ts";
 import { type Answering, failureFrom, listFrom, requestIdFrom, streamEvents, wholeAnswer } from "./http-answer.ts";
+import type { KeyHeader } from "./hosts.ts";
 import type { WireAnswer } from "./wire/body.ts";
 import type { Wire } from "./wire/pool.ts";
 
@@ -19,11 +20,11 @@ export interface HttpProviderOptions {
   readonly wire: Wire;
   readonly dialect: UpstreamDialect;
   readonly quirks: Quirks;
-  /** From the origin's root, base path included. */
-  readonly chatPath: string;
+  /** From the origin's root, base path and query included. */
+  readonly chatPath: (call: { readonly model: string; readonly streamed: boolean }) => string;
   /** The unbilled list call; undefined: there is none. */
   readonly modelsPath: string | undefined;
-  readonly auth: "bearer" | "x-api-key";
+  readonly auth: KeyHeader;
   readonly apiKey: Secret | undefined;
   readonly clock: Clock;
 }
@@ -50,8 +51,7 @@ interface Prepared extends HttpProviderOptions {
 function fixedHeaders({ auth, apiKey }: HttpProviderOptions): readonly string[] {
   const headers = ["content-type", "application/json", "accept", "application/json", "accept-encoding", "identity"];
   headers.push("user-agent", "semaroute");
-  if (apiKey !== undefined)
-    headers.push(...(auth === "bearer" ? ["authorization", `Bearer ${apiKey.reveal()}`] : ["x-api-key", apiKey.reveal()]));
+  if (apiKey !== undefined) headers.push(...(auth === "bearer" ? ["authorization", `Bearer ${apiKey.reveal()}`] : [auth, apiKey.reveal()]));
   return headers;
 }
 
@@ -63,7 +63,8 @@ async function* chat(attempt: Attempt, prepared: Prepared): AsyncGenerator<reado
   for (const [header, value] of Object.entries(encoded.headers ?? {})) headers.push(header, value);
   // Another semaroute there shares the caller's deadline; to all others it is a header they do not know.
   if (attempt.deadlineByCaller) headers.push("x-semaroute-timeout-ms", String(Math.max(1, Math.floor(attempt.deadline - clock.now()))));
-  const answer = await wire.send({ method: "POST", path: chatPath, headers, body: encoded.body, signal, idleMs: snapshot.options.idleMs });
+  const path = chatPath({ model: target.upstreamModel, streamed });
+  const answer = await wire.send({ method: "POST", path, headers, body: encoded.body, signal, idleMs: snapshot.options.idleMs });
   try {
     if (answer.status !== 200) throw await failureFrom(answer, answering);
     const { status } = answer;

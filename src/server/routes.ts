@@ -1,14 +1,16 @@
 import { Code, type ConnectRouter } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
+import type { ErrorShape } from "../core/dialect.ts";
 import { chatErrorFrom, ChatError } from "../core/error.ts";
 import type { RefusedRequest } from "../core/telemetry.ts";
+import { openaiChatDoor, openaiErrors } from "../dialects/openai-chat/door.ts";
 import { bodyMs, isCompressed } from "./body.ts";
 import { type BrowserRequest, type BrowserRule, isAdminPath } from "./browsers.ts";
 import { shownMessage, statusOf } from "./errors.ts";
 import type { RequestHandler, ServerRequest, ServerResponse } from "./listen.ts";
 import type { AdminDoor } from "./rest/admin.ts";
 import { sendError, sendJson, writeHead, flat } from "./rest/answer.ts";
-import { chatCompletions } from "./rest/chat-completions.ts";
+import { type ChatDoor, serveChat } from "./rest/chat-door.ts";
 import { oneHeader, type RestCall, type RestParts } from "./rest/context.ts";
 import { healthAnswer, type HealthAnswer, type HealthFacts, liveAnswer, readyAnswer } from "./rest/health.ts";
 import { getModel, listModels } from "./rest/models.ts";
@@ -62,8 +64,9 @@ export function createRequestHandler(parts: ServerParts, doors: DoorSet): Reques
     const id = parts.desk.newId();
     const requestId = saneRequestId((name) => oneHeader(request, name)) ?? id;
     const rules = parts.browsers();
-    const headers: [string, string][] = [...rules.headers(browser), ["x-request-id", requestId]];
-    const rest: RestCall = { request, response, params: {}, id, requestId, headers };
+    const errors = errorsAt(path);
+    const headers = [...rules.headers(browser), ["x-request-id", requestId] as const, ...(errors.headers?.(requestId) ?? [])];
+    const rest: RestCall = { request, response, params: {}, id, requestId, headers, errors };
     try {
       refuseMalformed(request);
       rules.admit(browser);
@@ -81,19 +84,32 @@ export function createRequestHandler(parts: ServerParts, doors: DoorSet): Reques
         handler(request, response, facts);
       } else if (isHere && path.startsWith("/admin/") && !crooked.test(path)) {
         if (request.method !== "GET" && request.method !== "HEAD") refuseContent(request);
-        serveAdmin(parts, served, headers);
+        serveAdmin(parts, served, rest);
       } else if (isGrpc(request)) refuseGrpc(rest, path);
       else if (isConnect(request, path)) refuseConnect(rest, path);
       else serveRest(routes, rest, path, parts);
     } catch (thrown) {
       const isRpc = rpc(path) !== undefined;
       if (!(thrown instanceof Refusal))
-        parts.onRefused(refusedRequest(rest, isAdminPath(path) ? "admin" : isRpc ? "connect" : "openai", thrown));
+        parts.onRefused(refusedRequest(rest, isAdminPath(path) ? "admin" : isRpc ? "connect" : doorAt(path), thrown));
       if (isAdminPath(path) || isRpc) sendConnectError(response, thrown, headers);
-      else if (thrown instanceof Refusal) sendRefusal(response, thrown, headers);
-      else sendError(response, chatErrorFrom(thrown), headers);
+      else if (thrown instanceof Refusal) sendRefusal(rest, thrown);
+      else sendError(rest, chatErrorFrom(thrown));
     }
   };
+}
+
+/** Doors for chats, by path. */
+const chatDoors: ReadonlyMap<string, ChatDoor> = new Map([["/v1/chat/completions", { name: "openai", dialect: openaiChatDoor }]]);
+
+/** The language in which errors at a path are told: its door's, else OpenAI's. */
+function errorsAt(path: string): ErrorShape {
+  return chatDoors.get(path)?.dialect.errors ?? openaiErrors;
+}
+
+/** What logs and metrics call the REST door at a path. */
+function doorAt(path: string): ChatDoor["name"] {
+  return chatDoors.get(path)?.name ?? "openai";
 }
 
 /** What a URL's parser would straighten out: the path would be another one behind it than the one that was looked at. */
@@ -108,10 +124,10 @@ function sendConnectError(response: ServerResponse, thrown: unknown, headers: re
   sendJson(response, refused ? thrown.status : http, [...headers, ["cache-control", "no-store"]], body);
 }
 
-function serveAdmin({ admin, onBug, clock, arrivals }: ServerParts, served: Served, headers: readonly (readonly [string, string])[]): void {
+function serveAdmin({ admin, onBug, clock, arrivals }: ServerParts, served: Served, rest: RestCall): void {
   const inTime: AdminDoor = (request) => admin(arriving(request, { ms: bodyMs, of: "all" }, { clock, arrivals }));
   serveUniversal(inTime, served, onBug, () => {
-    sendRefusal(served.response, notFound(served.facts.peer.path), headers);
+    sendRefusal(rest, notFound(served.facts.peer.path));
   });
 }
 
@@ -123,7 +139,9 @@ function restRoutes(parts: ServerParts, doors: DoorSet): readonly Route[] {
     { verb: "GET", path: "/health/ready", open: health(() => readyAnswer(parts.health())) },
   ];
   const data: Route[] = [
-    { verb: "POST", path: "/v1/chat/completions", open: (rest) => chatCompletions(parts, rest), json: true },
+    ...[...chatDoors].map(
+      ([path, door]) => ({ verb: "POST", path, open: (rest: RestCall) => serveChat(parts, rest, door), json: true }) as const,
+    ),
     { verb: "GET", path: "/v1/models", open: (rest) => listModels(parts, rest) },
     { verb: "GET", path: "/v1/models/*", open: (rest) => getModel(parts, rest) },
   ];
@@ -152,16 +170,16 @@ function refusedRequest({ id, requestId, request }: RestCall, door: RefusedReque
 }
 
 function serveRest(routes: RouteTable, rest: RestCall, path: string, { onBug, onRefused }: ServerParts): void {
-  const { request, response, headers } = rest;
+  const { request } = rest;
   const fail = (thrown: unknown): void => {
     if (thrown instanceof Refusal) {
-      sendRefusal(response, thrown, headers);
+      sendRefusal(rest, thrown);
       return;
     }
     const error = chatErrorFrom(thrown);
-    onRefused(refusedRequest(rest, "openai", error));
+    onRefused(refusedRequest(rest, doorAt(path), error));
     if (error.failure === "INTERNAL") onBug(error.cause ?? error);
-    sendError(response, error, headers);
+    sendError(rest, error);
   };
   try {
     const { route, params } = routes.find(request.method ?? "", path);

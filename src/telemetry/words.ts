@@ -3,7 +3,7 @@ import { AttemptKind, CacheStatus, Priority } from "../core/chat.ts";
 import type { ChatError, Failure } from "../core/error.ts";
 
 /** All doors; each has its own counters from the start. */
-export const doors = ["openai", "grpc", "grpc-web", "connect"] as const satisfies readonly Door[];
+export const doors = ["openai", "responses", "anthropic", "websocket", "grpc", "grpc-web", "connect"] as const satisfies readonly Door[];
 
 /** The cache's part in a call, as headers, logs and metrics say it; undefined where it was not asked. */
 export const cacheWords: Readonly<Partial<Record<CacheStatus, "hit" | "miss" | "bypass">>> = {

@@ -32,7 +32,7 @@ async function call(answer: WireAnswer, streamed: boolean, dialect = openaiChat)
     wire: { send: () => Promise.resolve(answer), close: () => Promise.resolve() },
     dialect,
     quirks: {},
-    chatPath: "/",
+    chatPath: () => "/",
     modelsPath: undefined,
     auth: "bearer",
     apiKey: undefined,

@@ -30,7 +30,7 @@ async function scene(handler: UpstreamHandler, more: Partial<HttpProviderOptions
     wire,
     dialect: openaiChat,
     quirks: {},
-    chatPath: "/v1/chat/completions",
+    chatPath: () => "/v1/chat/completions",
     modelsPath: "/v1/models",
     auth: "bearer",
     apiKey: new Secret("sk-upstream", "env:KEY"),

@@ -8,6 +8,7 @@ import type { ChatError } from "../../src/core/error.ts";
 import { createArrivals } from "../../src/server/arrivals.ts";
 import { readText } from "../../src/server/body.ts";
 import { listen } from "../../src/server/listen.ts";
+import { openaiErrors } from "../../src/dialects/openai-chat/door.ts";
 import { sendError, sendJson } from "../../src/server/rest/answer.ts";
 import { Refusal, sendRefusal } from "../../src/server/rest/refusal.ts";
 import { settled } from "../stages/support.ts";
@@ -39,8 +40,9 @@ async function scene(bytesMax = 10, arrivals = createArrivals(Infinity)) {
           },
           (error: ChatError | Refusal) => {
             outcomes.push(error instanceof Refusal ? error.code : error.failure);
-            if (error instanceof Refusal) sendRefusal(response, error, []);
-            else sendError(response, error, []);
+            const refused = { response, errors: openaiErrors, headers: [], requestId: "r" };
+            if (error instanceof Refusal) sendRefusal(refused, error);
+            else sendError(refused, error);
           },
         )
         .finally(done.resolve);

@@ -1,5 +1,6 @@
 import type { ChoiceEnded, PartDelta, PartStarted, StreamCompleted, StreamEvent, StreamStarted, Usage } from "../../core/chat.ts";
 import { FinishReason } from "../../core/chat.ts";
+import type { StreamEncoder } from "../../core/dialect.ts";
 import { completionId, logprobsObject } from "./answer-encode.ts";
 import { extensionIssuer, extraFields, merged, withExtensions } from "./extensions.ts";
 import { encodeFinishReason } from "./finish-reason.ts";
@@ -14,12 +15,6 @@ export interface StreamOptions {
   readonly includeUsage: boolean;
   /** Answer with the deprecated `function_call` instead of `tool_calls`. */
   readonly legacyFunctions: boolean;
-}
-
-/** Writes one stream. */
-export interface StreamEncoder {
-  /** Server-sent events, each `data: {json}` and a blank line; several, or none. */
-  push(event: StreamEvent): string;
 }
 
 /** A fresh encoder. `[DONE]` follows `completed` only; a stream that breaks ends with `streamErrorText`. */

@@ -1,9 +1,9 @@
-import { encodeError } from "../../dialects/openai-chat/error-encode.ts";
 import type { ChatError } from "../../core/error.ts";
 import type { HeaderList } from "../answer-headers.ts";
 import { errorHeaders, statusOf } from "../errors.ts";
 import type { ServerResponse } from "../listen.ts";
 import { endWith, isGone, isLong } from "../outflow.ts";
+import type { RestCall } from "./context.ts";
 
 /** Sends a whole JSON answer, head and body in one segment. Nothing is sent to a caller who has left. */
 export function sendJson(response: ServerResponse, status: number, headers: readonly (readonly [string, string])[], body: string): void {
@@ -29,13 +29,16 @@ function sendWhole(response: ServerResponse, status: number, headers: readonly (
   response.end(body, length === body.length ? "latin1" : "utf8");
 }
 
-/** Sends an error in OpenAI's shape. */
-export function sendError(response: ServerResponse, error: ChatError, headers: readonly (readonly [string, string])[]): void {
-  const { http } = statusOf(error.failure);
+/** What an error is answered to. */
+export type Refused = Pick<RestCall, "response" | "errors" | "headers" | "requestId">;
+
+/** Sends an error in the door's shape, with the headers that every answer carries. */
+export function sendError({ response, errors, headers, requestId }: Refused, error: ChatError, known: HeaderList = []): void {
+  const status = errors.statuses?.[error.failure] ?? statusOf(error.failure).http;
   const more: HeaderList = errorHeaders(error);
   // The rest of an oversized body would be read as the next request.
   if (error.failure === "REQUEST_TOO_LARGE" && response.req.httpVersionMajor === 1) more.push(["connection", "close"]);
-  sendJson(response, http, [...headers, ...more], JSON.stringify(encodeError(error)));
+  sendJson(response, status, [...headers, ...known, ...more], errors.body(error, requestId));
 }
 
 /** Writes a head for either version of HTTP. */

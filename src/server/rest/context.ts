@@ -1,4 +1,5 @@
 import type { Key } from "../../core/call.ts";
+import type { ErrorShape } from "../../core/dialect.ts";
 import type { Router } from "../../core/router.ts";
 import type { Arrivals } from "../arrivals.ts";
 import type { KeyRing } from "../auth.ts";
@@ -37,8 +38,10 @@ export interface RestCall {
   readonly id: string;
   /** The caller's if sane, else ours. */
   readonly requestId: string;
-  /** Headers every answer carries: CORS, and the request's id. */
-  readonly headers: readonly [name: string, value: string][];
+  /** Headers every answer carries: CORS, the request's id, and what the door's language wants. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** How this door tells errors. */
+  readonly errors: ErrorShape;
 }
 
 /** Who calls: throws what the key ring throws. */

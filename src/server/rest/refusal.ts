@@ -1,5 +1,4 @@
-import { sendJson } from "./answer.ts";
-import type { ServerResponse } from "../listen.ts";
+import { type Refused, sendJson } from "./answer.ts";
 
 /** Statuses of HTTP itself that no outcome of a call has. */
 export type RefusalStatus = 400 | 404 | 405 | 408 | 415 | 431;
@@ -18,14 +17,9 @@ export class Refusal extends Error {
   }
 }
 
-/** Sends it in OpenAI's shape. */
-export function sendRefusal(
-  response: ServerResponse,
-  { status, code, message, headers }: Refusal,
-  more: readonly (readonly [string, string])[],
-): void {
-  const body = JSON.stringify({ error: { message, type: "invalid_request_error", param: null, code } });
+/** Sends it in the door's shape. */
+export function sendRefusal({ response, errors, headers, requestId }: Refused, refusal: Refusal): void {
   // What is left of the request would be read as the next one. HTTP/2 has no such header, and no such trouble.
   const end = response.req.httpVersionMajor === 1 ? [["connection", "close"] as const] : [];
-  sendJson(response, status, [...more, ...headers, ...end], body);
+  sendJson(response, refusal.status, [...headers, ...refusal.headers, ...end], errors.refusal(refusal, requestId));
 }

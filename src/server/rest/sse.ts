@@ -1,19 +1,23 @@
 import type { Clock } from "../../core/clock.ts";
 import type { ChatError } from "../../core/error.ts";
-import { streamErrorText } from "../../dialects/openai-chat/error-encode.ts";
+import type { StreamEncoder } from "../../core/dialect.ts";
 import type { HeaderList } from "../answer-headers.ts";
-import type { ServerResponse } from "../listen.ts";
 import { isGone, write } from "../outflow.ts";
 import { flat, sendError, writeHead } from "./answer.ts";
+import type { RestCall } from "./context.ts";
 
 /** What an event stream is made of. */
 export interface SseParts {
-  readonly response: ServerResponse;
+  readonly rest: Pick<RestCall, "response" | "errors" | "headers" | "requestId">;
   readonly clock: Clock;
   /** Silence after which a comment is sent, the wait for the first event included. */
   readonly heartbeatMs: number;
-  /** Known before the target is. */
+  /** What is sent then. */
+  readonly heartbeat: string;
+  /** Known before the target is, besides those of every answer. */
   readonly headers: HeaderList;
+  /** Has the last word where the stream breaks. */
+  readonly encoder: Pick<StreamEncoder, "fail">;
 }
 
 const streamHeaders: HeaderList = [
@@ -38,35 +42,35 @@ export class SseResponse {
 
   /** Sends the head, unless a heartbeat already had to; with the first event, in one segment. */
   open(more: HeaderList): void {
-    const { response, headers } = this.#parts;
-    if (response.headersSent || this.#gone()) return;
-    writeHead(response, 200, flat([...headers, ...more, ...streamHeaders]));
+    const { rest, headers } = this.#parts;
+    if (rest.response.headersSent || this.#gone()) return;
+    writeHead(rest.response, 200, flat([...rest.headers, ...headers, ...more, ...streamHeaders]));
   }
 
   /** A promise only where the caller does not read, to be waited for before more is written: most events cost none. */
   write(text: string): Promise<void> | undefined {
-    const { response, clock } = this.#parts;
+    const { rest, clock } = this.#parts;
     this.#lastWriteMs = clock.now();
-    return write(response, text);
+    return write(rest.response, text);
   }
 
   /** A good end; the dialect's own end mark has been written. */
   end(): void {
     this.#stop();
-    if (!this.#gone()) this.#parts.response.end();
+    if (!this.#gone()) this.#parts.rest.response.end();
   }
 
   /** An error: as a status where no head has left, else as the stream's last event, never followed by an end mark. */
   fail(error: ChatError, more: HeaderList): void {
     this.#stop();
-    const { response, headers } = this.#parts;
+    const { rest, headers, encoder } = this.#parts;
     if (this.#gone()) return;
-    if (response.headersSent) response.end(streamErrorText(error));
-    else sendError(response, error, [...headers, ...more]);
+    if (rest.response.headersSent) rest.response.end(encoder.fail?.(error) ?? rest.errors.event(error, rest.requestId));
+    else sendError(rest, error, [...headers, ...more]);
   }
 
   #gone(): boolean {
-    return isGone(this.#parts.response);
+    return isGone(this.#parts.rest.response);
   }
 
   #stop(): void {
@@ -76,14 +80,14 @@ export class SseResponse {
 
   /** One timer that looks again when it fires, instead of one that every event moves. */
   #beatAfter(ms: number): void {
-    const { response, clock, heartbeatMs } = this.#parts;
+    const { rest, clock, heartbeat, heartbeatMs } = this.#parts;
     this.#cancelBeat = clock.after(ms, () => {
       if (this.#gone()) return;
       const silentMs = clock.now() - this.#lastWriteMs;
       if (silentMs >= heartbeatMs) {
         this.open([]);
         // A reader who has not taken what came before needs no sign of life.
-        if (!response.writableNeedDrain) void this.write(": keep-alive\n\n");
+        if (!rest.response.writableNeedDrain) void this.write(heartbeat);
         this.#beatAfter(heartbeatMs);
       } else this.#beatAfter(heartbeatMs - silentMs);
     });

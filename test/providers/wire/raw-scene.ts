@@ -65,7 +65,7 @@ export async function rawScene(serve: (connection: RawConnection) => unknown, op
     wire,
     dialect: openaiChat,
     quirks: {},
-    chatPath: "/v1/chat/completions",
+    chatPath: () => "/v1/chat/completions",
     modelsPath: "/v1/models",
     auth: "bearer",
     apiKey: new Secret(canary, "env:KEY"),

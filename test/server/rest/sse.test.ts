@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { describe, expect, test } from "vitest";
 
 import { ChatError } from "../../../src/core/error.ts";
+import { openaiChatDoor, openaiErrors } from "../../../src/dialects/openai-chat/door.ts";
 import type { ServerResponse } from "../../../src/server/listen.ts";
 import { sendError, sendJson } from "../../../src/server/rest/answer.ts";
 import { SseResponse } from "../../../src/server/rest/sse.ts";
@@ -37,9 +38,14 @@ async function exchange(answer: (response: http.ServerResponse) => void, options
   };
 }
 
+function refusedOn(response: ServerResponse) {
+  return { response, errors: openaiErrors, headers: [["x-request-id", "r"]] as const, requestId: "r" };
+}
+
 function sseOn(response: ServerResponse) {
   const clock = createFakeClock();
-  return { clock, sse: new SseResponse({ response, clock, heartbeatMs: 1000, headers: [["x-request-id", "r"]] }) };
+  const { heartbeat } = openaiChatDoor;
+  return { clock, sse: new SseResponse({ rest: refusedOn(response), clock, heartbeat, heartbeatMs: 1000, headers: [], encoder: {} }) };
 }
 
 describe("a stream of events", () => {
@@ -178,7 +184,7 @@ describe("a whole answer", () => {
   ] as const) {
     test(`for ${failure} is ${status}${connection === undefined ? "" : ", and the connection ends with it"}`, async () => {
       const agent = new http.Agent({ keepAlive: true });
-      await using got = await exchange((response) => sendError(response, new ChatError(failure, "why"), [["x-request-id", "r"]]), {
+      await using got = await exchange((response) => sendError(refusedOn(response), new ChatError(failure, "why")), {
         agent,
       });
       const { headers } = got.message;

@@ -8,7 +8,8 @@ import type { Router } from "../../../src/core/router.ts";
 import { anonymousKey } from "../../../src/server/auth.ts";
 import { createArrivals } from "../../../src/server/arrivals.ts";
 import { createCallDesk } from "../../../src/server/call-desk.ts";
-import { chatCompletions } from "../../../src/server/rest/chat-completions.ts";
+import { openaiChatDoor } from "../../../src/dialects/openai-chat/door.ts";
+import { serveChat } from "../../../src/server/rest/chat-door.ts";
 import { systemClock } from "../../../src/stores/system-clock.ts";
 import { attemptOf, chatRequest } from "../../support/attempt.ts";
 
@@ -51,7 +52,8 @@ test.each([false, true])(
       onBug: (error: unknown) => bugs.push(error),
     };
     const server = createServer((request, response) => {
-      void chatCompletions(parts, { request, response, params: {}, id: "id", requestId: "id", headers: [] });
+      const rest = { request, response, params: {}, id: "id", requestId: "id", headers: [], errors: openaiChatDoor.errors };
+      void serveChat(parts, rest, { name: "openai", dialect: openaiChatDoor });
     });
     server.listen(0, "127.0.0.1");
     await once(server, "listening");

@@ -2,9 +2,8 @@ import { type ChatError, chatErrorFrom } from "../../core/error.ts";
 import type { ChatStream } from "../../core/handler.ts";
 import { parseCallerJson } from "../../core/json.ts";
 import { createFolder } from "../../core/fold.ts";
-import { decodeChatRequest, type DecodedChatRequest } from "../../dialects/openai-chat/request-decode.ts";
-import { encodeChatResponse } from "../../dialects/openai-chat/response-encode.ts";
-import { createStreamEncoder } from "../../dialects/openai-chat/stream-encode.ts";
+import type { DecodedRequest, DoorDialect } from "../../core/dialect.ts";
+import type { Door } from "../../core/call.ts";
 import { callHeaders, costHeaders, type HeaderList, sourceHeaders, timingHeader } from "../answer-headers.ts";
 import { readText } from "../body.ts";
 import type { OpenCall } from "../call-desk.ts";
@@ -14,8 +13,14 @@ import { sendError, sendJson } from "./answer.ts";
 import { callerOf, oneHeader, type RestCall, type RestParts } from "./context.ts";
 import { SseResponse } from "./sse.ts";
 
-/** `POST /v1/chat/completions`: OpenAI's chat completions, whole or as server-sent events. */
-export async function chatCompletions(parts: RestParts, rest: RestCall): Promise<void> {
+/** A door for chats over REST: its name in logs and metrics, and its language. */
+export interface ChatDoor {
+  readonly name: Door;
+  readonly dialect: DoorDialect;
+}
+
+/** One POST, answered whole or as server-sent events: the same for every language. */
+export async function serveChat(parts: RestParts, rest: RestCall, { name: door, dialect }: ChatDoor): Promise<void> {
   const { desk } = parts;
   const settings = parts.settings();
   const { request, response } = rest;
@@ -26,29 +31,24 @@ export async function chatCompletions(parts: RestParts, rest: RestCall): Promise
   if (refusal !== undefined) throw refusal;
   const text = await readText(request, { bytesMax: settings.bodyMax, clock: parts.clock, arrivals: parts.arrivals });
   const receivedMs = desk.now();
-  const decoded = decodeChatRequest(parseCallerJson(text));
+  const decoded = dialect.decodeRequest(parseCallerJson(text), (name) => oneHeader(request, name));
   applyWishes(decoded.request, wishes);
-  const opened = desk.open({ door: "openai", key, request: decoded.request, streamed: decoded.streamed, wishes, receivedMs, id: rest.id });
+  const opened = desk.open({ door, key, request: decoded.request, streamed: decoded.streamed, wishes, receivedMs, id: rest.id });
   // "close" also comes after a good end; only before it does it mean that the caller left.
   response.on("close", () => {
     if (closedEarly(response)) opened.abort(callerGone(response));
   });
   try {
-    if (decoded.streamed) await sendStream(parts, rest, opened, decoded);
+    if (decoded.streamed) await sendStream(parts, rest, opened, { decoded, heartbeat: dialect.heartbeat });
     else await sendWhole(parts, rest, opened, decoded);
   } finally {
     opened.close();
   }
 }
 
-async function sendWhole(
-  { router, desk, onBug }: RestParts,
-  rest: RestCall,
-  opened: OpenCall,
-  { legacyFunctions }: DecodedChatRequest,
-): Promise<void> {
+async function sendWhole({ router, desk, onBug }: RestParts, rest: RestCall, opened: OpenCall, decoded: DecodedRequest): Promise<void> {
   const { call } = opened;
-  let headers: HeaderList = [...rest.headers, ...callHeaders(call)];
+  let headers: HeaderList = [...callHeaders(call)];
   let stream: ChatStream | undefined;
   try {
     stream = await router.chat(call);
@@ -66,29 +66,33 @@ async function sendWhole(
           ...costHeaders(answer.usage),
           timingHeader(call, stream.source, desk.now()),
         ];
-        sendJson(rest.response, 200, headers, encodeChatResponse(answer, { legacyFunctions }));
+        sendJson(rest.response, 200, [...rest.headers, ...headers], decoded.whole(answer));
       }
       result = await batches.next();
     }
   } catch (thrown) {
     const error = chatErrorFrom(thrown);
     if (error.failure === "INTERNAL") tellBug(error, opened, onBug);
-    sendError(rest.response, error, [...headers, timingHeader(call, error, desk.now())]);
+    sendError(rest, error, [...headers, timingHeader(call, error, desk.now())]);
   } finally {
     // Whatever went wrong at this door, the rooms behind it must hear that it is over; after a good end it says nothing new.
     await stream?.batches.return?.();
   }
 }
 
-async function sendStream(parts: RestParts, rest: RestCall, opened: OpenCall, decoded: DecodedChatRequest): Promise<void> {
+interface Streaming {
+  readonly decoded: DecodedRequest;
+  readonly heartbeat: string;
+}
+
+async function sendStream(parts: RestParts, rest: RestCall, opened: OpenCall, { decoded, heartbeat }: Streaming): Promise<void> {
   const { call } = opened;
   const { router, desk, clock, onBug } = parts;
-  const headers: HeaderList = [...rest.headers, ...callHeaders(call)];
-  const sse = new SseResponse({ response: rest.response, clock, heartbeatMs: parts.settings().heartbeatMs, headers });
+  const encoder = decoded.stream();
+  const sse = new SseResponse({ rest, clock, heartbeat, heartbeatMs: parts.settings().heartbeatMs, headers: callHeaders(call), encoder });
   let stream: ChatStream | undefined;
   try {
     stream = await router.chat(call);
-    const encoder = createStreamEncoder({ includeUsage: decoded.includeUsage, legacyFunctions: decoded.legacyFunctions });
     sse.open([...sourceHeaders(stream.source), timingHeader(call, stream.source, desk.now())]);
     const { batches } = stream;
     // By hand here too: `for await` would leave the rooms before they could be told why.
