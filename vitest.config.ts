@@ -5,8 +5,9 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     reporters: ["default", faultReporter(process.env["FAULT_REPORT"])],
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
+    // Backstops for what hangs, wide enough for a machine that others use, too.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     // Two cores: more workers only fight each other and make waits flaky.
     maxWorkers: 2,
   },

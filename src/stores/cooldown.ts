@@ -24,7 +24,9 @@ export class Cooldown {
       this.#refusalsInRow += 1;
       this.#refusedMs = nowMs;
     }
-    const guess = failure === "RATE_LIMITED" ? Math.min(guessMs * 2 ** (this.#refusalsInRow - 1), guessMsMax) : 0;
+    // A straggler of an event that a success has ended since is a first refusal, too.
+    const doublings = Math.max(0, this.#refusalsInRow - 1);
+    const guess = failure === "RATE_LIMITED" ? Math.min(guessMs * 2 ** doublings, guessMsMax) : 0;
     const wait = retryAfterMs !== undefined && retryAfterMs > 0 ? Math.min(retryAfterMs, toldMsMax) : guess;
     const until = nowMs + wait;
     if (until <= this.#untilMs || wait === 0) return false;

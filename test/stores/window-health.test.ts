@@ -194,6 +194,16 @@ describe("cool-down", () => {
     expect(health.view(small)).toMatchObject({ breaker: BreakerState.HALF_OPEN, openUntilMs: 0, coolingUntilMs: 9_000 });
   });
 
+  test("a straggler of an event that a success has ended waits as long as a first refusal", () => {
+    const { clock, health } = setUp();
+    const [one, two, three] = [begin(health, other), begin(health, other), begin(health, other)];
+    clock.advance(1);
+    one.end(failed("RATE_LIMITED", { retryAfterMs: 1 }));
+    two.end(good);
+    three.end(failed("RATE_LIMITED"));
+    expect(health.view(other).coolingUntilMs).toBe(1_001);
+  });
+
   test("whatever is refused when, it is never shortened", () => {
     const refusal = fc.record({
       failure: fc.constantFrom<Failure>("RATE_LIMITED", "OVERLOADED"),

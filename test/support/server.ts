@@ -41,7 +41,7 @@ export interface ServerProcess extends AsyncDisposable {
 }
 
 /** Two loaded cores start a process slowly; only a broken server takes longer. */
-const startMs = 15_000;
+const startMs = 30_000;
 /** After it a server that will not stop is killed, and the test fails. */
 const stopMs = 10_000;
 
