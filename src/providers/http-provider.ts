@@ -72,8 +72,9 @@ async function* chat(attempt: Attempt, prepared: Prepared): AsyncGenerator<reado
       case: "head",
       value: { status, requestId: requestIdFrom(answer.headers, answering), notes: encoded.notes },
     };
-    if (streamed) yield* streamEvents(head, answer, answering);
-    else yield await wholeAnswer(head, answer, answering);
+    const arriving = { status, headers: answer.headers, body: answer.body, context: encoded.answering };
+    if (streamed) yield* streamEvents(head, arriving, answering);
+    else yield await wholeAnswer(head, arriving, answering);
   } catch (thrown) {
     throw failureOf(thrown, answer, answering);
   } finally {

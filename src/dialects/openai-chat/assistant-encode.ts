@@ -1,4 +1,5 @@
 import type { AudioPart, ContentPart, Message, ToolCallPart } from "../../core/chat.ts";
+import { wrapped } from "../../core/freeform.ts";
 import { type EncodeContext, drop, extended } from "./encode-context.ts";
 import { type Extensions, extensionsFrom, extraFields } from "./extensions.ts";
 import type { JsonObject } from "./json-fields.ts";
@@ -44,13 +45,20 @@ function replayable(extensions: Extensions, context: EncodeContext): Extensions 
 
 function callJson(call: ToolCallPart, part: ContentPart, context: EncodeContext): JsonObject {
   const id = toolCallId(call.id, context.quirks);
-  const known: Record<string, unknown> = call.custom
-    ? { id, type: "custom", custom: { name: call.name, input: call.argumentsJson } }
-    : // "" means "no arguments" to OpenAI; templates of other hosts parse it and fail.
-      { id, type: "function", function: { name: call.name, arguments: call.argumentsJson === "" ? "{}" : call.argumentsJson } };
+  const name = context.names.wire(call.name);
+  const isCustom = call.custom && context.quirks.customTools !== false;
+  const known: Record<string, unknown> = isCustom
+    ? { id, type: "custom", custom: { name, input: call.argumentsJson } }
+    : { id, type: "function", function: { name, arguments: argumentsOf(call) } };
   const signature = context.target.issuer === "google" ? extraContent(part.opaque) : undefined;
   if (signature !== undefined) known["extra_content"] = signature;
   return extended(context, part.extensionsJson, known, "messages.content.extensions_json");
+}
+
+function argumentsOf({ custom, argumentsJson }: ToolCallPart): string {
+  if (custom) return JSON.stringify(wrapped(argumentsJson));
+  // "" means "no arguments" to OpenAI; templates of other hosts parse it and fail.
+  return argumentsJson === "" ? "{}" : argumentsJson;
 }
 
 /** Sound of an earlier turn lives at OpenAI only; elsewhere its transcript stands for it. */

@@ -3,6 +3,7 @@ import type { ChatRequest, TranslationNote } from "../../core/chat.ts";
 import { note, TranslationAction } from "../../core/chat.ts";
 import type { EncodedRequest, Quirks } from "../../core/dialect.ts";
 import { reservedFields } from "../../core/reserved.ts";
+import { ToolNames } from "../../core/tool-names.ts";
 import { drop, type EncodeContext } from "./encode-context.ts";
 import { extensionIssuer, extraFields, merged } from "./extensions.ts";
 import type { JsonObject } from "./json-fields.ts";
@@ -10,10 +11,14 @@ import { encodeMessages } from "./messages-encode.ts";
 import { encodeReasoning, encodeSampling } from "./sampling-encode.ts";
 import { encodeOutputFormat, encodeTools } from "./tools-encode.ts";
 
+/** Most characters of a tool's name. */
+const toolNameMax = 64;
+
 /** The body of POST …/chat/completions for one target, and what had to be changed. */
 export function encodeRequest(request: Readonly<ChatRequest>, target: Target, quirks: Quirks, streamed: boolean): EncodedRequest {
   const notes: TranslationNote[] = [];
-  const context: EncodeContext = { target, quirks, notes };
+  const names = new ToolNames(toolNameMax);
+  const context: EncodeContext = { target, quirks, notes, names };
   const known: Record<string, unknown> = { model: target.upstreamModel };
   encodeTools(request, known, context);
   encodeSampling(request, known, context);
@@ -27,7 +32,7 @@ export function encodeRequest(request: Readonly<ChatRequest>, target: Target, qu
   delete body["messages"];
   refuseFields(body, context);
   body["messages"] = encodeMessages(request.messages, context);
-  return { body: JSON.stringify(body), notes };
+  return { body: JSON.stringify(body), notes, answering: names.context() };
 }
 
 function extraOf(request: Readonly<ChatRequest>, context: EncodeContext): JsonObject {

@@ -1,8 +1,10 @@
 import type { ChatResponse, Choice, Citation, ContentPart } from "../../core/chat.ts";
 import { chatResponse, choice, contentPart, FinishReason, textPart, type Usage } from "../../core/chat.ts";
-import type { Quirks } from "../../core/dialect.ts";
+import type { AnswerContext, Quirks } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
 import { textOf } from "../../core/fold.ts";
+import { unwrapped } from "../../core/freeform.ts";
+import { callerTool } from "../../core/tool-names.ts";
 import { audioPart, decodeCitations, textsOf } from "./answer-decode.ts";
 import { extensionsOf, keys, shape } from "./extensions.ts";
 import { failureInside } from "./failure.ts";
@@ -24,7 +26,7 @@ const messageShape = shape(keys("role", "content", "refusal", "tool_calls", "fun
 });
 
 /** An upstream's whole answer. Throws UPSTREAM_PROTOCOL for what is none, or what an error object in it says. */
-export function decodeResponse(body: unknown, quirks: Quirks): ChatResponse {
+export function decodeResponse(body: unknown, quirks: Quirks, context: AnswerContext = {}): ChatResponse {
   if (isErrorBody(body)) throw failureInside(body);
   if (!isJsonObject(body)) throw new ChatError("UPSTREAM_PROTOCOL", "the upstream's answer is not a JSON object");
   const { choices } = body;
@@ -33,7 +35,7 @@ export function decodeResponse(body: unknown, quirks: Quirks): ChatResponse {
     decodeUsage(body["usage"], quirks.reasoningOutside === true) ??
     decodeUsage(isJsonObject(body["x_groq"]) ? body["x_groq"]["usage"] : undefined, quirks.reasoningOutside === true);
   const source = `${text(body["id"])}/${String(body["created"])}`;
-  const decoded = choices.map((each, i) => decodeChoice(each, i, source));
+  const decoded = choices.map((each, i) => decodeChoice(each, i, { source, context }));
   refuseEmpty(decoded, usage);
   const response = chatResponse(text(body["model"]), decoded, usage);
   response.id = text(body["id"]);
@@ -57,14 +59,21 @@ function saysNothing(parts: readonly ContentPart[]): boolean {
   return parts.every((part) => part.part.case === "text" && part.part.value.text === "");
 }
 
-function decodeChoice(value: unknown, position: number, source: string): Choice {
+/** What all choices of an answer are read with. */
+interface Reading {
+  /** Names the answer where ids must be invented. */
+  readonly source: string;
+  readonly context: AnswerContext;
+}
+
+function decodeChoice(value: unknown, position: number, reading: Reading): Choice {
   if (!isJsonObject(value)) throw new ChatError("UPSTREAM_PROTOCOL", "a choice of the upstream's answer is not an object");
   if (value["error"]) throw failureInside(value);
   const native = text(value["finish_reason"]);
   if (isErrorFinish(native)) throw finishFailure(native);
   const message = isJsonObject(value["message"]) ? value["message"] : {};
   const index = typeof value["index"] === "number" && Number.isInteger(value["index"]) && value["index"] >= 0 ? value["index"] : position;
-  const parts = decodeMessageParts(message, source, index);
+  const parts = decodeMessageParts(message, index, reading);
   const decoded = choice(index, parts);
   if (decoded.message !== undefined) {
     decoded.message.text = textOf(parts);
@@ -86,7 +95,7 @@ export function finishFailure(native: string): ChatError {
   return new ChatError(failure, `the upstream ended its answer with ${native}`);
 }
 
-function decodeMessageParts(message: JsonObject, source: string, choiceIndex: number): ContentPart[] {
+function decodeMessageParts(message: JsonObject, choiceIndex: number, { source, context }: Reading): ContentPart[] {
   const parts = reasoningOf(message);
   const citations = decodeCitations(message["annotations"]);
   const { reasoning, content } = textsOf(message["content"]);
@@ -98,9 +107,11 @@ function decodeMessageParts(message: JsonObject, source: string, choiceIndex: nu
   const entries = calls.flatMap((call) => callEntry(call) ?? []);
   const legacy = entries.length === 0 ? legacyEntry(message["function_call"]) : undefined;
   for (const [i, entry] of (legacy === undefined ? entries : [legacy]).entries()) {
-    const { name, argumentsJson, custom } = entry;
-    if (name === "") throw new ChatError("UPSTREAM_PROTOCOL", "the upstream called a tool without a name");
-    const part = callPart({ id: entry.id ?? inventedId(source, choiceIndex, i), name, argumentsJson, custom }, entry.opaque);
+    if (entry.name === "") throw new ChatError("UPSTREAM_PROTOCOL", "the upstream called a tool without a name");
+    const { name, custom } = callerTool(entry.name, context);
+    const argumentsJson = custom && !entry.custom ? unwrapped(entry.argumentsJson) : entry.argumentsJson;
+    const id = entry.id ?? inventedId(source, choiceIndex, i);
+    const part = callPart({ id, name, argumentsJson, custom: custom || entry.custom }, entry.opaque);
     part.extensionsJson = entry.extensions;
     parts.push(part);
   }

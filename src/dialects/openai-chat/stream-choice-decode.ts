@@ -1,5 +1,6 @@
 import type { ChatEvent, ContentPart, PartDelta, TokenLogprob } from "../../core/chat.ts";
 import { contentPart, FinishReason, partDelta, partEnded, partStarted, textPart } from "../../core/chat.ts";
+import type { AnswerContext } from "../../core/dialect.ts";
 import { audioPart, decodeCitations, textsOf } from "./answer-decode.ts";
 import { extensionsFrom, keys, merged, shape, unknownOf } from "./extensions.ts";
 import { decodeFinishReason } from "./finish-reason.ts";
@@ -42,9 +43,9 @@ export class ChoiceReader {
   #riding: JsonObject | undefined;
   #logprobs: TokenLogprob[] = [];
 
-  constructor(index: number, source: string) {
+  constructor(index: number, source: string, context: AnswerContext) {
     this.index = index;
-    this.#calls = new CallReader(index, source, () => this.#next++);
+    this.#calls = new CallReader({ choiceIndex: index, source, context, nextPart: () => this.#next++ });
   }
 
   /** It has said how it ended. Content may still follow. */
