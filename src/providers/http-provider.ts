@@ -95,7 +95,7 @@ function failureOf(thrown: unknown, { status, headers }: WireAnswer, answering: 
     const upstream = { status, requestId: requestIdFrom(headers, answering) };
     return new ChatError("UPSTREAM_PROTOCOL", `${who} sent an answer that cannot be read`, { cause: thrown, upstream });
   }
-  const { failure, message, field, retryAfterMs, upstream, fromUpstream, final, code } = thrown;
+  const { failure, message, field, retryAfterMs, upstream, fromUpstream, final, blameless, staleState, code } = thrown;
   if (key === undefined || ![message, field, upstream?.requestId].some((text) => text?.includes(key) === true)) return thrown;
   return new ChatError(failure, message.replaceAll(key, "***"), {
     field: field?.replaceAll(key, "***"),
@@ -103,6 +103,8 @@ function failureOf(thrown: unknown, { status, headers }: WireAnswer, answering: 
     upstream: upstream && { ...upstream, requestId: upstream.requestId.replaceAll(key, "***") },
     fromUpstream,
     final,
+    blameless,
+    staleState,
     code,
   });
 }
