@@ -330,9 +330,9 @@ describe("an open tool loop", () => {
   });
 
   test("comes before a fallback model, and stays before the model's own", () => {
-    const scene = { targets: [targetOf("a/m", { issuer: "one" }), targetOf("b/n", { issuer: "two" })] };
+    const offered = { targets: [targetOf("a/m", { issuer: "one" }), targetOf("b/n", { issuer: "two" })] };
     const request = { messages: [asks, calls("two"), results], routing: { fallbackModels: ["n"] } };
-    expect(planned({ ...scene, request }).ranked).toEqual(["b/n", "a/m"]);
+    expect(planned({ ...offered, request }).ranked).toEqual(["b/n", "a/m"]);
   });
 
   test("tells why it moved them", () => {
