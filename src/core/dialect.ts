@@ -14,6 +14,8 @@ export interface Quirks {
   readonly toolChoiceRequired?: "required" | "any";
   /** Shape of tool call ids; others are replaced by a pure function of the id. */
   readonly toolCallId?: "alphanumeric9";
+  /** Name of the field for the end user. Default `user`. */
+  readonly endUserField?: "user" | "safety_identifier";
   /** Name of the field for the seed. Default `seed`. */
   readonly seedField?: "seed" | "random_seed";
   /** Fields of the request that the host refuses: dropped with a note. */

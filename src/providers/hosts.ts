@@ -49,7 +49,7 @@ const imitation = { maxTokensField: "max_tokens", developerRole: false, customTo
  * known dialect is one entry here.
  */
 export const hosts = {
-  openai: { ...vendor, issuer: "openai", baseUrl: "https://api.openai.com/v1", quirks: {} },
+  openai: { ...vendor, issuer: "openai", baseUrl: "https://api.openai.com/v1", quirks: { endUserField: "safety_identifier" } },
   anthropic: {
     dialect: "anthropic-messages",
     issuer: "anthropic",

@@ -1,4 +1,5 @@
 import type { AudioPart, ContentPart, Message, ToolCallPart } from "../../core/chat.ts";
+import { note, TranslationAction } from "../../core/chat.ts";
 import { wrapped } from "../../core/freeform.ts";
 import { type EncodeContext, drop, extended } from "./encode-context.ts";
 import { type Extensions, extensionsFrom, extraFields } from "./extensions.ts";
@@ -13,12 +14,13 @@ export function assistantMessage(message: Message, parts: readonly ContentPart[]
   const content: JsonObject[] = [];
   const calls: JsonObject[] = [];
   let refusal = "";
-  let reasoning = "";
+  let thought: Thought = { text: "", sealed: false };
   for (const part of parts) {
     const { part: inner } = part;
     if (inner.case === "toolCall") calls.push(callJson(inner.value, part, context));
     else if (inner.case === "refusal") refusal += inner.value.text;
-    else if (inner.case === "reasoning") reasoning += inner.value.text;
+    else if (inner.case === "reasoning")
+      thought = { text: thought.text + inner.value.text, sealed: thought.sealed || inner.value.opaque.length > 0 };
     else if (inner.case === "audio") audioReplay(inner.value, known, content, context);
     else content.push(...encodeParts([part], context));
   }
@@ -27,11 +29,29 @@ export function assistantMessage(message: Message, parts: readonly ContentPart[]
   if (message.name !== "") known["name"] = message.name;
   if (refusal !== "") known["refusal"] = refusal;
   if (calls.length > 0) known["tool_calls"] = calls;
-  const { replayReasoning } = context.quirks;
-  // DeepSeek demands its `reasoning_content` beside calls, and refused it elsewhere.
-  if (reasoning !== "" && (replayReasoning === "reasoning" || (replayReasoning !== undefined && calls.length > 0)))
-    known[replayReasoning] = reasoning;
+  replayThought(thought, known, calls.length > 0, context);
   return [extended(context, replayable(message.extensionsJson, context), known, "messages.extensions_json")];
+}
+
+/** Reasoning of one earlier answer. */
+interface Thought {
+  readonly text: string;
+  /** It has tokens, which are for their issuer, and no host of this dialect. */
+  readonly sealed: boolean;
+}
+
+function replayThought({ text, sealed }: Thought, known: Record<string, unknown>, hasCalls: boolean, context: EncodeContext): void {
+  const { replayReasoning } = context.quirks;
+  if (sealed) drop(context, "messages.content.reasoning", "sealed reasoning goes back to its issuer only");
+  if (text === "") return;
+  if (replayReasoning === undefined) {
+    const field = "messages.content.reasoning";
+    if (!context.notes.some((each) => each.field === field))
+      context.notes.push(note(field, TranslationAction.APPROXIMATED, "the host reads no reasoning of earlier turns"));
+    return;
+  }
+  // DeepSeek demands its `reasoning_content` beside calls, and refused it elsewhere.
+  if (replayReasoning === "reasoning" || hasCalls) known[replayReasoning] = text;
 }
 
 /** OpenRouter's `reasoning_details` go back to hosts that take reasoning back; others would refuse the message. */
@@ -39,6 +59,7 @@ function replayable(extensions: Extensions, context: EncodeContext): Extensions 
   if (context.quirks.replayReasoning === "reasoning") return extensions;
   const extra = extraFields(extensions);
   if (extra?.["reasoning_details"] === undefined) return extensions;
+  drop(context, "messages.extensions_json.reasoning_details", "the host reads no reasoning of earlier turns");
   const { reasoning_details: _, ...rest } = extra;
   return Object.keys(rest).length === 0 ? {} : extensionsFrom(rest);
 }
@@ -51,6 +72,8 @@ function callJson(call: ToolCallPart, part: ContentPart, context: EncodeContext)
     ? { id, type: "custom", custom: { name, input: call.argumentsJson } }
     : { id, type: "function", function: { name, arguments: argumentsOf(call) } };
   const signature = context.target.issuer === "google" ? extraContent(part.opaque) : undefined;
+  if (signature === undefined && part.opaque.length > 0)
+    drop(context, "messages.content.opaque", "tokens of another vendor go back to their issuer only");
   if (signature !== undefined) known["extra_content"] = signature;
   return extended(context, part.extensionsJson, known, "messages.content.extensions_json");
 }

@@ -24,7 +24,7 @@ export function encodeRequest(request: Readonly<ChatRequest>, target: Target, qu
   encodeSampling(request, known, context);
   encodeReasoning(request, known, context);
   encodeLimits(request, known, context);
-  encodeHints(request, known);
+  encodeHints(request, known, quirks);
   known["stream"] = streamed;
   if (streamed && quirks.streamOptions !== false) known["stream_options"] = { include_usage: true };
   const body: Record<string, unknown> = { ...merged(extraOf(request, context), known) };
@@ -59,7 +59,7 @@ function encodeLimits(request: Readonly<ChatRequest>, body: Record<string, unkno
   if (request.n !== undefined) body["n"] = request.n;
 }
 
-function encodeHints(request: Readonly<ChatRequest>, body: Record<string, unknown>): void {
+function encodeHints(request: Readonly<ChatRequest>, body: Record<string, unknown>, quirks: Quirks): void {
   const format = encodeOutputFormat(request);
   if (format !== undefined) body["response_format"] = format;
   if (request.modalities.length > 0) body["modalities"] = request.modalities;
@@ -70,7 +70,7 @@ function encodeHints(request: Readonly<ChatRequest>, body: Record<string, unknow
   if (request.verbosity !== "") body["verbosity"] = request.verbosity;
   // Anthropic's word for "no priority".
   if (request.serviceTier !== "") body["service_tier"] = request.serviceTier === "standard_only" ? "default" : request.serviceTier;
-  if (request.endUserId !== "") body["user"] = request.endUserId;
+  if (request.endUserId !== "") body[quirks.endUserField ?? "user"] = request.endUserId;
   if (request.promptCacheKey !== "") body["prompt_cache_key"] = request.promptCacheKey;
   if (Object.keys(request.metadata).length > 0) body["metadata"] = request.metadata;
   if (request.store !== undefined) body["store"] = request.store;
@@ -86,6 +86,7 @@ const paths: ReadonlyMap<string, string> = new Map([
   ["reasoning_effort", "reasoning.effort"],
   ["parallel_tool_calls", "tool_choice.parallel"],
   ["user", "end_user_id"],
+  ["safety_identifier", "end_user_id"],
 ]);
 
 function inSampling(name: string): [string, string] {

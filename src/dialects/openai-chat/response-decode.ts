@@ -5,8 +5,8 @@ import { ChatError } from "../../core/error.ts";
 import { textOf } from "../../core/fold.ts";
 import { unwrapped } from "../../core/freeform.ts";
 import { callerTool } from "../../core/tool-names.ts";
-import { audioPart, decodeCitations, textsOf } from "./answer-decode.ts";
-import { extensionsOf, keys, shape } from "./extensions.ts";
+import { audioPart, decodeCitations, textsOf, withAnnotations } from "./answer-decode.ts";
+import { extensionsFrom, extensionsOf, keys, shape, unknownOf } from "./extensions.ts";
 import { failureInside } from "./failure.ts";
 import { isErrorBody } from "./failure-shape.ts";
 import { decodeFinishReason, isErrorFinish } from "./finish-reason.ts";
@@ -19,7 +19,10 @@ import { callEntry, inventedId, legacyEntry } from "./tool-call-decode.ts";
 import { decodeUsage } from "./usage.ts";
 
 const responseShape = shape(keys("id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint", "error"));
-const choiceShape = shape(keys("index", "message", "finish_reason", "error"), { logprobs: keys("content") });
+const choiceKeys = keys("index", "message", "finish_reason", "error");
+const choiceShape = shape(choiceKeys, { logprobs: keys("content") });
+/** Of a choice whose probabilities are those of a refusal. */
+const refusedShape = shape(choiceKeys, { logprobs: keys("content", "refusal") });
 const messageShape = shape(keys("role", "content", "refusal", "tool_calls", "function_call", "reasoning_content", "reasoning"), {
   audio: keys("id", "data", "expires_at", "transcript"),
   ...keys("annotations", "thinking_blocks"),
@@ -77,15 +80,16 @@ function decodeChoice(value: unknown, position: number, reading: Reading): Choic
   const decoded = choice(index, parts);
   if (decoded.message !== undefined) {
     decoded.message.text = textOf(parts);
-    decoded.message.extensionsJson = extensionsOf(message, messageShape);
+    decoded.message.extensionsJson = extensionsFrom(withAnnotations(unknownOf(message, messageShape), message["annotations"]));
   }
   decoded.finishReason = decodeFinishReason(
     native,
     parts.some((part) => part.part.case === "toolCall"),
   );
   decoded.nativeFinishReason = native;
-  decoded.logprobs = decodeLogprobs(isJsonObject(value["logprobs"]) ? value["logprobs"]["content"] : undefined);
-  decoded.extensionsJson = extensionsOf(value, choiceShape);
+  const logprobs = isJsonObject(value["logprobs"]) ? value["logprobs"] : {};
+  decoded.logprobs = decodeLogprobs(logprobs["content"] ?? logprobs["refusal"]);
+  decoded.extensionsJson = extensionsOf(value, Array.isArray(logprobs["content"]) ? choiceShape : refusedShape);
   return decoded;
 }
 
