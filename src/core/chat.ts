@@ -16,6 +16,7 @@ export type {
   ChoiceEnded,
   Citation,
   ContentPart,
+  CustomTool,
   DocumentPart,
   FunctionTool,
   ImagePart,

@@ -14,6 +14,8 @@ export interface Quirks {
   readonly toolChoiceRequired?: "required" | "any";
   /** Shape of tool call ids; others are replaced by a pure function of the id. */
   readonly toolCallId?: "alphanumeric9";
+  /** Name of the field for the end user. Default `user`. */
+  readonly endUserField?: "user" | "safety_identifier";
   /** Name of the field for the seed. Default `seed`. */
   readonly seedField?: "seed" | "random_seed";
   /** Fields of the request that the host refuses: dropped with a note. */
@@ -26,6 +28,8 @@ export interface Quirks {
   readonly reasoningOutside?: boolean;
   /** The host takes Anthropic's `cache_control` on parts and tools (OpenRouter). Default: dropped with a note. */
   readonly cacheControl?: boolean;
+  /** False: tools with free-form input are refused; they travel as functions of one string. */
+  readonly customTools?: boolean;
   /** Reasoning wishes travel in a `reasoning` object with effort, budget and visibility (OpenRouter). Default: `reasoning_effort`. */
   readonly reasoningObject?: boolean;
 }
@@ -37,6 +41,20 @@ export interface EncodedRequest {
   readonly notes: readonly TranslationNote[];
   /** Headers the dialect wants besides those of the host. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** What the answer must be read with; absent: the request says all that the caller said, in the caller's words. */
+  readonly answering?: AnswerContext;
+}
+
+/** What a request's encoder did that the decoder of its answer must undo. Absent: it did not. */
+export interface AnswerContext {
+  /** The caller's names of tools by those on the wire; only names that differ (core/tool-names.ts). */
+  readonly toolNames?: ReadonlyMap<string, string>;
+  /** Names on the wire of free-form tools that travel as functions of one string (core/freeform.ts). */
+  readonly freeformTools?: ReadonlySet<string>;
+  /** JSON was asked for in words only: a Markdown fence around it is no part of the answer (core/unfence.ts). */
+  readonly fencedJson?: true;
+  /** Name on the wire of a forced tool whose arguments are the answer's text, because the model has no other way to be held to JSON. */
+  readonly jsonTool?: string;
 }
 
 /** Upstream error answer. */
@@ -61,9 +79,12 @@ export interface StreamDecoder {
 /** The provider's side of a language: pure functions. */
 export interface UpstreamDialect {
   encodeRequest(request: Readonly<ChatRequest>, target: Target, quirks: Quirks, streamed: boolean): EncodedRequest;
-  /** `body` is parsed JSON that nobody has looked at. Throws UPSTREAM_PROTOCOL, or what an error object in it says. */
-  decodeResponse(body: unknown, quirks: Quirks): ChatResponse;
-  streamDecoder(quirks: Quirks): StreamDecoder;
+  /**
+   * `body` is parsed JSON that nobody has looked at, `context` the one that came with the request it answers. Throws
+   * UPSTREAM_PROTOCOL, or what an error object in it says.
+   */
+  decodeResponse(body: unknown, quirks: Quirks, context?: AnswerContext): ChatResponse;
+  streamDecoder(quirks: Quirks, context?: AnswerContext): StreamDecoder;
   /** Decides the class of an error answer from status and typed body. Never throws. */
   failureFrom(answer: UpstreamFailure): ChatError;
   /** Ids in the answer of the host's list call; undefined where it is not one. */

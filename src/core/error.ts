@@ -41,6 +41,8 @@ export interface ChatErrorOptions {
    * answered first. Speaks against the target only where it had been slow for its own measure.
    */
   readonly impatient?: boolean | undefined;
+  /** The upstream cannot read, or does not accept, sealed state of earlier turns: without it the same request may be taken. */
+  readonly staleState?: boolean | undefined;
   /** The door's own, more exact name of the fault: `error.code` in OpenAI's shape. */
   readonly code?: string | undefined;
 }
@@ -61,6 +63,7 @@ export class ChatError extends Error {
   readonly final: boolean;
   readonly blameless: boolean;
   readonly impatient: boolean;
+  readonly staleState: boolean;
   readonly code: string | undefined;
   /** Set by the room that watched the attempt: what it used before it failed. */
   usage: Usage | undefined;
@@ -78,6 +81,7 @@ export class ChatError extends Error {
     this.final = options.final ?? false;
     this.blameless = options.blameless ?? false;
     this.impatient = options.impatient ?? false;
+    this.staleState = options.staleState ?? false;
     this.code = options.code;
   }
 

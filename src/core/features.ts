@@ -107,6 +107,7 @@ const otherNames: ReadonlyMap<string, Feature> = new Map([
   ["max_completion_tokens", "max_output_tokens"],
   ["audio", "audio_output"],
   ["user", "end_user_id"],
+  ["safety_identifier", "end_user_id"],
   ["stop_sequences", "stop"],
   ["random_seed", "seed"],
   ["top_logprobs", "logprobs"],

@@ -12,6 +12,7 @@ import {
   type StreamStarted,
   textPart,
 } from "./chat.ts";
+import { splitExtensions } from "./message-extensions.ts";
 
 /** Reads a stream to its end and makes one answer of it. */
 export async function fold(batches: AsyncIterable<Batch>): Promise<ChatResponse> {
@@ -58,7 +59,9 @@ class Folding implements Folder {
         const { choiceIndex, finishReason, nativeFinishReason, stopSequence, extensionsJson } = event.value;
         const to = this.#choiceAt(choiceIndex);
         Object.assign(to, { finishReason, nativeFinishReason, stopSequence });
-        Object.assign(to.extensionsJson, extensionsJson);
+        const { choice: own, message } = splitExtensions(extensionsJson);
+        Object.assign(to.extensionsJson, own);
+        if (to.message !== undefined) Object.assign(to.message.extensionsJson, message);
         return;
       }
       case "usage":

@@ -14,6 +14,8 @@ export interface KnownBody {
   readonly means: Failure;
   /** The parameter at fault; default: the group `field` of `says`, if it has one. */
   readonly field?: string;
+  /** It is about sealed state of earlier turns (ChatErrorOptions.staleState). */
+  readonly stale?: true;
 }
 
 /** What an error answer says in words. */
@@ -24,16 +26,20 @@ export interface Words {
   readonly messages: readonly string[];
 }
 
+/** What a row says. */
+export interface KnownMeaning {
+  readonly means: Failure;
+  readonly field: string | undefined;
+  readonly stale: boolean;
+}
+
 /** What a row of the table says of these words; undefined: no row fits. */
-export function knownBody(
-  rows: readonly KnownBody[],
-  { status, messages }: Words,
-): { readonly means: Failure; readonly field: string | undefined } | undefined {
+export function knownBody(rows: readonly KnownBody[], { status, messages }: Words): KnownMeaning | undefined {
   for (const row of rows) {
     if (status !== 200 && !row.status.includes(status)) continue;
     for (const message of messages) {
       const found = row.says.exec(message);
-      if (found !== null) return { means: row.means, field: row.field ?? found.groups?.["field"] };
+      if (found !== null) return { means: row.means, field: row.field ?? found.groups?.["field"], stale: row.stale === true };
     }
   }
   return undefined;

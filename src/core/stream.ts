@@ -1,3 +1,4 @@
+import { withMessageExtensions } from "./message-extensions.ts";
 import { type ChatEvent, type ChatResponse, type ContentPart, type PartDelta, partDelta, partEnded, partStarted } from "./chat.ts";
 
 /**
@@ -62,7 +63,7 @@ export function eventsFromResponse(response: ChatResponse): ChatEvent[] {
     for (const part of each.message?.content ?? []) pushPart(events, each.index, partIndex++, part);
     const first = events.find((event) => event.case === "partDelta" && event.value.choiceIndex === each.index);
     if (first?.case === "partDelta") first.value.logprobs = each.logprobs;
-    const { finishReason, nativeFinishReason, stopSequence, extensionsJson } = each;
+    const { finishReason, nativeFinishReason, stopSequence } = each;
     events.push({
       case: "choiceEnded",
       value: {
@@ -71,7 +72,7 @@ export function eventsFromResponse(response: ChatResponse): ChatEvent[] {
         finishReason,
         nativeFinishReason,
         stopSequence,
-        extensionsJson,
+        extensionsJson: withMessageExtensions(each.extensionsJson, each.message?.extensionsJson ?? {}),
       },
     });
   }

@@ -41,15 +41,15 @@ const openaiPaths = { dialect: "openai-chat", chatPath: "/chat/completions", mod
 const vendor = { ...openaiPaths, needsKey: true, listsModels: false } as const;
 const ownServer = { ...openaiPaths, needsKey: false, listsModels: true } as const;
 
-/** What servers that imitate OpenAI's API have in common: the older limit field, and templates that know no `developer`. */
-const imitation = { maxTokensField: "max_tokens", developerRole: false } as const satisfies Quirks;
+/** What servers that imitate OpenAI's API have in common: the older limit field, templates that know no `developer`, functions as the only tools. */
+const imitation = { maxTokensField: "max_tokens", developerRole: false, customTools: false } as const satisfies Quirks;
 
 /**
  * Who can be called, by the configuration's `type`. `quirks.refuses` holds field names of the OpenAI wire format. A new host of a
  * known dialect is one entry here.
  */
 export const hosts = {
-  openai: { ...vendor, issuer: "openai", baseUrl: "https://api.openai.com/v1", quirks: {} },
+  openai: { ...vendor, issuer: "openai", baseUrl: "https://api.openai.com/v1", quirks: { endUserField: "safety_identifier" } },
   anthropic: {
     dialect: "anthropic-messages",
     issuer: "anthropic",
@@ -96,7 +96,7 @@ export const hosts = {
     issuer: "groq",
     baseUrl: "https://api.groq.com/openai/v1",
     // Sent, each of these is a 400.
-    quirks: { developerRole: false, refuses: new Set(["logit_bias", "logprobs", "n", "top_logprobs"]) },
+    quirks: { developerRole: false, customTools: false, refuses: new Set(["logit_bias", "logprobs", "n", "top_logprobs"]) },
   },
   deepseek: {
     ...vendor,
@@ -110,13 +110,13 @@ export const hosts = {
     ...vendor,
     issuer: "openrouter",
     baseUrl: "https://openrouter.ai/api/v1",
-    quirks: { maxTokensField: "max_tokens", replayReasoning: "reasoning", cacheControl: true, reasoningObject: true },
+    quirks: { maxTokensField: "max_tokens", customTools: false, replayReasoning: "reasoning", cacheControl: true, reasoningObject: true },
   },
   xai: {
     ...vendor,
     issuer: "xai",
     baseUrl: "https://api.x.ai/v1",
-    quirks: { developerRole: false, reasoningOutside: true },
+    quirks: { developerRole: false, customTools: false, reasoningOutside: true },
   },
   ollama: {
     ...ownServer,

@@ -1,6 +1,6 @@
 import type { ChatEvent } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Quirks, StreamDecoder, UpstreamDialect } from "../core/dialect.ts";
+import type { AnswerContext, Quirks, StreamDecoder, UpstreamDialect } from "../core/dialect.ts";
 import { ChatError } from "../core/error.ts";
 import type { ProviderEvent } from "../core/provider.ts";
 import { parseUpstreamJson, refuseDeep } from "./upstream-json.ts";
@@ -25,6 +25,11 @@ export interface Answering {
   readonly key: string | undefined;
 }
 
+/** An answer under way, and what its request's encoder wants it to be read with. */
+export interface Arriving extends WireAnswer {
+  readonly context: AnswerContext | undefined;
+}
+
 /** The upstream's own id of the request; empty where it sent none that can be shown. */
 export function requestIdFrom(headers: WireHeaders, { key }: Answering): string {
   const id = headers["x-request-id"] ?? headers["request-id"];
@@ -33,18 +38,18 @@ export function requestIdFrom(headers: WireHeaders, { key }: Answering): string 
 }
 
 /** The answer to a request for a whole one. */
-export async function wholeAnswer(head: ProviderEvent, answer: WireAnswer, answering: Answering): Promise<readonly ProviderEvent[]> {
+export async function wholeAnswer(head: ProviderEvent, answer: Arriving, answering: Answering): Promise<readonly ProviderEvent[]> {
   const { who, dialect, quirks } = answering;
   const text = (await decodedBody(answer, who).all(answerBytesMax)).toString("utf8");
   // Some hosts stream whatever was asked; the same decoder makes one answer of it further on.
-  if (isSse(text.trimStart().charCodeAt(0))) return [head, ...eventsFromText(text, answering)];
-  return [head, { case: "whole", value: dialect.decodeResponse(parseUpstreamJson(text, who), quirks) }];
+  if (isSse(text.trimStart().charCodeAt(0))) return [head, ...eventsFromText(text, answer.context, answering)];
+  return [head, { case: "whole", value: dialect.decodeResponse(parseUpstreamJson(text, who), quirks, answer.context) }];
 }
 
 /** The answer to a request for a stream: its events as they come. */
 export async function* streamEvents(
   head: ProviderEvent,
-  answer: WireAnswer,
+  answer: Arriving,
   answering: Answering,
 ): AsyncGenerator<readonly ProviderEvent[], undefined> {
   const { who, dialect, quirks } = answering;
@@ -54,12 +59,12 @@ export async function* streamEvents(
   if (sign !== "" && !isSse(sign.charCodeAt(0))) {
     const rest = await body.all(answerBytesMax);
     const text = Buffer.concat([start, rest]).toString("utf8");
-    yield [head, { case: "whole", value: dialect.decodeResponse(parseUpstreamJson(text, who), quirks) }];
+    yield [head, { case: "whole", value: dialect.decodeResponse(parseUpstreamJson(text, who), quirks, answer.context) }];
     return;
   }
   let events: ProviderEvent[] = [head];
   let bytes = start.length;
-  const decoder = dialect.streamDecoder(quirks);
+  const decoder = dialect.streamDecoder(quirks, answer.context);
   // The decoder appends chat events only; `events` is replaced, not emptied, because its readers keep what they were given.
   let decoded: ChatEvent[] = [];
   const reader = createSseReader((data, event) => {
@@ -120,9 +125,9 @@ async function errorText(answer: WireAnswer, { who, clock }: Answering): Promise
   return Buffer.concat(parts).toString("utf8", 0, errorBytesMax);
 }
 
-function eventsFromText(text: string, { who, dialect, quirks }: Answering): ChatEvent[] {
+function eventsFromText(text: string, context: AnswerContext | undefined, { who, dialect, quirks }: Answering): ChatEvent[] {
   const events: ChatEvent[] = [];
-  const decoder = dialect.streamDecoder(quirks);
+  const decoder = dialect.streamDecoder(quirks, context);
   const reader = createSseReader((data, event) => {
     refuseDeep(data, who);
     decoder.push(data, event, events);

@@ -72,8 +72,9 @@ async function* chat(attempt: Attempt, prepared: Prepared): AsyncGenerator<reado
       case: "head",
       value: { status, requestId: requestIdFrom(answer.headers, answering), notes: encoded.notes },
     };
-    if (streamed) yield* streamEvents(head, answer, answering);
-    else yield await wholeAnswer(head, answer, answering);
+    const arriving = { status, headers: answer.headers, body: answer.body, context: encoded.answering };
+    if (streamed) yield* streamEvents(head, arriving, answering);
+    else yield await wholeAnswer(head, arriving, answering);
   } catch (thrown) {
     throw failureOf(thrown, answer, answering);
   } finally {
@@ -94,7 +95,7 @@ function failureOf(thrown: unknown, { status, headers }: WireAnswer, answering: 
     const upstream = { status, requestId: requestIdFrom(headers, answering) };
     return new ChatError("UPSTREAM_PROTOCOL", `${who} sent an answer that cannot be read`, { cause: thrown, upstream });
   }
-  const { failure, message, field, retryAfterMs, upstream, fromUpstream, final, code } = thrown;
+  const { failure, message, field, retryAfterMs, upstream, fromUpstream, final, blameless, staleState, code } = thrown;
   if (key === undefined || ![message, field, upstream?.requestId].some((text) => text?.includes(key) === true)) return thrown;
   return new ChatError(failure, message.replaceAll(key, "***"), {
     field: field?.replaceAll(key, "***"),
@@ -102,6 +103,8 @@ function failureOf(thrown: unknown, { status, headers }: WireAnswer, answering: 
     upstream: upstream && { ...upstream, requestId: upstream.requestId.replaceAll(key, "***") },
     fromUpstream,
     final,
+    blameless,
+    staleState,
     code,
   });
 }

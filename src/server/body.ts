@@ -22,29 +22,39 @@ export interface BodyOptions {
 /** The body as text; a byte order mark is taken off, and bytes that are not UTF-8 are INVALID_REQUEST (RFC 8259, 8.1). */
 export async function readText(request: ServerRequest, options: BodyOptions): Promise<string> {
   const body = await readBody(request, options);
-  return textFrom(isCompressed(request.headers["content-encoding"]) ? await decompressed(body, options.bytesMax) : body);
+  const coding = codingOf(request.headers["content-encoding"]);
+  return textFrom(coding === undefined ? body : await decompressed(body, options.bytesMax, coding));
 }
 
-/** Whether the body is gzip, the only content coding that is understood; any other, or several, is refused (415) by its name. */
-export function isCompressed(contentEncoding: string | undefined): boolean {
+/** A content coding that is understood. */
+export type Coding = "gzip" | "zstd";
+
+/** The body's content coding; undefined: none. One that is not understood, or several, is refused (415) by its name. */
+export function codingOf(contentEncoding: string | undefined): Coding | undefined {
   const coding = contentEncoding?.trim().toLowerCase() ?? "identity";
-  if (coding === "identity") return false;
-  if (coding === "gzip") return true;
+  if (coding === "identity") return undefined;
+  if (coding === "gzip" || coding === "zstd") return coding;
   const told = JSON.stringify(coding.slice(0, 64));
-  throw new Refusal(415, "unsupported_encoding", `content encoding ${told} is not supported; gzip is`, [["accept-encoding", "gzip"]]);
+  const text = `content encoding ${told} is not supported; gzip and zstd are`;
+  throw new Refusal(415, "unsupported_encoding", text, [["accept-encoding", "gzip, zstd"]]);
 }
 
-/** Of gzip, as far as it fits into `bytesMax`: a few bytes can say that they are gigabytes. */
-export async function decompressed(body: Uint8Array, bytesMax: number): Promise<Buffer> {
+/** What was compressed, as far as it fits into `bytesMax`: a few bytes can say that they are gigabytes. */
+export async function decompressed(body: Uint8Array, bytesMax: number, coding: Coding): Promise<Buffer> {
   try {
-    return await gunzip(body, { maxOutputLength: bytesMax });
+    return await decoders[coding](body, { maxOutputLength: bytesMax });
   } catch (thrown) {
     if (thrown instanceof Error && "code" in thrown && thrown.code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(bytesMax);
-    throw new ChatError("INVALID_REQUEST", "the body is not valid gzip");
+    throw new ChatError("INVALID_REQUEST", `the body is not valid ${coding}`);
   }
 }
 
-const gunzip = promisify<zlib.InputType, zlib.ZlibOptions, Buffer>(zlib.gunzip);
+type Decoder = (body: Uint8Array, options: { readonly maxOutputLength: number }) => Promise<Buffer>;
+
+const decoders: Readonly<Record<Coding, Decoder>> = {
+  gzip: promisify<zlib.InputType, zlib.ZlibOptions, Buffer>(zlib.gunzip),
+  zstd: promisify<zlib.InputType, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress),
+};
 
 /** UTF-8 without its byte order mark. */
 export function textFrom(body: Buffer): string {

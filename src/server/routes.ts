@@ -4,7 +4,7 @@ import type { ErrorShape } from "../core/dialect.ts";
 import { chatErrorFrom, ChatError } from "../core/error.ts";
 import type { RefusedRequest } from "../core/telemetry.ts";
 import { openaiChatDoor, openaiErrors } from "../dialects/openai-chat/door.ts";
-import { bodyMs, isCompressed } from "./body.ts";
+import { bodyMs, codingOf } from "./body.ts";
 import { type BrowserRequest, type BrowserRule, isAdminPath } from "./browsers.ts";
 import { shownMessage, statusOf } from "./errors.ts";
 import type { RequestHandler, ServerRequest, ServerResponse } from "./listen.ts";
@@ -14,6 +14,7 @@ import { type ChatDoor, serveChat } from "./rest/chat-door.ts";
 import { oneHeader, type RestCall, type RestParts } from "./rest/context.ts";
 import { healthAnswer, type HealthAnswer, type HealthFacts, liveAnswer, readyAnswer } from "./rest/health.ts";
 import { getModel, listModels } from "./rest/models.ts";
+import { hintedPath, notFound } from "./rest/not-found.ts";
 import { Refusal, sendRefusal } from "./rest/refusal.ts";
 import { refuseMalformed } from "./well-formed.ts";
 import { saneRequestId } from "./wishes.ts";
@@ -198,11 +199,12 @@ interface RouteTable {
 /** Paths are matched exactly; one that ends in a star takes the rest as it is, percent-decoded. */
 function routeTable(routes: readonly Route[]): RouteTable {
   const exact = Map.groupBy(routes, ({ path }) => path);
+  const hintOf = (path: string): string | undefined => hintedPath(path, [...exact.keys()]);
   const open = routes.filter(({ path }) => path.endsWith("*"));
   return {
     find(verb, path) {
       const at = exact.get(path) ?? open.filter((route) => path.length >= route.path.length && path.startsWith(route.path.slice(0, -1)));
-      if (at.length === 0) throw notFound(path);
+      if (at.length === 0) throw notFound(path, hintOf(path));
       const route = at.find((each) => each.verb === verb || (verb === "HEAD" && each.verb === "GET"));
       if (route === undefined) {
         const allowed = at.map((each) => each.verb).join(", ");
@@ -221,7 +223,7 @@ function decoded(text: string): string {
   }
 }
 
-/** JSON with any charset parameter; none at all only from callers that are no browser. Plain, or as gzip. */
+/** JSON with any charset parameter; none at all only from callers that are no browser. Plain, or in a content coding that is understood. */
 function refuseContent(request: ServerRequest): void {
   const type = request.headers["content-type"];
   const media = type?.split(";", 1)[0]?.trim().toLowerCase();
@@ -232,13 +234,7 @@ function refuseContent(request: ServerRequest): void {
       `content type must be application/json, and is ${media === undefined ? "not given" : JSON.stringify(media)}`,
     );
   }
-  isCompressed(request.headers["content-encoding"]);
-}
-
-function notFound(path: string): Refusal {
-  const tail = /\/(chat\/completions|models(?:\/.*)?)$/.exec(path)?.[1];
-  const hint = tail === undefined ? "" : `; did you mean /v1/${tail}?`;
-  return new Refusal(404, "not_found", `there is nothing at ${JSON.stringify(path)}${hint}`);
+  codingOf(request.headers["content-encoding"]);
 }
 
 /** A gRPC client understands only its own protocol's no (gRPC over HTTP2, Responses: trailers only). */

@@ -1,13 +1,14 @@
 import type { HedgeBudget, RetryBudget } from "../core/budget.ts";
 import type { Attempt, AttemptRecord, Call } from "../core/call.ts";
 import type { Target } from "../core/catalog.ts";
-import { AttemptKind, type Usage } from "../core/chat.ts";
+import { AttemptKind, type TranslationNote, type Usage } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
 import { ChatError, chatErrorFrom } from "../core/error.ts";
 import type { AttemptStream, Handler } from "../core/handler.ts";
 import { priced } from "../core/price.ts";
 import { createUsageTally } from "../core/usage-tally.ts";
 import type { Plan, PlanSources } from "./plan.ts";
+import { unsealedNote, withoutSealedState } from "./sealed-state.ts";
 import { isOurOwnNo, type Progress, type Step } from "./progress.ts";
 
 /** What dispatch looks at besides the call. */
@@ -31,6 +32,8 @@ export interface Contest {
 export interface Won {
   readonly target: Target;
   readonly stream: AttemptStream;
+  /** What was changed about the request on its way there. */
+  readonly notes: readonly TranslationNote[];
 }
 
 /**
@@ -91,7 +94,11 @@ async function within<T>(clock: Clock, ms: number, pending: Promise<T>): Promise
 }
 
 function settled(outcome: Outcome, { progress }: Contest): Won | undefined {
-  if (outcome.kind === "won") return { target: outcome.runner.step.target, stream: outcome.stream };
+  if (outcome.kind === "won") {
+    const { stream, runner } = outcome;
+    const { target, bare } = runner.step;
+    return { target, stream, notes: bare ? [unsealedNote, ...stream.head.notes] : stream.head.notes };
+  }
   progress.failed(outcome.runner.step, outcome.error, outcome.tookMs);
   return undefined;
 }
@@ -157,15 +164,16 @@ class Runner {
 
   async #run(): Promise<AttemptStream> {
     const { call, attempts, attempt, insist } = this.#parts;
-    const { target, patienceMs } = this.step;
+    const { target, patienceMs, bare } = this.step;
+    const request = bare ? withoutSealedState(call.request) : call.request;
     const stop = this.#stop;
-    if (stop === undefined) return attempt({ ...call, target, ordinal: attempts.length, patienceMs, insist });
+    if (stop === undefined) return attempt({ ...call, request, target, ordinal: attempts.length, patienceMs, insist });
     const leave = (): void => stop.abort(call.signal.reason);
     if (call.signal.aborted) leave();
     call.signal.addEventListener("abort", leave, { once: true });
     const unlink = (): void => call.signal.removeEventListener("abort", leave);
     try {
-      const stream = await attempt({ ...call, signal: stop.signal, target, ordinal: attempts.length, patienceMs, insist });
+      const stream = await attempt({ ...call, request, signal: stop.signal, target, ordinal: attempts.length, patienceMs, insist });
       stream.onEnd(unlink);
       return stream;
     } catch (thrown) {

@@ -4,8 +4,9 @@ import { sleep } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
 import type { AttemptStream, Handler } from "../core/handler.ts";
 import { contest, type Contest, type DispatchSources } from "./contest.ts";
-import { noTarget, type Plan, planCall } from "./plan.ts";
+import { noTarget, type Plan, planCall, requiresAll } from "./plan.ts";
 import { Progress } from "./progress.ts";
+import { holdsSealedState } from "./sealed-state.ts";
 
 /**
  * Room 5, the seam: the only function that turns a call into attempts, and the only loop that tries again. The first
@@ -24,6 +25,7 @@ export function dispatch(sources: DispatchSources, attempt: Handler<Attempt, Att
       attemptsMax: attemptsMax(call),
       isLone: plan.insist === "lone",
       options,
+      mayBare: !requiresAll(call) && holdsSealedState(call.request),
       random: randomFrom(call.seed),
       mayRepeat: () => retries.take(model, options.retryBudget),
     });
@@ -36,9 +38,9 @@ export function dispatch(sources: DispatchSources, attempt: Handler<Attempt, Att
         if (step.pauseMs > 0) await sleep(clock, step.pauseMs, call.signal);
         const won = await contest(step, parts);
         if (won !== undefined) {
-          const { stream, target } = won;
+          const { stream, target, notes } = won;
           return {
-            source: { target, cache: CacheStatus.BYPASS, attempts, notes: stream.head.notes, rule: plan.rule },
+            source: { target, cache: CacheStatus.BYPASS, attempts, notes, rule: plan.rule },
             batches: stream.batches,
           };
         }

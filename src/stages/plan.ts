@@ -7,6 +7,7 @@ import { estimateInputTokens } from "../core/estimate.ts";
 import type { HealthTracker, HealthView, Insistence } from "../core/health.ts";
 import type { Candidate, CallFacts, Policy, Ranked } from "../core/policy.ts";
 import { misfit, needsOf, type Needs, expectedCostMicroUsd } from "./needs.ts";
+import { loopIssuer } from "./sealed-state.ts";
 import { insistenceOf, lastResortRemark, refusalOf, type Standing, standingOf } from "./standing.ts";
 
 /** What planning looks at besides the call. */
@@ -63,6 +64,7 @@ export function planCall(call: Call, sources: PlanSources, policy: Policy = call
     if (i === 0) ({ rule } = ranking);
     ranked.push(...ranking.order);
   }
+  pinLoop(ranked, loopIssuer(request));
   if (ranked.length === fitting) return { ranked, excluded, rule, inputTokens, insist };
 
   // Behind all others, whatever name led to it: who most likely fails is still better than nobody.
@@ -81,6 +83,17 @@ export function planCall(call: Call, sources: PlanSources, policy: Policy = call
   standing("lacking").forEach(ranked.length > 0 ? exclude : lastResort);
   standing("out").forEach(exclude);
   return { ranked, excluded, rule, inputTokens, insist };
+}
+
+/** An open tool loop stays where its sealed state can be read, as long as anybody there is usable; in the policy's order. */
+function pinLoop(ranked: Ranked[], issuer: string | undefined): void {
+  if (issuer === undefined) return;
+  const own = ranked.filter(({ candidate }) => candidate.target.issuer === issuer);
+  if (own.length === 0) return;
+  const others = ranked.filter(({ candidate }) => candidate.target.issuer !== issuer);
+  const why = `reads the open tool loop's ${issuer} tokens`;
+  const pinned = own.map((each) => ({ ...each, remark: each.remark === "" ? why : `${each.remark}; ${why}` }));
+  ranked.splice(0, ranked.length, ...pinned, ...others);
 }
 
 /** Targets that can serve the call whatever the moment is like: a group for the model, and one for each fallback. */
@@ -174,14 +187,16 @@ function wish(reason: string): Unfit {
   return { reason, kind: "wish", waitMs: 0 };
 }
 
+/** Whether nothing of the request may be dropped: by the caller's wish, else by the server's setting. */
+export function requiresAll({ request, snapshot }: Call): boolean {
+  const wished = request.routing?.unsupportedFields ?? UnsupportedFieldPolicy.UNSPECIFIED;
+  if (wished === UnsupportedFieldPolicy.UNSPECIFIED) return snapshot.options.unsupportedFields === "require";
+  return wished === UnsupportedFieldPolicy.REQUIRE;
+}
+
 /** Under `require`: what the translation to this target would drop. */
 function unsupported(call: Call, target: Target): string | undefined {
-  const wished = call.request.routing?.unsupportedFields ?? UnsupportedFieldPolicy.UNSPECIFIED;
-  const required =
-    wished === UnsupportedFieldPolicy.UNSPECIFIED
-      ? call.snapshot.options.unsupportedFields === "require"
-      : wished === UnsupportedFieldPolicy.REQUIRE;
-  if (!required) return undefined;
+  if (!requiresAll(call)) return undefined;
   const lost = notesFor(call, target).find((note) => note.action === TranslationAction.DROPPED);
   return lost === undefined ? undefined : `cannot honour ${lost.field}`;
 }

@@ -29,6 +29,8 @@ export interface Step {
   /** Pause before it. */
   readonly pauseMs: number;
   readonly patienceMs: number;
+  /** The request goes without sealed state of earlier turns. */
+  readonly bare: boolean;
 }
 
 interface Entry {
@@ -51,6 +53,8 @@ export interface ProgressParts {
   /** There is no other target for this call, whatever the moment is like. */
   readonly isLone: boolean;
   readonly options: CallOptions;
+  /** The request may be sent without sealed state of earlier turns, if an upstream does not accept it. */
+  readonly mayBare: boolean;
   /** In [0, 1). */
   readonly random: () => number;
   /** Whether the group's budget grants one more repeat; asked once for each. */
@@ -66,6 +70,7 @@ export class Progress {
   readonly #attemptsMax: number;
   readonly #lone: boolean;
   readonly #options: CallOptions;
+  readonly #mayBare: boolean;
   readonly #random: () => number;
   readonly #mayRepeat: () => boolean;
   readonly #errors: ChatError[] = [];
@@ -74,8 +79,12 @@ export class Progress {
   #waitLeftMs = slotWaitMs;
   #waitedAt = -1;
   #stopped: ChatError | undefined;
+  /** Sealed state was refused: it is sent no more. */
+  #bare = false;
+  /** Who refused it, and is asked once more. */
+  #refuser: number | undefined;
 
-  constructor({ ranked, attemptsMax, isLone, options, random, mayRepeat }: ProgressParts) {
+  constructor({ ranked, attemptsMax, isLone, options, mayBare, random, mayRepeat }: ProgressParts) {
     this.#entries = ranked.map(({ candidate }) => ({
       candidate,
       target: candidate.target,
@@ -88,6 +97,7 @@ export class Progress {
     this.#attemptsMax = attemptsMax;
     this.#lone = isLone;
     this.#options = options;
+    this.#mayBare = mayBare;
     this.#random = random;
     this.#mayRepeat = mayRepeat;
   }
@@ -95,6 +105,9 @@ export class Progress {
   /** The next attempt; undefined: there is none, and `verdict()` says why. */
   next(): Step | undefined {
     if (this.#stopped !== undefined || this.#errors.length >= this.#attemptsMax) return undefined;
+    const refuser = this.#refuser;
+    this.#refuser = undefined;
+    if (refuser !== undefined) return this.#step(refuser, 0, 0);
     const fresh = this.#fresh();
     if (fresh >= 0) return this.#step(fresh, 0, 0);
     const again = this.#again();
@@ -150,6 +163,12 @@ export class Progress {
     entry.again = remedy.same && !error.final && tookMs < lateMs;
     entry.retryAfterMs =
       error.failure === "RATE_LIMITED" ? error.retryAfterMs || rateLimitedMs * 2 ** (entry.tries - 1) : error.retryAfterMs;
+    if (error.staleState && this.#mayBare && !step.bare) {
+      // A repair of the request, no repeat of it: at once, once a call, and not on the budget for repeats.
+      if (!this.#bare) this.#refuser = step.index;
+      this.#bare = true;
+      return;
+    }
     const wished = error.failure === "CONTENT_POLICY" && entry.target.fallbackOnRefusal === true;
     if (remedy.next === "nobody" && !remedy.same && !wished) this.#stopped = error;
     for (const other of this.#entries) if (isFutile(other, entry, error)) other.passed = true;
@@ -209,7 +228,7 @@ export class Progress {
     if (entry === undefined) return undefined;
     const first = this.#errors.length === 0;
     const kind = first ? AttemptKind.PRIMARY : entry.tries > 0 ? AttemptKind.RETRY : AttemptKind.FAILOVER;
-    return { candidate: entry.candidate, target: entry.target, index, kind, pauseMs, patienceMs };
+    return { candidate: entry.candidate, target: entry.target, index, kind, pauseMs, patienceMs, bare: this.#bare };
   }
 
   /** Full jitter: anything up to base × 2^(tries−1), so that callers who failed together do not come back together. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 
 import type { Attempt, Call } from "../../src/core/call.ts";
-import { AttemptKind, type Batch, ProviderState, usageOf } from "../../src/core/chat.ts";
+import { AttemptKind, type Batch, ProviderState, Role, TranslationAction, UnsupportedFieldPolicy, usageOf } from "../../src/core/chat.ts";
 import { ChatError, type Failure } from "../../src/core/error.ts";
 import type { AttemptStream, Ending } from "../../src/core/handler.ts";
 import type { HealthTracker } from "../../src/core/health.ts";
@@ -380,4 +380,51 @@ test("where the plan has no target the call is refused, and nobody is tried", as
   });
   expect(await rejection(room({ ...call, request: chatRequest("hi", { model: "other" }) }))).toMatchObject({ failure: "MODEL_NOT_FOUND" });
   expect(tried).toEqual([]);
+});
+
+describe("sealed state that an upstream does not accept", () => {
+  const stale = new ChatError("INVALID_REQUEST", "stale", { staleState: true, upstream: { status: 400, requestId: "r" } });
+  const token = { issuer: "anthropic", kind: "signature", value: "sealed" };
+  const asked = (more: Parameters<typeof chatRequest>[1] = {}) =>
+    chatRequest("hi", {
+      model: "m",
+      messages: [
+        { role: Role.USER, text: "q" },
+        {
+          role: Role.ASSISTANT,
+          content: [
+            { part: { case: "reasoning", value: { text: "Hm.", opaque: [token] } } },
+            { part: { case: "toolCall", value: { id: "a", name: "f" } }, opaque: [token] },
+          ],
+        },
+        { role: Role.TOOL, content: [{ part: { case: "toolResult", value: { toolCallId: "a" } } }] },
+      ],
+      ...more,
+    });
+
+  test("is left out of a second attempt at the same target, with a note, and both are on record", async () => {
+    const request = asked();
+    const before = JSON.stringify(request);
+    const { run, seen, tried } = scene(["a", "b"], [stale], { request });
+    const { source } = await run();
+    expect(tried).toEqual(["a@0", "a@0"]);
+    expect(recordsOf(source.attempts)).toEqual([
+      ["1", "a", AttemptKind.PRIMARY, 400, "r", "INVALID_REQUEST", false],
+      ["2", "a", AttemptKind.RETRY, 201, "up-7", undefined, true],
+    ]);
+    expect(seen[0]?.request).toBe(request);
+    expect(seen[1]?.request.messages[1]?.content).toMatchObject([{ part: { case: "toolCall" }, opaque: [] }]);
+    expect(seen[1]?.request.messages[1]?.content).toHaveLength(1);
+    expect(JSON.stringify(request)).toBe(before);
+    expect(source.notes).toMatchObject([{ field: "messages.content.reasoning", action: TranslationAction.DROPPED }]);
+  });
+
+  test.each([
+    { what: "where nothing may be dropped", request: asked({ routing: { unsupportedFields: UnsupportedFieldPolicy.REQUIRE } }) },
+    { what: "where the request has none", request: chatRequest("hi", { model: "m" }) },
+  ])("ends the call $what", async ({ request }) => {
+    const { run, tried } = scene(["a", "b"], [stale], { request });
+    expect(await rejection(run())).toBe(stale);
+    expect(tried).toHaveLength(1);
+  });
 });

@@ -284,3 +284,59 @@ test("the policy sees the facts and the candidates' cost, and no prompt", () => 
   ]);
   expect(plan).toMatchObject({ ranked: [], excluded: [], rule: "none", inputTokens: 9 });
 });
+
+describe("an open tool loop", () => {
+  const opaque = (issuer: string) => [{ issuer, kind: "signature", value: "sealed" }];
+  const asks = { role: Role.USER, text: "q" };
+  const calls = (...issuers: string[]) => ({
+    role: Role.ASSISTANT,
+    content: [
+      ...issuers.map((issuer) => ({ part: { case: "reasoning" as const, value: { opaque: opaque(issuer) } } })),
+      { part: { case: "toolCall" as const, value: { id: "a", name: "f" } } },
+    ],
+  });
+  const result = { part: { case: "toolResult" as const, value: { toolCallId: "a" } } };
+  const results = { role: Role.TOOL, content: [result] };
+  const targets = [targetOf("a/m", { issuer: "one" }), targetOf("b/m", { issuer: "two" }), targetOf("c/m", { issuer: "two" })];
+  const order = (messages: Wishes["messages"], more: Partial<Scene> = {}) =>
+    planned({ targets, request: { messages: messages ?? [] }, ...more }).ranked;
+
+  test.each([
+    { what: "goes on at its issuer's targets, in the policy's order", messages: [asks, calls("two"), results], is: "b/m c/m a/m" },
+    { what: "is open over several turns", messages: [asks, calls("two"), results, calls(), results], is: "b/m c/m a/m" },
+    { what: "is the latest issuer's of several", messages: [asks, calls("two"), results, calls("one"), results], is: "a/m b/m c/m" },
+    { what: "may be told by the user's role", messages: [asks, calls("two"), { role: Role.USER, content: [result] }], is: "b/m c/m a/m" },
+    { what: "without sealed state goes anywhere", messages: [asks, calls(), results], is: "a/m b/m c/m" },
+    { what: "is over once the user speaks", messages: [asks, calls("two"), results, calls(), asks], is: "a/m b/m c/m" },
+    { what: "is another one behind the user's words", messages: [asks, calls("two"), results, asks, calls(), results], is: "a/m b/m c/m" },
+    { what: "of an issuer that nobody is goes anywhere", messages: [asks, calls("three"), results], is: "a/m b/m c/m" },
+  ])("$what", ({ messages, is }) => {
+    expect(order(messages).join(" ")).toBe(is);
+  });
+
+  test("may be kept by a signature on the call alone", () => {
+    const call = { part: { case: "toolCall" as const, value: { id: "a", name: "f" } }, opaque: opaque("two") };
+    expect(order([asks, { role: Role.ASSISTANT, content: [call] }, results])[0]).toBe("b/m");
+  });
+
+  test("goes elsewhere where none of its issuer is usable", () => {
+    const views = { "b/m": { coolingUntilMs: 9000 }, "c/m": { lockedUntilMs: 9000 } };
+    expect(order([asks, calls("two"), results], { views })).toEqual(["a/m"]);
+    expect(
+      order([asks, calls("two"), results], {
+        request: { messages: [asks, calls("two"), results], routing: { denyProviders: ["b", "c"] } },
+      }),
+    ).toEqual(["a/m"]);
+  });
+
+  test("comes before a fallback model, and stays before the model's own", () => {
+    const offered = { targets: [targetOf("a/m", { issuer: "one" }), targetOf("b/n", { issuer: "two" })] };
+    const request = { messages: [asks, calls("two"), results], routing: { fallbackModels: ["n"] } };
+    expect(planned({ ...offered, request }).ranked).toEqual(["b/n", "a/m"]);
+  });
+
+  test("tells why it moved them", () => {
+    const remarks = planned({ targets, request: { messages: [asks, calls("two"), results] } }).plan.ranked.map(({ remark }) => remark);
+    expect(remarks).toEqual(["reads the open tool loop's two tokens", "reads the open tool loop's two tokens", ""]);
+  });
+});

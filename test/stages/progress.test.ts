@@ -14,12 +14,13 @@ function progressOver(
   {
     attemptsMax = 3,
     random = () => 1,
+    mayBare = false,
     mayRepeat = () => true,
     more = {},
   }: Partial<ProgressParts> & { readonly more?: Partial<Target> } = {},
 ): Progress {
   const targets = names.map((name) => ({ ...targetOf(name.includes("/") ? name : `${name}/m`), ...more }));
-  return new Progress({ ranked: rankedOf(targets), attemptsMax, isLone: names.length === 1, options, random, mayRepeat });
+  return new Progress({ ranked: rankedOf(targets), attemptsMax, isLone: names.length === 1, options, mayBare, random, mayRepeat });
 }
 
 /** Fails every step as the script says, and tells what was done. */
@@ -214,6 +215,7 @@ describe("who is passed over", () => {
       ranked: rankedOf(targets),
       attemptsMax: 9,
       isLone: false,
+      mayBare: false,
       options,
       random: () => 1,
       mayRepeat: () => true,
@@ -231,6 +233,7 @@ describe("who is passed over", () => {
       ranked: rankedOf(targets),
       attemptsMax: 9,
       isLone: false,
+      mayBare: false,
       options,
       random: () => 1,
       mayRepeat: () => true,
@@ -278,7 +281,15 @@ test("nobody whose breaker is open is asked beside another", () => {
   const [a, b] = rankedOf([targetOf("a/m"), targetOf("b/m")]);
   if (a === undefined || b === undefined) throw new Error("there are two");
   const open = { ...b, candidate: { ...b.candidate, health: { ...b.candidate.health, openUntilMs: 5000 } } };
-  const progress = new Progress({ ranked: [a, open], attemptsMax: 3, isLone: false, options, random: () => 1, mayRepeat: () => true });
+  const progress = new Progress({
+    ranked: [a, open],
+    attemptsMax: 3,
+    isLone: false,
+    mayBare: false,
+    options,
+    random: () => 1,
+    mayRepeat: () => true,
+  });
   const first = progress.next();
   expect(first && progress.beside(first)).toBeUndefined();
 });
@@ -289,7 +300,7 @@ test("a target whose breaker is open is asked after another only within the budg
     candidate: { ...each.candidate, health: { ...each.candidate.health, openUntilMs: 9000 } },
   }));
   const over = (mayRepeat: boolean) =>
-    new Progress({ ranked, attemptsMax: 3, isLone: false, options, random: () => 1, mayRepeat: () => mayRepeat });
+    new Progress({ ranked, attemptsMax: 3, isLone: false, mayBare: false, options, random: () => 1, mayRepeat: () => mayRepeat });
   expect(played(over(false), ["OVERLOADED", "OVERLOADED"])).toEqual(["a primary 0"]);
   expect(played(over(true), ["OVERLOADED", "OVERLOADED"])).toEqual(["a primary 0", "b failover 0"]);
 });
@@ -366,4 +377,58 @@ describe("the verdict", () => {
       expect(progress.verdict()).toMatchObject({ failure, ...(retryAfterMs !== undefined && { retryAfterMs }) });
     });
   }
+});
+
+describe("sealed state that an upstream does not accept", () => {
+  const stale = error("INVALID_REQUEST", { staleState: true, upstream: { status: 400, requestId: "" } });
+  const bareOnes = (progress: Progress, script: readonly (Failure | ChatError)[]): string[] => {
+    const steps: string[] = [];
+    for (const each of script) {
+      const step = progress.next();
+      if (step === undefined) break;
+      steps.push(`${shown(step)}${step.bare ? " bare" : ""}`);
+      progress.failed(step, each instanceof ChatError ? each : error(each), 1);
+    }
+    return steps;
+  };
+
+  for (const { what, max = 3, mayBare = true, mayRepeat = true, script, steps } of [
+    {
+      what: "is left out at the same target, at once, whatever the budget",
+      mayRepeat: false,
+      script: [stale],
+      steps: ["a primary 0", "a retry 0 bare"],
+    },
+    { what: "is left out once a call", script: [stale, stale, stale], steps: ["a primary 0", "a retry 0 bare"] },
+    {
+      what: "stays out where another target is tried then",
+      script: [stale, "OVERLOADED", "OVERLOADED"],
+      steps: ["a primary 0", "a retry 0 bare", "b failover 0 bare"],
+    },
+    { what: "ends the call where it may not be left out", mayBare: false, script: [stale], steps: ["a primary 0"] },
+    { what: "ends the call that may try once", max: 1, script: [stale], steps: ["a primary 0"] },
+  ] as const) {
+    test(what, () => {
+      const progress = progressOver(["a", "b"], { attemptsMax: max, mayBare, mayRepeat: () => mayRepeat });
+      const taken = bareOnes(progress, [...script, "INVALID_REQUEST"]);
+      expect(taken).toEqual(steps);
+      expect(progress.next()).toBeUndefined();
+    });
+  }
+
+  test("is what the caller hears of, where leaving it out did not help", () => {
+    const progress = progressOver(["a"], { mayBare: true });
+    bareOnes(progress, [stale, stale]);
+    expect(progress.verdict()).toBe(stale);
+  });
+
+  test("of a hedged pair is left out once", () => {
+    const progress = progressOver(["a", "b"], { mayBare: true });
+    const first = progress.next();
+    const second = first && progress.beside(first);
+    if (first === undefined || second === undefined) throw new Error("no pair");
+    progress.failed(first, stale, 1);
+    progress.failed(second, stale, 1);
+    expect(progress.next()).toMatchObject({ target: { id: "a/m" }, bare: true });
+  });
 });

@@ -7,8 +7,11 @@ import {
   textPart,
   type ToolCallPart,
 } from "../../core/chat.ts";
+import type { AnswerContext } from "../../core/dialect.ts";
+import { unwrapped } from "../../core/freeform.ts";
+import { callerTool } from "../../core/tool-names.ts";
+import { unfenced } from "../../core/unfence.ts";
 import { extensionsOf, type Fields, isFields, issuer, textAt } from "./fields.ts";
-import { callerToolName, unwrapped } from "./freeform.ts";
 
 const textKnown: ReadonlySet<string> = new Set(["type", "text", "citations"]);
 const thinkingKnown: ReadonlySet<string> = new Set(["type", "thinking", "signature"]);
@@ -16,15 +19,16 @@ const redactedKnown: ReadonlySet<string> = new Set(["type", "data"]);
 const toolKnown: ReadonlySet<string> = new Set(["type", "id", "name", "input"]);
 
 /** A block of an answer as a part. Blocks without a neutral form stay as they are, for replay. */
-export function partFromBlock(block: Fields): ContentPart {
+export function partFromBlock(block: Fields, context: AnswerContext): ContentPart {
   switch (block["type"]) {
     case "text":
-      return textFromBlock(block);
+      return textFromBlock(context.fencedJson === true ? { ...block, text: unfenced(textAt(block, "text")) } : block);
     case "thinking":
     case "redacted_thinking":
       return reasoningFromBlock(block);
     case "tool_use": {
-      const part = toolCallFromBlock(block);
+      if (textAt(block, "name") === context.jsonTool) return textPart(JSON.stringify(isFields(block["input"]) ? block["input"] : {}));
+      const part = toolCallFromBlock(block, context);
       const argumentsJson = JSON.stringify(isFields(block["input"]) ? block["input"] : {});
       if (part.part.case === "toolCall") part.part.value.argumentsJson = part.part.value.custom ? unwrapped(argumentsJson) : argumentsJson;
       return part;
@@ -57,8 +61,8 @@ export function reasoningFromBlock(block: Fields): ContentPart {
 }
 
 /** A call without its arguments. */
-export function toolCallFromBlock(block: Fields): ContentPart {
-  const { name, custom } = callerToolName(textAt(block, "name"));
+export function toolCallFromBlock(block: Fields, context: AnswerContext): ContentPart {
+  const { name, custom } = callerTool(textAt(block, "name"), context);
   const value: ToolCallPart = { $typeName: "semaroute.v1.ToolCallPart", id: textAt(block, "id"), name, argumentsJson: "", custom };
   const part = contentPart({ case: "toolCall", value });
   part.extensionsJson = extensionsOf(block, toolKnown);

@@ -1,9 +1,10 @@
 import type { ContentPart, ReasoningPart, ServerToolPart, ToolCallPart, ToolResultPart } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
+import { wrapped } from "../../core/freeform.ts";
 import { parseCallerJson } from "../../core/json.ts";
+import type { ToolNames } from "../../core/tool-names.ts";
 import { wireCacheControl } from "./cache-control.ts";
 import { callerFields, extensionFields, type Fields, isFields, issuer, mergedFields } from "./fields.ts";
-import { wireToolName, wrapped } from "./freeform.ts";
 import { type Betas, documentSource, imageSource } from "./media.ts";
 import type { Notes } from "./notes.ts";
 import { wireToolId } from "./tool-ids.ts";
@@ -11,6 +12,7 @@ import { wireToolId } from "./tool-ids.ts";
 /** What is collected while a request is encoded. */
 export interface Encoding extends Betas {
   readonly notes: Notes;
+  readonly names: ToolNames;
 }
 
 /** Where a part stands. */
@@ -45,7 +47,7 @@ function ownBlocks(part: ContentPart, place: Place, path: string, encoding: Enco
       return mediaBlocks(inner, place, path, encoding);
     case "toolCall":
       if (place !== "assistant") throw misplaced("tool call", path);
-      return [toolUse(inner.value, path, encoding.notes)];
+      return [toolUse(inner.value, path, encoding)];
     case "toolResult":
       if (place !== "user") throw misplaced("tool result", path);
       return [toolResult(inner.value, path, encoding)];
@@ -96,8 +98,8 @@ function mediaBlocks(inner: MediaCase, place: Place, path: string, encoding: Enc
   return [block];
 }
 
-function toolUse(call: ToolCallPart, path: string, notes: Notes): Fields {
-  const name = wireToolName(call.name, call.custom, `${path}.tool_call.name`);
+function toolUse(call: ToolCallPart, path: string, { names, notes }: Encoding): Fields {
+  const name = names.wire(call.name);
   const input = call.custom ? wrapped(call.argumentsJson) : argumentsObject(call.argumentsJson, path, notes);
   return { type: "tool_use", id: wireToolId(call.id), name, input };
 }

@@ -3,6 +3,23 @@ import type { KnownBody } from "../../core/known-bodies.ts";
 /** What Anthropic says in words under a type that says less. Each row was seen in the wild; the tests hold the bodies. */
 export const knownBodies: readonly KnownBody[] = [
   {
+    // Another account's, another model's, or bound to another conversation.
+    vendor: "Anthropic",
+    source: "https://github.com/anthropics/claude-code/issues/10627",
+    status: [400],
+    says: /^messages\.\d+\.content\.\d+: Invalid `(?:signature|data)` in `(?:redacted_)?thinking` block\b/,
+    means: "INVALID_REQUEST",
+    stale: true,
+  },
+  {
+    vendor: "Anthropic",
+    source: "https://github.com/anthropics/claude-code/issues/25361",
+    status: [400],
+    says: /^messages\.\d+\.content\.\d+: `thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified\b/,
+    means: "INVALID_REQUEST",
+    stale: true,
+  },
+  {
     vendor: "Anthropic",
     source: "https://github.com/anthropics/claude-code/issues/66314",
     status: [400],

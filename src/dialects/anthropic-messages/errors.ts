@@ -67,9 +67,10 @@ function complaintIn(body: Fields, status: number): Complaint {
   return { status, type: textAt(error, "type"), code: textAt(details, "error_code"), message: textAt(error, "message") };
 }
 
-function failureOf({ status, type, code, message, page }: Complaint): Failure {
+function verdictOn({ status, type, code, message, page }: Complaint): { readonly failure: Failure; readonly staleState: boolean } {
   const known = knownBody(knownBodies, { status, messages: [message] });
-  return failureOfStatus(status, known?.means ?? failureByWord.get(code) ?? failureByWord.get(type) ?? page);
+  const failure = failureOfStatus(status, known?.means ?? failureByWord.get(code) ?? failureByWord.get(type) ?? page);
+  return { failure, staleState: known?.stale === true };
 }
 
 /** Failures that waiting can heal. */
@@ -79,12 +80,12 @@ const waits: ReadonlySet<Failure> = new Set<Failure>(["RATE_LIMITED", "OVERLOADE
 const callersOwn: ReadonlySet<Failure> = new Set<Failure>(["INVALID_REQUEST", "CONTEXT_LENGTH_EXCEEDED", "CONTENT_POLICY"]);
 
 function errorOf(said: Complaint, { retryAfterMs: waitMs, ...rest }: ChatErrorOptions): ChatError {
-  const failure = failureOf(said);
+  const { failure, staleState } = verdictOn(said);
   const options: ChatErrorOptions = waits.has(failure) ? { ...rest, retryAfterMs: waitMs } : rest;
   if (!callersOwn.has(failure) || said.message === "") return new ChatError(failure, ownMessage(said), options);
   const message = sanitized(said.message);
   const field = /^([a-z][\w-]*(?:\.[\w-]+)*): /.exec(message)?.[1];
-  return new ChatError(failure, message, { ...options, fromUpstream: true, ...(field !== undefined && { field }) });
+  return new ChatError(failure, message, { ...options, fromUpstream: true, staleState, ...(field !== undefined && { field }) });
 }
 
 /** The upstream's words may name accounts; its type is a plain word or is left out. */

@@ -1,33 +1,50 @@
 import type { ChatRequest } from "../../core/chat.ts";
+import { legalToolName } from "../../core/tool-names.ts";
 import { callerFields, type Fields } from "./fields.ts";
 import type { Notes } from "./notes.ts";
 import { subsetSchema } from "./schema-subset.ts";
 
-/** How the answer's shape is asked for. */
+/** How the answer's shape is asked for; at most one of the three. */
 export interface OutputShape {
   /** The body's `output_config.format`. */
-  readonly format: Fields | undefined;
+  readonly format?: Fields;
   /** Words for the end of `system`, where the model cannot be made to. */
-  readonly instruction: string | undefined;
+  readonly instruction?: string;
+  /** A tool whose arguments have the shape: it is the only one, and the model must call it. */
+  readonly tool?: Fields & { readonly name: string };
+}
+
+/** What the model can be held to. */
+export interface OutputMeans {
+  /** It compiles schemas. */
+  readonly structured: boolean;
+  /** A tool of ours can be forced: the model takes it, does not think, and the caller has none of its own. */
+  readonly forcible: boolean;
 }
 
 const plain = "Answer with one valid JSON object and nothing else: no other words, no Markdown fences.";
 
-/** `structured` says whether the model compiles schemas. A forced tool is no way out: it excludes thinking. */
-export function encodeOutputFormat(request: Readonly<ChatRequest>, structured: boolean, notes: Notes): OutputShape {
+/** The strictest means there is for what the caller wants. */
+export function encodeOutputFormat(request: Readonly<ChatRequest>, means: OutputMeans, notes: Notes): OutputShape {
   const format = request.outputFormat?.format;
   if (format?.case === "jsonObject") {
     notes.emulated("output_format.json_object", "anthropic has no free JSON mode; the model is told to write JSON");
-    return { format: undefined, instruction: plain };
+    return { instruction: plain };
   }
-  if (format?.case !== "jsonSchema") return { format: undefined, instruction: undefined };
+  if (format?.case !== "jsonSchema") return {};
   const path = "output_format.json_schema.json_schema";
   const schema = callerFields(format.value.jsonSchema, path);
-  const subset = structured ? subsetSchema(schema) : undefined;
-  if (subset === undefined) {
-    notes.emulated("output_format.json_schema", "the schema cannot be enforced; the model is told to follow it");
-    return { format: undefined, instruction: `${plain} It must match this JSON Schema:\n${format.value.jsonSchema}` };
+  const subset = means.structured ? subsetSchema(schema) : undefined;
+  if (subset !== undefined) {
+    if (subset.changed) notes.approximated(path, "keywords that anthropic cannot enforce moved into descriptions");
+    return { format: { type: "json_schema", schema: subset.schema } };
   }
-  if (subset.changed) notes.approximated(path, "keywords that anthropic cannot enforce moved into descriptions");
-  return { format: { type: "json_schema", schema: subset.schema }, instruction: undefined };
+  if (means.forcible && schema["type"] === "object") {
+    notes.emulated("output_format.json_schema", "the model has no structured output; it is made to call a tool of that schema");
+    const { name, description } = format.value;
+    const tool = { name: legalToolName(name === "" ? "response" : name, 64), input_schema: schema };
+    return { tool: description === "" ? tool : { ...tool, description } };
+  }
+  notes.emulated("output_format.json_schema", "the schema cannot be enforced; the model is told to follow it");
+  return { instruction: `${plain} It must match this JSON Schema:\n${format.value.jsonSchema}` };
 }

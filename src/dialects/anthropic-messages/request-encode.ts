@@ -1,7 +1,8 @@
 import type { Target } from "../../core/catalog.ts";
 import type { ChatRequest } from "../../core/chat.ts";
-import type { EncodedRequest } from "../../core/dialect.ts";
+import type { AnswerContext, EncodedRequest } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
+import { ToolNames } from "../../core/tool-names.ts";
 import type { Encoding } from "./blocks-encode.ts";
 import { limitBreakpoints } from "./cache-control.ts";
 import { extensionFields, type Fields, isFields, issuer, mergedFields, textAt } from "./fields.ts";
@@ -9,28 +10,31 @@ import { encodeSampling, outputLimit } from "./limits-encode.ts";
 import { encodePrompt } from "./messages-encode.ts";
 import { Notes } from "./notes.ts";
 import { encodeOutputFormat } from "./output-format.ts";
-import { encodeThinking } from "./thinking-encode.ts";
+import { encodeThinking, wishOf } from "./thinking-encode.ts";
 import { type ThinkingRules, thinkingRules } from "./thinking-rules.ts";
-import { encodeTools } from "./tools-encode.ts";
+import { encodeTools, type Toolbox } from "./tools-encode.ts";
 
 /** The version that models old and new answer; sampling parameters are dropped per model instead. */
 const version = "2023-06-01";
+/** Most characters of a tool's name. */
+const toolNameMax = 128;
 /** What a caller cannot say past us (the .proto's ChatRequest.extensions_json). */
 const ours: ReadonlySet<string> = new Set("model messages system tools tool_choice stream max_tokens metadata".split(" "));
 
 /** A request in Anthropic's words: pure, and the same bytes for the same history. */
 export function encodeRequest(request: Readonly<ChatRequest>, target: Target, streamed: boolean): EncodedRequest {
-  const encoding: Encoding = { notes: new Notes(), betas: new Set() };
-  const { notes } = encoding;
+  const encoding: Encoding = { notes: new Notes(), betas: new Set(), names: new ToolNames(toolNameMax) };
+  const { notes, names } = encoding;
   const rules = thinkingRules(target.upstreamModel);
   refuseUnsupported(request);
   dropUnsupported(request, notes);
   const extension = requestExtension(request, encoding);
   const structured = rules.structuredOutputs && target.capabilities.jsonSchema !== false;
-  const shape = encodeOutputFormat(request, structured, notes);
+  const shape = encodeOutputFormat(request, { structured, forcible: isForcible(request, rules) }, notes);
   const { system, messages } = encodePrompt(request.messages, shape.instruction, encoding);
   endsWell(messages, rules, notes);
-  const { tools, choice, forced } = encodeTools(request, structured, notes);
+  const { tools, choice, forced } =
+    shape.tool === undefined ? encodeTools(request, { strict: structured, names, notes }) : only(shape.tool);
   const limit = { tokens: outputLimit(request, target, notes), asked: request.maxOutputTokens !== undefined };
   const thinking = encodeThinking(request.reasoning, { target, rules, limit, forced, bareToolTurn: isBareToolTurn(messages), notes });
   const body: Fields = { model: target.upstreamModel, max_tokens: thinking.maxTokens };
@@ -50,7 +54,21 @@ export function encodeRequest(request: Readonly<ChatRequest>, target: Target, st
   if (isKnownTier(request.serviceTier)) body["service_tier"] = request.serviceTier;
   const whole = withExtension(extension, body);
   limitBreakpoints(whole, notes);
-  return { body: JSON.stringify(whole), notes: notes.list, headers: headersOf(encoding.betas) };
+  const answering: AnswerContext = {
+    ...names.context(),
+    ...(shape.instruction !== undefined && { fencedJson: true }),
+    ...(shape.tool !== undefined && { jsonTool: shape.tool.name }),
+  };
+  return { body: JSON.stringify(whole), notes: notes.list, headers: headersOf(encoding.betas), answering };
+}
+
+/** Whether the shape of the answer may be that of a forced call: of a model that does not think unless told to, and is not told. */
+function isForcible({ tools, reasoning }: Readonly<ChatRequest>, rules: ThinkingRules): boolean {
+  return tools.length === 0 && rules.forcedChoice && !rules.onByDefault && wishOf(reasoning) !== "on";
+}
+
+function only(tool: Fields & { readonly name: string }): Toolbox {
+  return { tools: [tool], choice: { type: "tool", name: tool.name, disable_parallel_tool_use: true }, forced: true };
 }
 
 function headersOf(betas: ReadonlySet<string>): Record<string, string> {

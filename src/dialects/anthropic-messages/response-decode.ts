@@ -1,4 +1,5 @@
 import { chatResponse, type ChatResponse, choice } from "../../core/chat.ts";
+import type { AnswerContext, Quirks } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
 import { textOf } from "../../core/fold.ts";
 import { partFromBlock } from "./blocks-decode.ts";
@@ -21,14 +22,14 @@ export const messageKnown: ReadonlySet<string> = new Set([
 ]);
 
 /** A whole answer. */
-export function decodeResponse(body: unknown): ChatResponse {
+export function decodeResponse(body: unknown, _quirks: Quirks, context: AnswerContext = {}): ChatResponse {
   if (!isFields(body)) throw broken("the answer is not a JSON object");
   if (isFields(body["error"])) throw failureInside(body);
   const { content } = body;
   if (!Array.isArray(content)) throw broken("the answer has no content");
   const parts = content.map((block: unknown) => {
     if (!isFields(block)) throw broken("a content block is not a JSON object");
-    return partFromBlock(block);
+    return partFromBlock(block, context);
   });
   const calledTool = parts.some((part) => part.part.case === "toolCall");
   const only = choice(0, parts);

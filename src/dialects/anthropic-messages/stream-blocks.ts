@@ -1,13 +1,16 @@
-import { type ChatEvent, type ContentPart, type PartDelta, partDelta, partEnded, partStarted } from "../../core/chat.ts";
+import { type ChatEvent, type ContentPart, type PartDelta, partDelta, partEnded, partStarted, textPart } from "../../core/chat.ts";
+import type { AnswerContext } from "../../core/dialect.ts";
+import { unwrapped } from "../../core/freeform.ts";
 import { parseJson } from "../../core/json.ts";
+import { callerTool } from "../../core/tool-names.ts";
+import { createUnfencer, type Unfencer } from "../../core/unfence.ts";
 import { anthropicToken, citationFrom, nativePart, reasoningFromBlock, textFromBlock, toolCallFromBlock } from "./blocks-decode.ts";
 import { type Fields, isFields, textAt } from "./fields.ts";
-import { callerToolName, unwrapped } from "./freeform.ts";
 import { broken } from "./response-decode.ts";
 
 /** The block under way. */
 interface OpenBlock {
-  readonly kind: "text" | "reasoning" | "call" | "freeform" | "native";
+  readonly kind: "text" | "reasoning" | "call" | "freeform" | "json" | "native";
   /** Anthropic's own index. */
   readonly index: unknown;
   /** As it came in content_block_start; a native block grows here. */
@@ -22,9 +25,16 @@ interface OpenBlock {
 
 /** Turns the events of content blocks into those of parts. Anthropic's blocks never interleave: at most one is open. */
 export class BlockStream {
+  readonly #context: AnswerContext;
   #partIndex = 0;
   #open: OpenBlock | undefined;
   #calledTool = false;
+  /** Of the text under way, where a fence around it is no part of it. */
+  #unfencer: Unfencer | undefined;
+
+  constructor(context: AnswerContext) {
+    this.#context = context;
+  }
 
   /** Whether a block has begun and not ended. */
   get isOpen(): boolean {
@@ -39,13 +49,14 @@ export class BlockStream {
   start(event: Fields, out: ChatEvent[]): void {
     const block = event["content_block"];
     if (this.#open !== undefined || !isFields(block)) throw broken("content_block_start out of order");
-    const kind = kindOf(block);
+    const kind = kindOf(block, this.#context);
     this.#open = { kind, index: event["index"], block, argumentsText: "", hasArguments: false, citations: [] };
     switch (kind) {
       case "text":
         // A part starts empty; text that is there already follows as a delta.
         out.push(partStarted(0, this.#partIndex, textFromBlock({ ...block, text: "" })));
-        this.#emitText("text", textAt(block, "text"), out);
+        this.#unfencer = this.#context.fencedJson === true ? createUnfencer() : undefined;
+        this.#text(textAt(block, "text"), out);
         return;
       case "reasoning":
         out.push(partStarted(0, this.#partIndex, reasoningFromBlock({ ...block, thinking: "" })));
@@ -54,7 +65,10 @@ export class BlockStream {
       case "call":
       case "freeform":
         this.#calledTool = true;
-        out.push(partStarted(0, this.#partIndex, toolCallFromBlock(block)));
+        out.push(partStarted(0, this.#partIndex, toolCallFromBlock(block, this.#context)));
+        return;
+      case "json":
+        out.push(partStarted(0, this.#partIndex, textPart("")));
         return;
       case "native":
         // Leaves verbatim, so it has to be whole.
@@ -75,7 +89,7 @@ export class BlockStream {
     switch (delta["type"]) {
       case "text_delta":
         if (open.kind !== "text") throw misfit("text_delta");
-        this.#emitText("text", textAt(delta, "text"), out);
+        this.#text(textAt(delta, "text"), out);
         return;
       case "thinking_delta":
         if (open.kind !== "reasoning") throw misfit("thinking_delta");
@@ -102,17 +116,24 @@ export class BlockStream {
     if (open === undefined) throw broken("content_block_stop without its block");
     this.#open = undefined;
     if (open.kind === "native") out.push(partStarted(0, this.#partIndex, wholeNative(open)));
+    if (open.kind === "text" && this.#unfencer !== undefined) this.#emitText("text", this.#unfencer.end(), out);
     if (open.kind === "freeform") this.#emitText("argumentsJson", unwrapped(open.hasArguments ? open.argumentsText : inputOf(open)), out);
+    if (open.kind === "json" && !open.hasArguments) this.#emitText("text", inputOf(open), out);
     if (open.kind === "call" && !open.hasArguments) this.#emitText("argumentsJson", inputOf(open), out);
     out.push(partEnded(0, this.#partIndex));
     this.#partIndex++;
   }
 
+  #text(text: string, out: ChatEvent[]): void {
+    this.#emitText("text", this.#unfencer === undefined ? text : this.#unfencer.push(text), out);
+  }
+
   #arguments(open: OpenBlock, text: string, out: ChatEvent[]): void {
-    if (open.kind !== "call" && open.kind !== "freeform") throw misfit("input_json_delta");
+    if (open.kind !== "call" && open.kind !== "freeform" && open.kind !== "json") throw misfit("input_json_delta");
     if (text === "") return;
     open.hasArguments = true;
-    if (open.kind === "freeform") open.argumentsText += text;
+    if (open.kind === "json") this.#emitText("text", text, out);
+    else if (open.kind === "freeform") open.argumentsText += text;
     else this.#emit({ case: "argumentsJson", value: text }, out);
   }
 
@@ -134,7 +155,7 @@ export class BlockStream {
   }
 }
 
-function kindOf(block: Fields): OpenBlock["kind"] {
+function kindOf(block: Fields, context: AnswerContext): OpenBlock["kind"] {
   switch (block["type"]) {
     case "text":
       return "text";
@@ -142,7 +163,8 @@ function kindOf(block: Fields): OpenBlock["kind"] {
     case "redacted_thinking":
       return "reasoning";
     case "tool_use":
-      return callerToolName(textAt(block, "name")).custom ? "freeform" : "call";
+      if (textAt(block, "name") === context.jsonTool) return "json";
+      return callerTool(textAt(block, "name"), context).custom ? "freeform" : "call";
     default:
       return "native";
   }

@@ -1,5 +1,5 @@
 import type { ChatEvent, Usage } from "../../core/chat.ts";
-import type { StreamDecoder } from "../../core/dialect.ts";
+import type { AnswerContext, Quirks, StreamDecoder } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
 import { parseJson } from "../../core/json.ts";
 import { failureInside } from "./errors.ts";
@@ -10,18 +10,22 @@ import { BlockStream } from "./stream-blocks.ts";
 import { usageFrom } from "./usage-decode.ts";
 
 /** A decoder for one stream. */
-export function streamDecoder(): StreamDecoder {
-  return new MessageStream();
+export function streamDecoder(_quirks: Quirks, context: AnswerContext = {}): StreamDecoder {
+  return new MessageStream(context);
 }
 
 class MessageStream implements StreamDecoder {
-  readonly #blocks = new BlockStream();
+  readonly #blocks: BlockStream;
   #phase: "before" | "content" | "ended" | "completed" = "before";
   /** As told so far; counts are cumulative, so later ones replace earlier ones. */
   readonly #counts: Fields = {};
   #usage: Usage | undefined;
   /** Fields of the message without a place of their own. */
   readonly #rest: Fields = {};
+
+  constructor(context: AnswerContext) {
+    this.#blocks = new BlockStream(context);
+  }
 
   push(data: string, eventName: string | undefined, out: ChatEvent[]): void {
     if (this.#phase === "completed" || data === "") return;

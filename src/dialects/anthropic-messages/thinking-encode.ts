@@ -51,7 +51,8 @@ export function encodeThinking(reasoning: Reasoning | undefined, context: Thinki
   return adaptive(reasoning, context);
 }
 
-function wishOf(reasoning: Reasoning | undefined): "default" | "off" | "on" {
+/** Whether the caller wants the model to think. */
+export function wishOf(reasoning: Reasoning | undefined): "default" | "off" | "on" {
   if (reasoning === undefined) return "default";
   if (reasoning.effort === ReasoningEffort.NONE) return "off";
   if (reasoning.budgetTokens !== undefined) return reasoning.budgetTokens === 0 ? "off" : "on";

@@ -1,8 +1,9 @@
 import { type ChatRequest, type FunctionTool, type Tool, type ToolChoice, ToolChoice_Mode } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
+import { freeformFunction } from "../../core/freeform.ts";
+import type { ToolNames } from "../../core/tool-names.ts";
 import { wireCacheControl } from "./cache-control.ts";
 import { callerFields, extensionFields, type Fields, issuer, mergedFields, textAt } from "./fields.ts";
-import { freeformFunction, wireToolName } from "./freeform.ts";
 import type { Notes } from "./notes.ts";
 import { subsetSchema } from "./schema-subset.ts";
 
@@ -14,10 +15,10 @@ export interface Toolbox {
   readonly forced: boolean;
 }
 
-/** `strict` says whether the model compiles schemas of tools. */
-export function encodeTools(request: Readonly<ChatRequest>, strict: boolean, notes: Notes): Toolbox {
+/** Tools and the choice among them, as Anthropic takes them. */
+export function encodeTools(request: Readonly<ChatRequest>, context: ToolContext): Toolbox {
   const all = request.tools.map((tool, i) => {
-    const wire = encodeTool(tool, `tools[${i}]`, { strict, notes });
+    const wire = encodeTool(tool, `tools[${i}]`, context);
     return { name: callerName(tool, wire), wire };
   });
   if (all.length === 0) return { tools: undefined, choice: undefined, forced: false };
@@ -53,9 +54,18 @@ function callerName(tool: Tool, wire: Fields): string {
   return tool.kind.case === "function" || tool.kind.case === "custom" ? tool.kind.value.name : textAt(wire, "name");
 }
 
-interface ToolContext {
+/** What decides about tools besides the request. */
+export interface ToolContext {
+  /** Whether the model compiles schemas of tools. */
   readonly strict: boolean;
+  readonly names: ToolNames;
   readonly notes: Notes;
+}
+
+function wireName(name: string, custom: boolean, path: string, { names, notes }: ToolContext): string {
+  const wire = custom ? names.freeform(name) : names.wire(name);
+  if (wire !== name) notes.approximated(`${path}.name`, "the name is shortened on its way, and has its full length in the answer");
+  return wire;
 }
 
 function encodeTool(tool: Tool, path: string, context: ToolContext): Fields {
@@ -70,9 +80,10 @@ function ownTool(tool: Tool, path: string, context: ToolContext): Fields {
     case "function":
       return functionTool(kind.value, `${path}.function`, context);
     case "custom": {
-      const { name, description, grammarSyntax, grammar } = kind.value;
+      const { description, schema } = freeformFunction(kind.value);
       context.notes.emulated(`${path}.custom`, "anthropic has no free-form tools; it is a function of one string");
-      return { name: wireToolName(name, true, `${path}.custom.name`), ...freeformFunction(description, grammarSyntax, grammar) };
+      const name = wireName(kind.value.name, true, `${path}.custom`, context);
+      return description === "" ? { name, input_schema: schema } : { name, description, input_schema: schema };
     }
     case "native":
       if (kind.value.issuer === issuer) return callerFields(kind.value.json, `${path}.native.json`);
@@ -85,7 +96,7 @@ function ownTool(tool: Tool, path: string, context: ToolContext): Fields {
 }
 
 function functionTool(tool: FunctionTool, path: string, context: ToolContext): Fields {
-  const wire: Fields = { name: wireToolName(tool.name, false, `${path}.name`) };
+  const wire: Fields = { name: wireName(tool.name, false, path, context) };
   if (tool.description !== "") wire["description"] = tool.description;
   const schema = parameters(tool.parametersJsonSchema, `${path}.parameters_json_schema`);
   wire["input_schema"] = schema;

@@ -25,6 +25,20 @@ export function decodeCitations(value: unknown): Citation[] {
   return citations;
 }
 
+/** What `decodeCitations` leaves out. */
+function otherAnnotations(value: unknown): unknown[] {
+  if (!Array.isArray(value)) return [];
+  return value.filter(
+    (each) => !isJsonObject(each) || !isJsonObject(each["url_citation"]) || typeof each["url_citation"]["url"] !== "string",
+  );
+}
+
+/** Extra fields, and annotations that are extra. */
+export function withAnnotations(extra: JsonObject | undefined, annotations: unknown): JsonObject | undefined {
+  const others = otherAnnotations(annotations);
+  return others.length === 0 ? extra : { ...extra, annotations: others };
+}
+
 function offset(value: unknown): number | undefined {
   return typeof value === "number" && Number.isInteger(value) && value >= 0 ? value : undefined;
 }

@@ -1,4 +1,5 @@
 import type { AudioPart, Citation, Media, TokenLogprob, ToolCallPart } from "../../core/chat.ts";
+import { merged } from "./extensions.ts";
 import type { JsonObject } from "./json-fields.ts";
 import { encodeLogprobs } from "./logprobs.ts";
 import { encodeBase64, encodeDataUrl } from "./media.ts";
@@ -16,6 +17,13 @@ export function encodeCitation(citation: Citation, shift: number): JsonObject | 
   const start = (citation.start ?? 0) + shift;
   const end = citation.end === undefined ? start : citation.end + shift;
   return { type: "url_citation", url_citation: { start_index: start, end_index: end, url: citation.url, title: citation.title } };
+}
+
+/** `known` over `extra`, whose annotations of other kinds follow the citations. */
+export function withExtra(extra: JsonObject, known: JsonObject): JsonObject {
+  const both = merged(extra, known);
+  const [own, others] = [known["annotations"], extra["annotations"]];
+  return Array.isArray(own) && Array.isArray(others) ? { ...both, annotations: [...own, ...others] } : both;
 }
 
 /** A tool call. */

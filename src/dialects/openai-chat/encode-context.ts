@@ -3,6 +3,7 @@ import type { TranslationNote } from "../../core/chat.ts";
 import { dropped } from "../../core/chat.ts";
 import type { Quirks } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
+import type { ToolNames } from "../../core/tool-names.ts";
 import { type Extensions, extensionIssuer, extraFields, merged } from "./extensions.ts";
 import type { JsonObject } from "./json-fields.ts";
 
@@ -11,6 +12,7 @@ export interface EncodeContext {
   readonly target: Target;
   readonly quirks: Quirks;
   readonly notes: TranslationNote[];
+  readonly names: ToolNames;
 }
 
 /** Notes that a field is left out; once per field. */

@@ -60,6 +60,9 @@ export const failureByWord: ReadonlyMap<string, Failure> = new Map<string, Failu
 /** Of these, what one answer's text came to: they tell nothing of the state of who serves the model. */
 export const wordsOfTheModel: ReadonlySet<string> = new Set(["tool_use_failed", "json_validate_failed"]);
 
+/** Sealed reasoning of another organization or key. https://github.com/openai/codex/issues/8145 */
+export const wordsOfStaleState: ReadonlySet<string> = new Set(["invalid_encrypted_content"]);
+
 /** OpenRouter's own words, in `metadata`; some differ from OpenAI's words of the same name. */
 export const failureByOpenRouter: ReadonlyMap<string, Failure | undefined> = new Map<string, Failure | undefined>([
   // error_type. https://openrouter.ai/docs/client-sdks/python/components/apierrortype

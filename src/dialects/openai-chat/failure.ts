@@ -5,7 +5,7 @@ import { retryAfterMs, spanMs } from "../../core/retry-after.ts";
 import { sanitized, shownId } from "../../core/sanitize.ts";
 import { failureOfStatus } from "../../core/upstream-status.ts";
 import { knownBodies } from "./error-bodies.ts";
-import { failureByWord, statusByType, wordsOfTheModel } from "./error-words.ts";
+import { failureByWord, statusByType, wordsOfStaleState, wordsOfTheModel } from "./error-words.ts";
 import { type ErrorFacts, factsFrom, factsFromText } from "./failure-shape.ts";
 
 /** The failure behind an upstream's error answer; never throws, whatever the body. */
@@ -39,6 +39,8 @@ interface Verdict {
   readonly field: string | undefined;
   /** It is what the model wrote that failed. */
   readonly blameless: boolean;
+  /** Sealed state of earlier turns was refused. */
+  readonly staleState: boolean;
 }
 
 /** By status and typed body; words alone only where they are a vendor's own, in a table. */
@@ -47,7 +49,13 @@ function verdictOn(status: number, facts: ErrorFacts): Verdict {
   const told = known?.means ?? facts.means ?? facts.words.map((word) => failureByWord.get(word)).find((failure) => failure !== undefined);
   const failure = failureOfStatus(status, told);
   const blameless = failure === "UPSTREAM_PROTOCOL" && facts.words.some((word) => wordsOfTheModel.has(word));
-  return { failure, blameless, field: known !== undefined && known.means === failure ? (known.field ?? facts.param) : facts.param };
+  const staleState = known?.stale === true || facts.words.some((word) => wordsOfStaleState.has(word));
+  return {
+    failure,
+    blameless,
+    staleState,
+    field: known !== undefined && known.means === failure ? (known.field ?? facts.param) : facts.param,
+  };
 }
 
 /** Failures that waiting can heal. */
@@ -61,11 +69,16 @@ const callerMayRead: ReadonlySet<Failure> = new Set<Failure>([
   "UNSUPPORTED_FEATURE",
 ]);
 
-function chatError({ failure, field, blameless }: Verdict, facts: ErrorFacts, answered: string, known: ChatErrorOptions): ChatError {
+function chatError(
+  { failure, field, blameless, staleState }: Verdict,
+  facts: ErrorFacts,
+  answered: string,
+  known: ChatErrorOptions,
+): ChatError {
   const plain = `${answered} (${meanings[failure] ?? "failure"})`;
   if (!callerMayRead.has(failure)) return new ChatError(failure, plain, { ...known, blameless });
   const text = sanitized(facts.messages.join(": "));
-  const options = { ...known, fromUpstream: true, ...(field !== undefined && { field: sanitized(field) }) };
+  const options = { ...known, fromUpstream: true, staleState, ...(field !== undefined && { field: sanitized(field) }) };
   return new ChatError(failure, text === "" ? plain : text, options);
 }
 

@@ -10,12 +10,13 @@ import { wordByDetail } from "./words.ts";
 
 /** A part as elements of `content`: none where this dialect has no form for it, which is noted. */
 export function encodeParts(parts: readonly ContentPart[], context: EncodeContext): JsonObject[] {
-  return parts.flatMap((part) =>
-    bare(part, context).map((known) => {
+  return parts.flatMap((part) => {
+    if (part.opaque.length > 0) drop(context, "messages.content.opaque", "tokens of another vendor go back to their issuer only");
+    return bare(part, context).map((known) => {
       const cached = part.cacheControl === undefined ? known : withCacheControl(known, part, context);
       return extended(context, part.extensionsJson, cached, "messages.content.extensions_json");
-    }),
-  );
+    });
+  });
 }
 
 /** A single plain text as a string, which every host takes; anything else as it is. */

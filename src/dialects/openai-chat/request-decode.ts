@@ -100,6 +100,9 @@ function requestExtensions(body: JsonObject): Extensions {
     const other = rest["audio"];
     rest["audio"] = { ...(isJsonObject(other) ? other : undefined), voice: audio["voice"] };
   }
+  // One of two that differ is the end user; the other one has no place, and that is noted where it is left out.
+  const { user, safety_identifier: safety } = body;
+  if (typeof user === "string" && typeof safety === "string" && user !== safety) rest["user"] = user;
   return Object.keys(rest).length === 0 ? {} : extensionsFrom(rest);
 }
 

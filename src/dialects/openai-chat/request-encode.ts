@@ -3,6 +3,7 @@ import type { ChatRequest, TranslationNote } from "../../core/chat.ts";
 import { note, TranslationAction } from "../../core/chat.ts";
 import type { EncodedRequest, Quirks } from "../../core/dialect.ts";
 import { reservedFields } from "../../core/reserved.ts";
+import { ToolNames } from "../../core/tool-names.ts";
 import { drop, type EncodeContext } from "./encode-context.ts";
 import { extensionIssuer, extraFields, merged } from "./extensions.ts";
 import type { JsonObject } from "./json-fields.ts";
@@ -10,16 +11,20 @@ import { encodeMessages } from "./messages-encode.ts";
 import { encodeReasoning, encodeSampling } from "./sampling-encode.ts";
 import { encodeOutputFormat, encodeTools } from "./tools-encode.ts";
 
+/** Most characters of a tool's name. */
+const toolNameMax = 64;
+
 /** The body of POST …/chat/completions for one target, and what had to be changed. */
 export function encodeRequest(request: Readonly<ChatRequest>, target: Target, quirks: Quirks, streamed: boolean): EncodedRequest {
   const notes: TranslationNote[] = [];
-  const context: EncodeContext = { target, quirks, notes };
+  const names = new ToolNames(toolNameMax);
+  const context: EncodeContext = { target, quirks, notes, names };
   const known: Record<string, unknown> = { model: target.upstreamModel };
   encodeTools(request, known, context);
   encodeSampling(request, known, context);
   encodeReasoning(request, known, context);
   encodeLimits(request, known, context);
-  encodeHints(request, known);
+  encodeHints(request, known, quirks);
   known["stream"] = streamed;
   if (streamed && quirks.streamOptions !== false) known["stream_options"] = { include_usage: true };
   const body: Record<string, unknown> = { ...merged(extraOf(request, context), known) };
@@ -27,7 +32,7 @@ export function encodeRequest(request: Readonly<ChatRequest>, target: Target, qu
   delete body["messages"];
   refuseFields(body, context);
   body["messages"] = encodeMessages(request.messages, context);
-  return { body: JSON.stringify(body), notes };
+  return { body: JSON.stringify(body), notes, answering: names.context() };
 }
 
 function extraOf(request: Readonly<ChatRequest>, context: EncodeContext): JsonObject {
@@ -54,7 +59,7 @@ function encodeLimits(request: Readonly<ChatRequest>, body: Record<string, unkno
   if (request.n !== undefined) body["n"] = request.n;
 }
 
-function encodeHints(request: Readonly<ChatRequest>, body: Record<string, unknown>): void {
+function encodeHints(request: Readonly<ChatRequest>, body: Record<string, unknown>, quirks: Quirks): void {
   const format = encodeOutputFormat(request);
   if (format !== undefined) body["response_format"] = format;
   if (request.modalities.length > 0) body["modalities"] = request.modalities;
@@ -65,7 +70,7 @@ function encodeHints(request: Readonly<ChatRequest>, body: Record<string, unknow
   if (request.verbosity !== "") body["verbosity"] = request.verbosity;
   // Anthropic's word for "no priority".
   if (request.serviceTier !== "") body["service_tier"] = request.serviceTier === "standard_only" ? "default" : request.serviceTier;
-  if (request.endUserId !== "") body["user"] = request.endUserId;
+  if (request.endUserId !== "") body[quirks.endUserField ?? "user"] = request.endUserId;
   if (request.promptCacheKey !== "") body["prompt_cache_key"] = request.promptCacheKey;
   if (Object.keys(request.metadata).length > 0) body["metadata"] = request.metadata;
   if (request.store !== undefined) body["store"] = request.store;
@@ -81,6 +86,7 @@ const paths: ReadonlyMap<string, string> = new Map([
   ["reasoning_effort", "reasoning.effort"],
   ["parallel_tool_calls", "tool_choice.parallel"],
   ["user", "end_user_id"],
+  ["safety_identifier", "end_user_id"],
 ]);
 
 function inSampling(name: string): [string, string] {

@@ -1,10 +1,12 @@
 import type { ChatResponse, Choice, Citation, ContentPart } from "../../core/chat.ts";
 import { chatResponse, choice, contentPart, FinishReason, textPart, type Usage } from "../../core/chat.ts";
-import type { Quirks } from "../../core/dialect.ts";
+import type { AnswerContext, Quirks } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
 import { textOf } from "../../core/fold.ts";
-import { audioPart, decodeCitations, textsOf } from "./answer-decode.ts";
-import { extensionsOf, keys, shape } from "./extensions.ts";
+import { unwrapped } from "../../core/freeform.ts";
+import { callerTool } from "../../core/tool-names.ts";
+import { audioPart, decodeCitations, textsOf, withAnnotations } from "./answer-decode.ts";
+import { extensionsFrom, extensionsOf, keys, shape, unknownOf } from "./extensions.ts";
 import { failureInside } from "./failure.ts";
 import { isErrorBody } from "./failure-shape.ts";
 import { decodeFinishReason, isErrorFinish } from "./finish-reason.ts";
@@ -17,14 +19,17 @@ import { callEntry, inventedId, legacyEntry } from "./tool-call-decode.ts";
 import { decodeUsage } from "./usage.ts";
 
 const responseShape = shape(keys("id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint", "error"));
-const choiceShape = shape(keys("index", "message", "finish_reason", "error"), { logprobs: keys("content") });
+const choiceKeys = keys("index", "message", "finish_reason", "error");
+const choiceShape = shape(choiceKeys, { logprobs: keys("content") });
+/** Of a choice whose probabilities are those of a refusal. */
+const refusedShape = shape(choiceKeys, { logprobs: keys("content", "refusal") });
 const messageShape = shape(keys("role", "content", "refusal", "tool_calls", "function_call", "reasoning_content", "reasoning"), {
   audio: keys("id", "data", "expires_at", "transcript"),
   ...keys("annotations", "thinking_blocks"),
 });
 
 /** An upstream's whole answer. Throws UPSTREAM_PROTOCOL for what is none, or what an error object in it says. */
-export function decodeResponse(body: unknown, quirks: Quirks): ChatResponse {
+export function decodeResponse(body: unknown, quirks: Quirks, context: AnswerContext = {}): ChatResponse {
   if (isErrorBody(body)) throw failureInside(body);
   if (!isJsonObject(body)) throw new ChatError("UPSTREAM_PROTOCOL", "the upstream's answer is not a JSON object");
   const { choices } = body;
@@ -33,7 +38,7 @@ export function decodeResponse(body: unknown, quirks: Quirks): ChatResponse {
     decodeUsage(body["usage"], quirks.reasoningOutside === true) ??
     decodeUsage(isJsonObject(body["x_groq"]) ? body["x_groq"]["usage"] : undefined, quirks.reasoningOutside === true);
   const source = `${text(body["id"])}/${String(body["created"])}`;
-  const decoded = choices.map((each, i) => decodeChoice(each, i, source));
+  const decoded = choices.map((each, i) => decodeChoice(each, i, { source, context }));
   refuseEmpty(decoded, usage);
   const response = chatResponse(text(body["model"]), decoded, usage);
   response.id = text(body["id"]);
@@ -57,26 +62,34 @@ function saysNothing(parts: readonly ContentPart[]): boolean {
   return parts.every((part) => part.part.case === "text" && part.part.value.text === "");
 }
 
-function decodeChoice(value: unknown, position: number, source: string): Choice {
+/** What all choices of an answer are read with. */
+interface Reading {
+  /** Names the answer where ids must be invented. */
+  readonly source: string;
+  readonly context: AnswerContext;
+}
+
+function decodeChoice(value: unknown, position: number, reading: Reading): Choice {
   if (!isJsonObject(value)) throw new ChatError("UPSTREAM_PROTOCOL", "a choice of the upstream's answer is not an object");
   if (value["error"]) throw failureInside(value);
   const native = text(value["finish_reason"]);
   if (isErrorFinish(native)) throw finishFailure(native);
   const message = isJsonObject(value["message"]) ? value["message"] : {};
   const index = typeof value["index"] === "number" && Number.isInteger(value["index"]) && value["index"] >= 0 ? value["index"] : position;
-  const parts = decodeMessageParts(message, source, index);
+  const parts = decodeMessageParts(message, index, reading);
   const decoded = choice(index, parts);
   if (decoded.message !== undefined) {
     decoded.message.text = textOf(parts);
-    decoded.message.extensionsJson = extensionsOf(message, messageShape);
+    decoded.message.extensionsJson = extensionsFrom(withAnnotations(unknownOf(message, messageShape), message["annotations"]));
   }
   decoded.finishReason = decodeFinishReason(
     native,
     parts.some((part) => part.part.case === "toolCall"),
   );
   decoded.nativeFinishReason = native;
-  decoded.logprobs = decodeLogprobs(isJsonObject(value["logprobs"]) ? value["logprobs"]["content"] : undefined);
-  decoded.extensionsJson = extensionsOf(value, choiceShape);
+  const logprobs = isJsonObject(value["logprobs"]) ? value["logprobs"] : {};
+  decoded.logprobs = decodeLogprobs(logprobs["content"] ?? logprobs["refusal"]);
+  decoded.extensionsJson = extensionsOf(value, Array.isArray(logprobs["content"]) ? choiceShape : refusedShape);
   return decoded;
 }
 
@@ -86,7 +99,7 @@ export function finishFailure(native: string): ChatError {
   return new ChatError(failure, `the upstream ended its answer with ${native}`);
 }
 
-function decodeMessageParts(message: JsonObject, source: string, choiceIndex: number): ContentPart[] {
+function decodeMessageParts(message: JsonObject, choiceIndex: number, { source, context }: Reading): ContentPart[] {
   const parts = reasoningOf(message);
   const citations = decodeCitations(message["annotations"]);
   const { reasoning, content } = textsOf(message["content"]);
@@ -98,9 +111,11 @@ function decodeMessageParts(message: JsonObject, source: string, choiceIndex: nu
   const entries = calls.flatMap((call) => callEntry(call) ?? []);
   const legacy = entries.length === 0 ? legacyEntry(message["function_call"]) : undefined;
   for (const [i, entry] of (legacy === undefined ? entries : [legacy]).entries()) {
-    const { name, argumentsJson, custom } = entry;
-    if (name === "") throw new ChatError("UPSTREAM_PROTOCOL", "the upstream called a tool without a name");
-    const part = callPart({ id: entry.id ?? inventedId(source, choiceIndex, i), name, argumentsJson, custom }, entry.opaque);
+    if (entry.name === "") throw new ChatError("UPSTREAM_PROTOCOL", "the upstream called a tool without a name");
+    const { name, custom } = callerTool(entry.name, context);
+    const argumentsJson = custom && !entry.custom ? unwrapped(entry.argumentsJson) : entry.argumentsJson;
+    const id = entry.id ?? inventedId(source, choiceIndex, i);
+    const part = callPart({ id, name, argumentsJson, custom: custom || entry.custom }, entry.opaque);
     part.extensionsJson = entry.extensions;
     parts.push(part);
   }

@@ -1,6 +1,15 @@
 import type { ChatResponse, Choice, ContentPart } from "../../core/chat.ts";
-import { codePoints, completionId, encodeAudio, encodeCitation, encodeImage, encodeToolCall, logprobsObject } from "./answer-encode.ts";
-import { withExtensions } from "./extensions.ts";
+import {
+  codePoints,
+  completionId,
+  encodeAudio,
+  encodeCitation,
+  encodeImage,
+  encodeToolCall,
+  logprobsObject,
+  withExtra,
+} from "./answer-encode.ts";
+import { extraFields, withExtensions } from "./extensions.ts";
 import { encodeFinishReason } from "./finish-reason.ts";
 import type { JsonObject } from "./json-fields.ts";
 import { blockFromReasoning, extraContent } from "./opaque.ts";
@@ -29,16 +38,24 @@ export function encodeChatResponse(response: ChatResponse, options: ResponseOpti
 
 function encodeChoice(choice: Choice, options: ResponseOptions): JsonObject {
   const parts = choice.message?.content ?? [];
-  const message = withExtensions(choice.message?.extensionsJson ?? {}, encodeMessage(parts, options));
+  const message = withExtra(extraOfMessage(choice), encodeMessage(parts, options));
   const hasRefusal = message["refusal"] !== null;
   const encoded = withExtensions(choice.extensionsJson, {
     index: choice.index,
     message,
-    logprobs: logprobsObject(choice.logprobs, false) ?? undefined,
+    logprobs: logprobsObject(choice.logprobs, hasRefusal && message["content"] === null) ?? undefined,
     finish_reason: encodeFinishReason(choice.finishReason, { hasRefusal, legacyFunctions: options.legacyFunctions }),
   });
   // The key is always there, but null must not hide the probabilities of a refusal, which travel as an extension.
   return encoded["logprobs"] === undefined ? { ...encoded, logprobs: null } : encoded;
+}
+
+/** The message's extra fields, and those of its parts, which have no place of their own in it: a stream told them with each. */
+function extraOfMessage({ message }: Choice): JsonObject {
+  let extra = extraFields(message?.extensionsJson ?? {}) ?? {};
+  for (const { part, extensionsJson } of message?.content ?? [])
+    if (part.case !== "toolCall") extra = withExtra(extraFields(extensionsJson) ?? {}, extra);
+  return extra;
 }
 
 interface Collected {

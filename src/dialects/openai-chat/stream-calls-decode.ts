@@ -1,6 +1,9 @@
-import type { ChatEvent } from "../../core/chat.ts";
+import type { ChatEvent, PartDelta, StreamEvent } from "../../core/chat.ts";
 import { partDelta, partEnded, partStarted } from "../../core/chat.ts";
+import type { AnswerContext } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
+import { unwrapped } from "../../core/freeform.ts";
+import { callerTool } from "../../core/tool-names.ts";
 import { callPart } from "./messages-decode.ts";
 import { type CallEntry, inventedId, isWholeObject } from "./tool-call-decode.ts";
 
@@ -14,7 +17,19 @@ interface OpenCall {
   argumentsJson: string;
   /** Undefined until it is announced, which waits for the first argument, since a name may come in pieces. */
   partIndex: number | undefined;
+  /** Its arguments are held back until they are whole, because they must be taken out of their wrapping. */
+  wrapped: boolean;
   ended: boolean;
+}
+
+/** What the calls of one choice are read with. */
+export interface CallReading {
+  readonly choiceIndex: number;
+  /** Names the answer where ids must be invented. */
+  readonly source: string;
+  readonly context: AnswerContext;
+  /** Takes the next part's index. */
+  readonly nextPart: () => number;
 }
 
 /**
@@ -22,15 +37,11 @@ interface OpenCall {
  * names, or leave them out.
  */
 export class CallReader {
-  readonly #choiceIndex: number;
-  readonly #source: string;
-  readonly #nextPart: () => number;
+  readonly #reading: CallReading;
   readonly #list: OpenCall[] = [];
 
-  constructor(choiceIndex: number, source: string, nextPart: () => number) {
-    this.#choiceIndex = choiceIndex;
-    this.#source = source;
-    this.#nextPart = nextPart;
+  constructor(reading: CallReading) {
+    this.#reading = reading;
   }
 
   /** Whether a tool was called. */
@@ -55,7 +66,9 @@ export class CallReader {
     if (entry.argumentsJson === "") return;
     this.#announce(call, out);
     call.argumentsJson += entry.argumentsJson;
-    const event = partDelta(this.#choiceIndex, call.partIndex ?? 0, { case: "argumentsJson", value: entry.argumentsJson });
+    const delta = call.wrapped ? ({ case: undefined } as const) : ({ case: "argumentsJson", value: entry.argumentsJson } as const);
+    const event = this.#delta(call, delta);
+    if (call.wrapped && (call.first === entry || Object.keys(entry.extensions).length === 0)) return;
     if (event.case === "partDelta" && call.first !== entry) event.value.extensionsJson = entry.extensions;
     out.push(event);
   }
@@ -66,7 +79,9 @@ export class CallReader {
       if (call.ended) continue;
       this.#announce(call, out);
       call.ended = true;
-      out.push(partEnded(this.#choiceIndex, call.partIndex ?? 0));
+      const input = call.wrapped ? unwrapped(call.argumentsJson) : "";
+      if (input !== "") out.push(this.#delta(call, { case: "argumentsJson", value: input }));
+      out.push(partEnded(this.#reading.choiceIndex, call.partIndex ?? 0));
     }
   }
 
@@ -95,6 +110,7 @@ export class CallReader {
       name,
       argumentsJson: "",
       partIndex: undefined,
+      wrapped: false,
       ended: false,
     };
     this.#list.push(call);
@@ -109,9 +125,9 @@ export class CallReader {
     }
     if (entry.opaque.length === 0 && (entry.argumentsJson !== "" || Object.keys(entry.extensions).length === 0)) return;
     this.#announce(call, out);
-    for (const token of entry.opaque) out.push(partDelta(this.#choiceIndex, call.partIndex ?? 0, { case: "opaque", value: token }));
+    for (const token of entry.opaque) out.push(this.#delta(call, { case: "opaque", value: token }));
     if (entry.argumentsJson !== "" || Object.keys(entry.extensions).length === 0) return;
-    const event = partDelta(this.#choiceIndex, call.partIndex ?? 0, { case: undefined });
+    const event = this.#delta(call, { case: undefined });
     if (event.case === "partDelta") event.value.extensionsJson = entry.extensions;
     out.push(event);
   }
@@ -119,10 +135,17 @@ export class CallReader {
   #announce(call: OpenCall, out: ChatEvent[]): void {
     if (call.partIndex !== undefined) return;
     if (call.name === "") throw new ChatError("UPSTREAM_PROTOCOL", "the upstream called a tool without a name");
-    call.partIndex = this.#nextPart();
-    const id = call.upstreamId ?? inventedId(this.#source, this.#choiceIndex, this.#list.indexOf(call));
-    const part = callPart({ id, name: call.name, argumentsJson: "", custom: call.first.custom }, call.first.opaque);
+    const { choiceIndex, source, context, nextPart } = this.#reading;
+    call.partIndex = nextPart();
+    const id = call.upstreamId ?? inventedId(source, choiceIndex, this.#list.indexOf(call));
+    const { name, custom } = callerTool(call.name, context);
+    call.wrapped = custom && !call.first.custom;
+    const part = callPart({ id, name, argumentsJson: "", custom: custom || call.first.custom }, call.first.opaque);
     part.extensionsJson = call.first.extensions;
-    out.push(partStarted(this.#choiceIndex, call.partIndex, part));
+    out.push(partStarted(choiceIndex, call.partIndex, part));
+  }
+
+  #delta(call: OpenCall, delta: PartDelta["delta"]): StreamEvent {
+    return partDelta(this.#reading.choiceIndex, call.partIndex ?? 0, delta);
   }
 }

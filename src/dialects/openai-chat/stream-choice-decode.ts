@@ -1,7 +1,9 @@
 import type { ChatEvent, ContentPart, PartDelta, TokenLogprob } from "../../core/chat.ts";
 import { contentPart, FinishReason, partDelta, partEnded, partStarted, textPart } from "../../core/chat.ts";
-import { audioPart, decodeCitations, textsOf } from "./answer-decode.ts";
-import { extensionsFrom, keys, merged, shape, unknownOf } from "./extensions.ts";
+import type { AnswerContext } from "../../core/dialect.ts";
+import { withMessageExtensions } from "../../core/message-extensions.ts";
+import { audioPart, decodeCitations, textsOf, withAnnotations } from "./answer-decode.ts";
+import { extensionsFrom, keys, shape, unknownOf } from "./extensions.ts";
 import { decodeFinishReason } from "./finish-reason.ts";
 import { isJsonObject, type JsonObject } from "./json-fields.ts";
 import { decodeLogprobs } from "./logprobs.ts";
@@ -42,9 +44,9 @@ export class ChoiceReader {
   #riding: JsonObject | undefined;
   #logprobs: TokenLogprob[] = [];
 
-  constructor(index: number, source: string) {
+  constructor(index: number, source: string, context: AnswerContext) {
     this.index = index;
-    this.#calls = new CallReader(index, source, () => this.#next++);
+    this.#calls = new CallReader({ choiceIndex: index, source, context, nextPart: () => this.#next++ });
   }
 
   /** It has said how it ended. Content may still follow. */
@@ -80,7 +82,6 @@ export class ChoiceReader {
   finish(out: ChatEvent[]): void {
     this.#close(out);
     this.#calls.finish(out);
-    const extra = this.#leftover === undefined ? this.#extra : merged(this.#extra ?? {}, { delta: this.#leftover });
     out.push({
       case: "choiceEnded",
       value: {
@@ -89,13 +90,13 @@ export class ChoiceReader {
         finishReason: decodeFinishReason(this.#finish, this.#calls.any),
         nativeFinishReason: this.#finish,
         stopSequence: "",
-        extensionsJson: extensionsFrom(extra),
+        extensionsJson: withMessageExtensions(extensionsFrom(this.#extra), extensionsFrom(this.#leftover)),
       },
     });
   }
 
   #readDelta(delta: JsonObject, out: ChatEvent[]): void {
-    this.#riding = unknownOf(delta, deltaShape);
+    this.#riding = withAnnotations(unknownOf(delta, deltaShape), delta["annotations"]);
     const { content } = delta;
     this.#readReasoning(delta, out);
     if (typeof content === "string") {
@@ -136,8 +137,12 @@ export class ChoiceReader {
     }
     const data = typeof audio["data"] === "string" ? decodeBase64(audio["data"]) : undefined;
     if (data !== undefined && data.length > 0) this.#emit("audio", { case: "audio", value: data }, out);
-    const { transcript } = audio;
+    const { transcript, expires_at: expires } = audio;
     if (typeof transcript === "string" && transcript !== "") this.#emit("audio", { case: "audioTranscript", value: transcript }, out);
+    if (expires === undefined || expires === null) return;
+    // The vocabulary has a place for it at the part's start only.
+    this.#riding = { ...this.#riding, audio: { expires_at: expires } };
+    this.#emit("audio", { case: undefined }, out);
   }
 
   #readCalls(delta: JsonObject, out: ChatEvent[]): void {

@@ -1,5 +1,5 @@
 import type { ChatEvent, Usage } from "../../core/chat.ts";
-import type { Quirks, StreamDecoder } from "../../core/dialect.ts";
+import type { AnswerContext, Quirks, StreamDecoder } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
 import { extensionsFrom, keys, shape, unknownOf } from "./extensions.ts";
 import { failureInside } from "./failure.ts";
@@ -16,12 +16,13 @@ const chunkShape = shape(
 );
 
 /** Reads one stream of chunks. */
-export function createStreamDecoder(quirks: Quirks): StreamDecoder {
-  return new ChunkReader(quirks);
+export function createStreamDecoder(quirks: Quirks, context: AnswerContext = {}): StreamDecoder {
+  return new ChunkReader(quirks, context);
 }
 
 class ChunkReader implements StreamDecoder {
   readonly #reasoningOutside: boolean;
+  readonly #context: AnswerContext;
   readonly #choices = new Map<number, ChoiceReader>();
   #started = false;
   /** `completed` was written: whatever else comes is ignored. */
@@ -34,7 +35,8 @@ class ChunkReader implements StreamDecoder {
   /** Unknown fields of chunks; the last of each key counts. */
   #extra: JsonObject | undefined;
 
-  constructor(quirks: Quirks) {
+  constructor(quirks: Quirks, context: AnswerContext) {
+    this.#context = context;
     this.#reasoningOutside = quirks.reasoningOutside === true;
   }
 
@@ -74,7 +76,7 @@ class ChunkReader implements StreamDecoder {
     const at = typeof index === "number" && Number.isInteger(index) && index >= 0 ? index : position;
     let choice = this.#choices.get(at);
     if (choice === undefined) {
-      choice = new ChoiceReader(at, this.#source);
+      choice = new ChoiceReader(at, this.#source, this.#context);
       this.#choices.set(at, choice);
     }
     choice.read(object, out);

@@ -1,5 +1,5 @@
 import type { ContentPart, Opaque, PartDelta } from "../../core/chat.ts";
-import { encodeAudio, encodeCitation, encodeImage, encodeToolCall } from "./answer-encode.ts";
+import { encodeAudio, encodeCitation, encodeImage, encodeToolCall, withExtra } from "./answer-encode.ts";
 import { extraFields, merged, withExtensions } from "./extensions.ts";
 import type { JsonObject } from "./json-fields.ts";
 import { encodeBase64 } from "./media.ts";
@@ -71,7 +71,7 @@ export function deltaOf(event: PartDelta, view: ChoiceView, legacyFunctions: boo
   const extra = extraFields(event.extensionsJson);
   if (call !== undefined) return callDelta(event, call, extra, legacyFunctions);
   const known = plainDelta(event, view);
-  return extra === undefined ? known : merged(extra, known ?? {});
+  return extra === undefined ? known : withExtra(extra, known ?? {});
 }
 
 function plainDelta(event: PartDelta, view: ChoiceView): JsonObject | undefined {

@@ -1,6 +1,7 @@
 import type { ChoiceEnded, PartDelta, PartStarted, StreamCompleted, StreamEvent, StreamStarted, Usage } from "../../core/chat.ts";
 import { FinishReason } from "../../core/chat.ts";
 import type { StreamEncoder } from "../../core/dialect.ts";
+import { splitExtensions } from "../../core/message-extensions.ts";
 import { completionId, logprobsObject } from "./answer-encode.ts";
 import { extensionIssuer, extraFields, merged, withExtensions } from "./extensions.ts";
 import { encodeFinishReason } from "./finish-reason.ts";
@@ -104,7 +105,9 @@ class ChunkWriter implements StreamEncoder {
     const role = this.#open(view, event.finishReason === FinishReason.TOOL_CALLS);
     const { legacyFunctions } = this.#options;
     const finish_reason = encodeFinishReason(event.finishReason, { hasRefusal: view.refused, legacyFunctions });
-    view.finish = withExtensions(event.extensionsJson, { index: view.index, delta: {}, logprobs: null, finish_reason });
+    const { choice, message } = splitExtensions(event.extensionsJson);
+    const delta = extraFields(message) ?? {};
+    view.finish = withExtensions(choice, { index: view.index, delta, logprobs: null, finish_reason });
     return role;
   }
 

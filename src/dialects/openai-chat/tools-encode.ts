@@ -1,5 +1,6 @@
-import type { ChatRequest, Tool, ToolChoice } from "../../core/chat.ts";
-import { ToolChoice_Mode } from "../../core/chat.ts";
+import type { ChatRequest, CustomTool, Tool, ToolChoice } from "../../core/chat.ts";
+import { note, ToolChoice_Mode, TranslationAction } from "../../core/chat.ts";
+import { freeformFunction } from "../../core/freeform.ts";
 import { encodeCacheControl } from "./cache-control.ts";
 import { drop, type EncodeContext, extended } from "./encode-context.ts";
 import { extensionIssuer } from "./extensions.ts";
@@ -43,8 +44,8 @@ function encodeTool(tool: Tool, index: number, context: EncodeContext): JsonObje
 function bareTool({ kind }: Tool, index: number, context: EncodeContext): JsonObject | undefined {
   switch (kind.case) {
     case "function": {
-      const { name, description, parametersJsonSchema, strict } = kind.value;
-      const known: Record<string, unknown> = { name };
+      const { description, parametersJsonSchema, strict } = kind.value;
+      const known: Record<string, unknown> = { name: wireName(kind.value.name, `tools[${index}].function`, context) };
       if (description !== "") known["description"] = description;
       if (parametersJsonSchema !== "")
         known["parameters"] = jsonOf(parametersJsonSchema, `tools[${index}].function.parameters_json_schema`);
@@ -52,7 +53,9 @@ function bareTool({ kind }: Tool, index: number, context: EncodeContext): JsonOb
       return { type: "function", function: known };
     }
     case "custom": {
-      const { name, description, grammar, grammarSyntax } = kind.value;
+      const name = wireName(kind.value.name, `tools[${index}].custom`, context);
+      if (context.quirks.customTools === false) return freeformTool(kind.value, index, context);
+      const { description, grammar, grammarSyntax } = kind.value;
       const known: Record<string, unknown> = { name };
       if (description !== "") known["description"] = description;
       if (grammarSyntax !== "") known["format"] = { type: "grammar", grammar: { definition: grammar, syntax: grammarSyntax } };
@@ -69,11 +72,29 @@ function bareTool({ kind }: Tool, index: number, context: EncodeContext): JsonOb
   }
 }
 
+function wireName(name: string, path: string, { names, notes }: EncodeContext): string {
+  const wire = names.wire(name);
+  if (wire !== name) {
+    const text = "the name is shortened on its way, and has its full length in the answer";
+    notes.push(note(`${path}.name`, TranslationAction.APPROXIMATED, text));
+  }
+  return wire;
+}
+
+function freeformTool(tool: CustomTool, index: number, { names, notes }: EncodeContext): JsonObject {
+  const { description, schema } = freeformFunction(tool);
+  notes.push(note(`tools[${index}].custom`, TranslationAction.EMULATED, "the host has no free-form tools; it is a function of one string"));
+  const known = { name: names.freeform(tool.name), parameters: schema };
+  return { type: "function", function: description === "" ? known : { ...known, description } };
+}
+
 function encodeChoice(choice: ToolChoice, names: readonly string[], tools: readonly Tool[], context: EncodeContext): unknown {
-  const reference = (name: string): JsonObject =>
-    tools.some((tool) => tool.kind.case === "custom" && tool.kind.value.name === name)
-      ? { type: "custom", custom: { name } }
-      : { type: "function", function: { name } };
+  const reference = (callerName: string): JsonObject => {
+    const name = context.names.wire(callerName);
+    const custom =
+      context.quirks.customTools !== false && tools.some(({ kind }) => kind.case === "custom" && kind.value.name === callerName);
+    return custom ? { type: "custom", custom: { name } } : { type: "function", function: { name } };
+  };
   const [only] = names;
   if (choice.mode === ToolChoice_Mode.NONE) return "none";
   if (only === undefined) {

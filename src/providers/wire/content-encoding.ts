@@ -1,4 +1,13 @@
-import { createGunzip } from "node:zlib";
+import {
+  type BrotliDecompress,
+  createBrotliDecompress,
+  createGunzip,
+  createInflate,
+  createZstdDecompress,
+  type Gunzip,
+  type Inflate,
+  type ZstdDecompress,
+} from "node:zlib";
 import { ChatError } from "../../core/error.ts";
 import { readWhole, type WireAnswer, type WireBody } from "./body.ts";
 
@@ -6,37 +15,47 @@ import { readWhole, type WireAnswer, type WireBody } from "./body.ts";
 const ratioMax = 200;
 const freeBytes = 1024 * 1024;
 
+type Decoder = BrotliDecompress | Gunzip | Inflate | ZstdDecompress;
+
+const decoders: ReadonlyMap<string, () => Decoder> = new Map<string, () => Decoder>([
+  ["gzip", createGunzip],
+  ["x-gzip", createGunzip],
+  ["deflate", createInflate],
+  ["br", createBrotliDecompress],
+  ["zstd", createZstdDecompress],
+]);
+
 /**
- * An answer's body without its content coding. We ask for none; a proxy that compresses all the same does it with gzip,
- * and once. Anything else is UPSTREAM_PROTOCOL.
+ * An answer's body without its content coding. We ask for none; a proxy that compresses all the same does it once. Anything
+ * else is UPSTREAM_PROTOCOL.
  */
 export function decodedBody({ headers, body }: WireAnswer, who: string): WireBody {
   const coding = headers["content-encoding"];
   if (coding === undefined || coding === "" || coding === "identity") return body;
-  if (typeof coding === "string" && /^(?:x-)?gzip$/i.test(coding)) return gunzipped(body, who);
+  const decoder = typeof coding === "string" ? decoders.get(coding.toLowerCase()) : undefined;
+  if (decoder !== undefined) return decompressed(body, decoder(), who);
   throw new ChatError("UPSTREAM_PROTOCOL", `${who} sent an answer with a content-encoding that was not asked for`);
 }
 
-function gunzipped(body: WireBody, who: string): WireBody {
-  const gunzip = createGunzip();
-  const chunks: AsyncIterator<Buffer> = gunzip[Symbol.asyncIterator]();
+function decompressed(body: WireBody, decoder: Decoder, who: string): WireBody {
+  const chunks: AsyncIterator<Buffer> = decoder[Symbol.asyncIterator]();
   let sent = 0;
   let made = 0;
   // Those who read hear of errors; this is for those who do not.
-  gunzip.on("error", () => {});
+  decoder.on("error", () => {});
   const pump = async (): Promise<void> => {
     for (let raw = await body.read(); raw !== undefined; raw = await body.read()) {
       for (const chunk of raw) {
         sent += chunk.length;
-        await new Promise<unknown>((resolve) => gunzip.write(chunk, resolve));
-        if (gunzip.destroyed) return;
+        await new Promise<unknown>((resolve) => decoder.write(chunk, resolve));
+        if (decoder.destroyed) return;
       }
     }
-    gunzip.end();
+    decoder.end();
   };
   const close = (): void => {
     body.close();
-    gunzip.destroy();
+    decoder.destroy();
   };
   const plain: WireBody = {
     async read() {
@@ -49,12 +68,12 @@ function gunzipped(body: WireBody, who: string): WireBody {
       } catch (thrown) {
         close();
         if (thrown instanceof ChatError) throw thrown;
-        throw new ChatError("UPSTREAM_PROTOCOL", `${who} sent an answer that is not gzip, as it said`, { cause: thrown });
+        throw new ChatError("UPSTREAM_PROTOCOL", `${who} sent an answer that is not compressed as it said`, { cause: thrown });
       }
     },
     all: (bytesMax) => readWhole(plain, { who, bytesMax }),
     close,
   };
-  pump().catch((error: Error) => gunzip.destroy(error));
+  pump().catch((error: Error) => decoder.destroy(error));
   return plain;
 }

@@ -93,7 +93,7 @@ async function* framesExamined(body: AsyncIterable<Uint8Array>, { isGzip, ...exa
 }
 
 async function examine(message: Uint8Array, isGzip: boolean, { input, bytesMax }: Examination): Promise<void> {
-  const plain = isGzip ? await decompressed(message, bytesMax).catch(() => undefined) : message;
+  const plain = isGzip ? await decompressed(message, bytesMax, gzip).catch(() => undefined) : message;
   // What cannot be unpacked, or is too large then, is Connect's to refuse.
   if (plain === undefined) return;
   try {

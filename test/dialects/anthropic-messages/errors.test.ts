@@ -21,6 +21,22 @@ function inStream(error: Record<string, unknown>): ChatError {
 /** What Anthropic really answered, or documents, without the ids. */
 const realBodies: readonly RealBody[] = [
   {
+    source: "https://github.com/anthropics/claude-code/issues/10627",
+    status: 400,
+    error: { type: "invalid_request_error", message: "messages.1.content.0: Invalid `signature` in `thinking` block" },
+    failure: "INVALID_REQUEST",
+  },
+  {
+    source: "https://github.com/anthropics/claude-code/issues/25361",
+    status: 400,
+    error: {
+      type: "invalid_request_error",
+      message:
+        "messages.1.content.1: `thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified. These blocks must remain as they were in the original response.",
+    },
+    failure: "INVALID_REQUEST",
+  },
+  {
     source: "https://github.com/anthropics/claude-code/issues/66314",
     status: 400,
     error: {
@@ -153,6 +169,21 @@ describe("what Anthropic really answers", () => {
       const seen = realBodies.some(({ status, error }) => row.status.includes(status) && row.says.test(String(error["message"])));
       expect(seen, row.says.source).toBe(true);
     }
+  });
+
+  test.each([
+    { message: "messages.1.content.0: Invalid `signature` in `thinking` block", stale: true },
+    {
+      message:
+        "messages.12.content.3: Invalid `signature` in `thinking` block. The block is bound to a different conversation. Send it back where it was.",
+      stale: true,
+    },
+    { message: "messages.1.content.0: Invalid `data` in `redacted_thinking` block", stale: true },
+    { message: "messages.1.content.0.text: Invalid `signature` in `thinking` block", stale: false },
+    { message: "messages.0.content: Field required", stale: false },
+  ])("$message is about sealed state: $stale", ({ message, stale }) => {
+    const error = failed(400, { type: "invalid_request_error", message });
+    expect(error).toMatchObject({ failure: "INVALID_REQUEST", staleState: stale, fromUpstream: true });
   });
 
   test("means nothing further on, as a prompt that is quoted would have it", () => {

@@ -143,7 +143,7 @@ describe("tool calls", () => {
 
   test("with free-form input travel as functions", () => {
     const part: PartInit = { part: { case: "toolCall", value: { id: "a", name: "sh", argumentsJson: "ls", custom: true } } };
-    expect(blocks([part], "assistant")).toEqual([{ type: "tool_use", id: "a", name: "sh__freeform", input: { input: "ls" } }]);
+    expect(blocks([part], "assistant")).toEqual([{ type: "tool_use", id: "a", name: "sh", input: { input: "ls" } }]);
   });
 
   test.each([

@@ -2,7 +2,10 @@ import { describe, expect, test } from "vitest";
 import { ReasoningEffort, ReasoningSummary } from "../../../src/core/chat.ts";
 import { encode, target, thrownBy } from "./support.ts";
 
-const shaped = (jsonSchema: string) => ({ outputFormat: { format: { case: "jsonSchema" as const, value: { name: "x", jsonSchema } } } });
+const fn = (name: string) => ({ kind: { case: "function" as const, value: { name } } });
+const shaped = (jsonSchema: string) => ({
+  outputFormat: { format: { case: "jsonSchema" as const, value: { name: "shape", jsonSchema } } },
+});
 
 test("a plain request says no more than it must", () => {
   expect(encode()).toMatchObject({
@@ -124,13 +127,32 @@ describe("the output's shape", () => {
 
   test.each([
     { what: "an older model", at: target("claude-opus-4-1"), jsonSchema: schema },
-    { what: "a model said not to", at: target("claude-opus-4-8", { jsonSchema: false }), jsonSchema: schema },
+    { what: "a model said not to compile it", at: target("claude-opus-4-8", { jsonSchema: false }), jsonSchema: schema },
     { what: "a recursive schema", at: target("claude-opus-4-8"), jsonSchema: `{"type":"object","properties":{"a":{"$ref":"#"}}}` },
-  ])("is told in words to $what", ({ at, jsonSchema }) => {
+  ])("is that of a tool's arguments for $what", ({ at, jsonSchema }) => {
     const encoded = encode(shaped(jsonSchema), at);
+    expect(encoded.body).toMatchObject({
+      tools: [{ name: "shape", input_schema: JSON.parse(jsonSchema) }],
+      tool_choice: { type: "tool", name: "shape", disable_parallel_tool_use: true },
+    });
+    expect(encoded.body["system"]).toBeUndefined();
+    expect(encoded.answering).toEqual({ jsonTool: "shape" });
+    expect(encoded.notes).toEqual(["EMULATED output_format.json_schema"]);
+  });
+
+  const old = target("claude-opus-4-1");
+  const effort = { reasoning: { effort: ReasoningEffort.HIGH } };
+  test.each([
+    { what: "is to think", at: old, jsonSchema: schema, more: effort },
+    { what: "has tools of the caller's", at: old, jsonSchema: schema, more: { tools: [fn("f")] } },
+    { what: "always thinks", at: target("claude-sonnet-5", { jsonSchema: false }), jsonSchema: schema, more: {} },
+    { what: "must write no object", at: old, jsonSchema: `{"type":"array"}`, more: {} },
+  ])("is told in words to a model that $what", ({ at, jsonSchema, more }) => {
+    const encoded = encode({ ...shaped(jsonSchema), ...more }, at);
     expect(encoded.body["output_config"]).toBeUndefined();
     expect(encoded.body["system"]).toContain(jsonSchema);
-    expect(encoded.notes).toEqual(["EMULATED output_format.json_schema"]);
+    expect(encoded.answering).toEqual({ fencedJson: true });
+    expect(encoded.notes).toContain("EMULATED output_format.json_schema");
   });
 
   test("of any JSON object is told in words, behind the caller's own", () => {

@@ -1,28 +1,31 @@
 import { describe, expect, test } from "vitest";
 import { FinishReason } from "../../../src/core/chat.ts";
+import type { AnswerContext } from "../../../src/core/dialect.ts";
 import { parseJson } from "../../../src/core/json.ts";
 import { anthropicMessages } from "../../../src/dialects/anthropic-messages/upstream.ts";
 import { thrownBy } from "./support.ts";
 
-function decode(fields: Record<string, unknown>) {
-  return anthropicMessages.decodeResponse({ type: "message", role: "assistant", model: "claude-opus-4-8", content: [], ...fields }, {});
+function decode(fields: Record<string, unknown>, context: AnswerContext = {}) {
+  const body = { type: "message", role: "assistant", model: "claude-opus-4-8", content: [], ...fields };
+  return anthropicMessages.decodeResponse(body, {}, context);
 }
 
 describe("an answer", () => {
   test("keeps text, tokens, calls and foreign blocks in order", () => {
-    const response = decode({
+    const fields = {
       content: [
         { type: "thinking", thinking: "Hm.", signature: "sig" },
         { type: "redacted_thinking", data: "sealed" },
         { type: "text", text: "Hi", citations: null },
         { type: "tool_use", id: "toolu_1", name: "f", input: { b: 1, a: "x" }, caller: { type: "direct" } },
-        { type: "tool_use", id: "toolu_2", name: "sh__freeform", input: { input: "ls\n" } },
+        { type: "tool_use", id: "toolu_2", name: "sh", input: { input: "ls\n" } },
         { type: "server_tool_use", id: "s", name: "web_search", input: { query: "q" } },
       ],
       stop_reason: "tool_use",
       container: { id: "c" },
       usage: { input_tokens: 1, output_tokens: 2, service_tier: "priority", speed: "fast", output_tokens_details: { thinking_tokens: 1 } },
-    });
+    };
+    const response = decode(fields, { freeformTools: new Set(["sh"]) });
     expect(response.choices[0]?.message?.text).toBe("Hi");
     expect(response.choices[0]?.message?.content.map((part) => part.part)).toMatchObject([
       { case: "reasoning", value: { text: "Hm.", opaque: [{ issuer: "anthropic", kind: "signature", value: "sig" }] } },

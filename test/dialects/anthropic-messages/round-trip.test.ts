@@ -13,7 +13,7 @@ const content = [
   { type: "web_search_tool_result", tool_use_id: "srvtoolu_1", content: [{ type: "web_search_result", encrypted_content: "x" }] },
   { type: "text", text: "Llamas hum.", citations: [{ type: "web_search_result_location", url: "u", encrypted_index: "e" }] },
   { type: "tool_use", id: "toolu_1", name: "f", input: { b: 1, a: { c: [] } }, caller: { type: "direct" } },
-  { type: "tool_use", id: "toolu_2", name: "sh__freeform", input: { input: "ls\n" } },
+  { type: "tool_use", id: "toolu_2", name: "sh", input: { input: "ls\n" } },
 ];
 
 test("an answer sent back as history says what the model said", () => {

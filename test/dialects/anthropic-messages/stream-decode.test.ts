@@ -62,7 +62,7 @@ describe("a recorded stream", () => {
   });
 
   test("of parallel tools keeps arguments as they came, fills absent ones and unwraps free-form input", () => {
-    const events = decoded(recorded("tools"));
+    const events = decoded(recorded("tools"), { freeformTools: new Set(["patch"]) });
     expect(shape(events)).toBe(
       "started usage partStarted text partEnded partStarted argumentsJson argumentsJson partEnded partStarted argumentsJson partEnded partStarted argumentsJson partEnded choiceEnded usage completed",
     );

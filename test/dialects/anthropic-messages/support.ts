@@ -3,6 +3,7 @@ import { createParser } from "eventsource-parser";
 import { readFileSync } from "node:fs";
 import { TranslationAction, type ChatEvent, type ChatRequest, ChatRequestSchema, ModelCapabilitiesSchema } from "../../../src/core/chat.ts";
 import type { Target, TargetId } from "../../../src/core/catalog.ts";
+import type { AnswerContext } from "../../../src/core/dialect.ts";
 import { ChatError } from "../../../src/core/error.ts";
 import { parseJson } from "../../../src/core/json.ts";
 import { type Fields, isFields } from "../../../src/dialects/anthropic-messages/fields.ts";
@@ -36,6 +37,8 @@ export interface Encoded {
   /** `ACTION field`. */
   readonly notes: readonly string[];
   readonly headers: Readonly<Record<string, string>>;
+  /** What its answer is to be read with. */
+  readonly answering: AnswerContext;
 }
 
 /** Encodes for a model that takes everything, unless told otherwise. */
@@ -44,10 +47,16 @@ export function encode(
   at: Target = target("claude-sonnet-4-5"),
   streamed = false,
 ): Encoded {
-  const { body: text, notes, headers } = anthropicMessages.encodeRequest(chatRequest(init), at, {}, streamed);
+  const { body: text, notes, headers, answering } = anthropicMessages.encodeRequest(chatRequest(init), at, {}, streamed);
   const body = parseJson(text);
   if (!isFields(body)) throw new Error("the body is no object");
-  return { body, text, notes: notes.map((each) => `${actionName(each.action)} ${each.field}`), headers: headers ?? {} };
+  return {
+    body,
+    text,
+    notes: notes.map((each) => `${actionName(each.action)} ${each.field}`),
+    headers: headers ?? {},
+    answering: answering ?? {},
+  };
 }
 
 function actionName(action: TranslationAction): string {
@@ -79,10 +88,10 @@ export function recorded(name: string): readonly Sse[] {
   return events;
 }
 
-/** Decodes events to the end. */
-export function decoded(events: readonly Sse[]): ChatEvent[] {
+/** Decodes events to the end, as the answer to a request that went out with this context. */
+export function decoded(events: readonly Sse[], context: AnswerContext = {}): ChatEvent[] {
   const out: ChatEvent[] = [];
-  const decoder = anthropicMessages.streamDecoder({});
+  const decoder = anthropicMessages.streamDecoder({}, context);
   for (const { data, event } of events) decoder.push(data, event, out);
   decoder.end(out);
   return out;

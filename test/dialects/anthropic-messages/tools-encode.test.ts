@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ReasoningEffort, ToolChoice_Mode } from "../../../src/core/chat.ts";
+import { assistant, messagesOf, result, text, user } from "./builders.ts";
 import { encode, target, thrownBy } from "./support.ts";
 
 const { AUTO, NONE, REQUIRED, UNSPECIFIED } = ToolChoice_Mode;
@@ -56,20 +57,30 @@ describe("tools", () => {
     expect(encoded.body).toMatchObject({
       tools: [
         {
-          name: "sh__freeform",
+          name: "sh",
           description: "Run.\n\nThe input must match this lark grammar:\nstart: /x/",
           input_schema: { properties: { input: { type: "string" } }, required: ["input"] },
         },
       ],
-      tool_choice: { type: "tool", name: "sh__freeform" },
+      tool_choice: { type: "tool", name: "sh" },
     });
     expect(encoded.notes).toEqual(["EMULATED tools[0].custom"]);
   });
 
-  test("whose name would be taken for a free-form tool's, or leaves no room to be one, are refused", () => {
-    expect(thrownBy(() => encode({ tools: [fn("x__freeform")] })).failure).toBe("UNSUPPORTED_FEATURE");
-    const long = { kind: { case: "custom" as const, value: { name: "x".repeat(120) } } };
-    expect(thrownBy(() => encode({ tools: [long] }))).toMatchObject({ failure: "UNSUPPORTED_FEATURE", field: "tools[0].custom.name" });
+  test("whose names are longer than the host takes are shortened alike in tools, choice and history", () => {
+    const name = `mcp.${"x".repeat(140)}`;
+    const used = assistant({ part: { case: "toolCall", value: { id: "a", name, argumentsJson: "{}" } } });
+    const encoded = encode({
+      tools: [fn(name)],
+      toolChoice: { mode: REQUIRED, allowedNames: [name] },
+      messages: [user(text("q")), used, user(result("a"))],
+    });
+    const wire = `mcp_${"x".repeat(115)}_${/_([0-9a-f]{8})"/.exec(encoded.text)?.[1]}`;
+    expect(wire).toHaveLength(128);
+    expect(encoded.body).toMatchObject({ tools: [{ name: wire }], tool_choice: { type: "tool", name: wire } });
+    expect(messagesOf(encoded)[1]).toMatchObject({ content: [{ type: "tool_use", name: wire }] });
+    expect(encoded.notes).toEqual(["APPROXIMATED tools[0].function.name"]);
+    expect(encoded.answering).toEqual({ toolNames: new Map([[wire, name]]) });
   });
 
   test("of anthropic's own are spliced in with their breakpoint, of others refused", () => {

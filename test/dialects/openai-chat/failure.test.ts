@@ -49,6 +49,15 @@ describe("what vendors really answer", () => {
   });
 });
 
+test("encrypted reasoning that cannot be read is told apart from other bad requests", () => {
+  const stale = answer(
+    400,
+    oai("The encrypted content gAAA...DQ== could not be verified.", "invalid_encrypted_content", "invalid_request_error"),
+  );
+  expect(stale).toMatchObject({ failure: "INVALID_REQUEST", staleState: true });
+  expect(answer(400, oai("no", "invalid_value", "invalid_request_error"))).toMatchObject({ staleState: false });
+});
+
 describe("what an upstream's error answer means", () => {
   const table: readonly { name: string; status: number; body: unknown; failure: Failure }[] = [
     { name: "400", status: 400, body: oai("bad", null, "invalid_request_error"), failure: "INVALID_REQUEST" },

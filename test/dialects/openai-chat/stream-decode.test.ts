@@ -354,7 +354,7 @@ describe("what a stream means", () => {
     );
     expect(found).toEqual([
       ["partDelta", { annot: 1 }],
-      ["choiceEnded", { native_finish_reason: "x", delta: { extra: 2 } }],
+      ["choiceEnded", { native_finish_reason: "x", message: { extra: 2 } }],
       ["completed", { provider: "Q", citations: ["u"] }],
     ]);
   });
