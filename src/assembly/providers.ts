@@ -5,6 +5,7 @@ import { microUsdPerMillion, type Price } from "../core/price.ts";
 import type { Provider, ProviderFacts } from "../core/provider.ts";
 import type { ModelSettings, ProviderSettings, Settings } from "../config/schema.ts";
 import { anthropicMessages } from "../dialects/anthropic-messages/upstream.ts";
+import { gemini } from "../dialects/gemini/upstream.ts";
 import { openaiChat } from "../dialects/openai-chat/upstream.ts";
 import { baseUrlOf, type Host, type HostCall, hosts, isHostType } from "../providers/hosts.ts";
 import { createHttpProvider } from "../providers/http-provider.ts";
@@ -28,6 +29,7 @@ export interface RunningProvider {
 const dialects = {
   "openai-chat": { upstream: openaiChat, shown: ProviderDialect.OPENAI_CHAT },
   "anthropic-messages": { upstream: anthropicMessages, shown: ProviderDialect.ANTHROPIC_MESSAGES },
+  gemini: { upstream: gemini, shown: ProviderDialect.GEMINI },
 } as const;
 
 /** Makes a provider from its settings, which have been checked. */

@@ -60,6 +60,17 @@ export function failureOfStatus(status: number, told: Failure | undefined): Fail
   return byStatus.get(status) ?? "UPSTREAM_UNAVAILABLE";
 }
 
+/** Failures that waiting can heal. */
+export const waitHeals: ReadonlySet<Failure> = new Set<Failure>(["RATE_LIMITED", "OVERLOADED", "UPSTREAM_UNAVAILABLE"]);
+
+/** Failures whose reason is in the caller's request, so that the caller may read what the upstream says of it. */
+export const callerMayRead: ReadonlySet<Failure> = new Set<Failure>([
+  "INVALID_REQUEST",
+  "CONTEXT_LENGTH_EXCEEDED",
+  "CONTENT_POLICY",
+  "UNSUPPORTED_FEATURE",
+]);
+
 /**
  * What a body says that is a web page: it is not of the API, but of something in front of it, such as a firewall. Neither is
  * the request wrong then, nor the credential.

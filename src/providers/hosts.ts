@@ -1,7 +1,8 @@
 import type { Quirks } from "../core/dialect.ts";
+import { methodPath } from "../dialects/gemini/paths.ts";
 
 /** The wire languages that hosts speak. */
-export type HostDialect = "openai-chat" | "anthropic-messages";
+export type HostDialect = "openai-chat" | "anthropic-messages" | "gemini";
 
 /** Where a key goes: `authorization: Bearer`, or a header of this name, as it is. */
 export type KeyHeader = "bearer" | "x-api-key" | "x-goog-api-key" | "api-key";
@@ -26,6 +27,10 @@ export interface Host {
   readonly optionalBasePath?: string;
   /** Appended to the base URL; hosts that name the model in the path make it of the call. */
   readonly chatPath: string | ((call: HostCall) => string);
+  /** Where embeddings are asked for; absent: nowhere. */
+  readonly embedPath?: string | ((call: HostCall) => string);
+  /** Where tokens are counted, unbilled; absent: nowhere. */
+  readonly countPath?: string | ((call: HostCall) => string);
   /** The unbilled list call; undefined: there is none. */
   readonly modelsPath: string | undefined;
   /** Header that carries the key. */
@@ -58,6 +63,21 @@ export const hosts = {
     chatPath: "/v1/messages",
     modelsPath: "/v1/models",
     auth: "x-api-key",
+    needsKey: true,
+    listsModels: false,
+    quirks: {},
+  },
+  gemini: {
+    dialect: "gemini",
+    issuer: "google",
+    baseUrl: "https://generativelanguage.googleapis.com",
+    optionalBasePath: "/v1beta",
+    // Without `alt=sse` a stream is one JSON list, written piece by piece.
+    chatPath: ({ model, streamed }: HostCall) => methodPath(model, streamed ? "streamGenerateContent?alt=sse" : "generateContent"),
+    embedPath: ({ model }: HostCall) => methodPath(model, "batchEmbedContents"),
+    countPath: ({ model }: HostCall) => methodPath(model, "countTokens"),
+    modelsPath: "/v1beta/models?pageSize=1000",
+    auth: "x-goog-api-key",
     needsKey: true,
     listsModels: false,
     quirks: {},

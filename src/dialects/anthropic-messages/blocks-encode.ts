@@ -1,12 +1,12 @@
 import type { ContentPart, ReasoningPart, ServerToolPart, ToolCallPart, ToolResultPart } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
 import { wrapped } from "../../core/freeform.ts";
-import { parseCallerJson } from "../../core/json.ts";
 import type { ToolNames } from "../../core/tool-names.ts";
 import { wireCacheControl } from "./cache-control.ts";
-import { callerFields, extensionFields, type Fields, isFields, issuer, mergedFields } from "./fields.ts";
+import { callerFields, extensionFields, type Fields, issuer, mergedFields } from "./fields.ts";
 import { type Betas, documentSource, imageSource } from "./media.ts";
-import type { Notes } from "./notes.ts";
+import type { Notes } from "../../core/notes.ts";
+import { argumentsObject } from "../../core/tool-arguments.ts";
 import { wireToolId } from "./tool-ids.ts";
 
 /** What is collected while a request is encoded. */
@@ -102,20 +102,6 @@ function toolUse(call: ToolCallPart, path: string, { names, notes }: Encoding): 
   const name = names.wire(call.name);
   const input = call.custom ? wrapped(call.argumentsJson) : argumentsObject(call.argumentsJson, path, notes);
   return { type: "tool_use", id: wireToolId(call.id), name, input };
-}
-
-/** Models do write invalid JSON and clients do replay it; the call must stay, since its result does. */
-function argumentsObject(text: string, path: string, notes: Notes): Fields {
-  const trimmed = text.trim();
-  if (trimmed === "" || trimmed === "null") return {};
-  try {
-    const value = parseCallerJson(text);
-    if (isFields(value)) return value;
-  } catch {
-    // Said below, as for JSON that is no object.
-  }
-  notes.approximated(`${path}.tool_call.arguments_json`, "arguments that are no JSON object are sent as text under _raw");
-  return { _raw: text };
 }
 
 function toolResult(result: ToolResultPart, path: string, encoding: Encoding): Fields {

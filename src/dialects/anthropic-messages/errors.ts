@@ -3,7 +3,7 @@ import { ChatError, type ChatErrorOptions, type Failure } from "../../core/error
 import { knownBody } from "../../core/known-bodies.ts";
 import { retryAfterMs } from "../../core/retry-after.ts";
 import { sanitized, shownId } from "../../core/sanitize.ts";
-import { failureOfPage, failureOfStatus } from "../../core/upstream-status.ts";
+import { callerMayRead, failureOfPage, failureOfStatus, waitHeals } from "../../core/upstream-status.ts";
 import { knownBodies } from "./error-bodies.ts";
 import { type Fields, isFields, textAt } from "./fields.ts";
 
@@ -73,16 +73,10 @@ function verdictOn({ status, type, code, message, page }: Complaint): { readonly
   return { failure, staleState: known?.stale === true };
 }
 
-/** Failures that waiting can heal. */
-const waits: ReadonlySet<Failure> = new Set<Failure>(["RATE_LIMITED", "OVERLOADED", "UPSTREAM_UNAVAILABLE"]);
-
-/** Failures whose reason is in the caller's request, so that the upstream's words help. */
-const callersOwn: ReadonlySet<Failure> = new Set<Failure>(["INVALID_REQUEST", "CONTEXT_LENGTH_EXCEEDED", "CONTENT_POLICY"]);
-
 function errorOf(said: Complaint, { retryAfterMs: waitMs, ...rest }: ChatErrorOptions): ChatError {
   const { failure, staleState } = verdictOn(said);
-  const options: ChatErrorOptions = waits.has(failure) ? { ...rest, retryAfterMs: waitMs } : rest;
-  if (!callersOwn.has(failure) || said.message === "") return new ChatError(failure, ownMessage(said), options);
+  const options: ChatErrorOptions = waitHeals.has(failure) ? { ...rest, retryAfterMs: waitMs } : rest;
+  if (!callerMayRead.has(failure) || said.message === "") return new ChatError(failure, ownMessage(said), options);
   const message = sanitized(said.message);
   const field = /^([a-z][\w-]*(?:\.[\w-]+)*): /.exec(message)?.[1];
   return new ChatError(failure, message, { ...options, fromUpstream: true, staleState, ...(field !== undefined && { field }) });

@@ -1,5 +1,7 @@
+import { encodeBase64 } from "../../core/base64.ts";
 import type { DocumentPart, ImagePart, Media } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
+import { sniffed } from "../../core/media-type.ts";
 import { type Fields, issuer } from "./fields.ts";
 
 /** What carries the beta names a body needs. */
@@ -18,7 +20,7 @@ export function imageSource(image: ImagePart, path: string, into: Betas): Fields
   const bytes = media.source.value;
   const mediaType = sniffed(bytes) ?? media.mimeType;
   if (!imageTypes.has(mediaType)) throw unsupported("anthropic takes jpeg, png, gif and webp images", path);
-  return { type: "base64", media_type: mediaType, data: base64(bytes) };
+  return { type: "base64", media_type: mediaType, data: encodeBase64(bytes) };
 }
 
 /** Where the document is: PDF, plain text, or a reference to one. */
@@ -27,7 +29,7 @@ export function documentSource(document: DocumentPart, path: string, into: Betas
   if (media?.source.case !== "data") return reference(media, path, into);
   const bytes = media.source.value;
   if (sniffed(bytes) === "application/pdf" || media.mimeType === "application/pdf")
-    return { type: "base64", media_type: "application/pdf", data: base64(bytes) };
+    return { type: "base64", media_type: "application/pdf", data: encodeBase64(bytes) };
   const text = media.mimeType.startsWith("text/") || media.mimeType === "" ? utf8(bytes) : undefined;
   if (text === undefined) throw unsupported("anthropic takes pdf and utf-8 text documents", path);
   return { type: "text", media_type: "text/plain", data: text };
@@ -49,23 +51,6 @@ function reference(media: Media | undefined, path: string, into: Betas): Fields 
 
 function unsupported(text: string, field: string): ChatError {
   return new ChatError("UNSUPPORTED_FEATURE", text, { field });
-}
-
-const signatures: readonly { readonly type: string; readonly at: number; readonly bytes: readonly number[] }[] = [
-  { type: "image/jpeg", at: 0, bytes: [0xff, 0xd8, 0xff] },
-  { type: "image/png", at: 0, bytes: [0x89, 0x50, 0x4e, 0x47] },
-  { type: "image/gif", at: 0, bytes: [0x47, 0x49, 0x46, 0x38] },
-  // After "RIFF" and four bytes of length.
-  { type: "image/webp", at: 8, bytes: [0x57, 0x45, 0x42, 0x50] },
-  { type: "application/pdf", at: 0, bytes: [0x25, 0x50, 0x44, 0x46, 0x2d] },
-];
-
-function sniffed(bytes: Uint8Array): string | undefined {
-  return signatures.find((signature) => signature.bytes.every((byte, i) => bytes[signature.at + i] === byte))?.type;
-}
-
-function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
 }
 
 function utf8(bytes: Uint8Array): string | undefined {

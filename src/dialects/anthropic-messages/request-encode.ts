@@ -8,7 +8,7 @@ import { limitBreakpoints } from "./cache-control.ts";
 import { extensionFields, type Fields, isFields, issuer, mergedFields, textAt } from "./fields.ts";
 import { encodeSampling, outputLimit } from "./limits-encode.ts";
 import { encodePrompt } from "./messages-encode.ts";
-import { Notes } from "./notes.ts";
+import { Notes } from "../../core/notes.ts";
 import { encodeOutputFormat } from "./output-format.ts";
 import { encodeThinking, wishOf } from "./thinking-encode.ts";
 import { type ThinkingRules, thinkingRules } from "./thinking-rules.ts";

@@ -2,7 +2,7 @@ import type { Target } from "../../core/catalog.ts";
 import { type Reasoning, ReasoningEffort, ReasoningSummary } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
 import type { Fields } from "./fields.ts";
-import type { Notes } from "./notes.ts";
+import type { Notes } from "../../core/notes.ts";
 import type { ThinkingRules } from "./thinking-rules.ts";
 
 /** What thinking comes to in one request. */

@@ -4,7 +4,7 @@ import { freeformFunction } from "../../core/freeform.ts";
 import type { ToolNames } from "../../core/tool-names.ts";
 import { wireCacheControl } from "./cache-control.ts";
 import { callerFields, extensionFields, type Fields, issuer, mergedFields, textAt } from "./fields.ts";
-import type { Notes } from "./notes.ts";
+import type { Notes } from "../../core/notes.ts";
 import { subsetSchema } from "./schema-subset.ts";
 
 /** Tools and the choice among them; both undefined where there are none. */

@@ -1,6 +1,7 @@
+import { decodeBase64 } from "../../core/base64.ts";
 import type { AudioPart, Citation } from "../../core/chat.ts";
 import { isJsonObject, type JsonObject } from "./json-fields.ts";
-import { decodeBase64, media } from "./media.ts";
+import { media } from "./media.ts";
 import { plainText } from "./opaque.ts";
 
 // Pieces that whole answers and streams have in common.

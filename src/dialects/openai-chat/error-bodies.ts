@@ -1,7 +1,9 @@
+import { googleBodies } from "../../core/google-errors.ts";
 import type { KnownBody } from "../../core/known-bodies.ts";
 
 /** What vendors say in words alone, or under a code that says less. Each row was seen in the wild; the tests hold the bodies. */
 export const knownBodies: readonly KnownBody[] = [
+  ...googleBodies,
   {
     vendor: "OpenAI, vLLM, DeepSeek, Azure",
     source: "https://github.com/vllm-project/vllm/pull/33425",
@@ -35,13 +37,6 @@ export const knownBodies: readonly KnownBody[] = [
     source: "https://github.com/cline/cline/issues/3120",
     status: [400],
     says: /^This model's maximum prompt length is \d+ but the request contains \d+ tokens\b/,
-    means: "CONTEXT_LENGTH_EXCEEDED",
-  },
-  {
-    vendor: "Google",
-    source: "https://github.com/dyad-sh/dyad/issues/717",
-    status: [400],
-    says: /^The input token count (?:\(\d+\) )?exceeds the maximum number of tokens allowed\b/,
     means: "CONTEXT_LENGTH_EXCEEDED",
   },
   {
@@ -117,31 +112,10 @@ export const knownBodies: readonly KnownBody[] = [
     means: "QUOTA_EXHAUSTED",
   },
   {
-    vendor: "Google",
-    source: "https://discuss.ai.google.dev/t/api-update-depleted-prepay-credits-now-return-http-402-instead-of-429/183654",
-    status: [429],
-    says: /^Your prepayment credits are depleted\b/,
-    means: "QUOTA_EXHAUSTED",
-  },
-  {
     vendor: "xAI",
     source: "https://github.com/continuedev/continue/issues/10778",
     status: [400],
     says: /^Incorrect API key provided: /,
-    means: "UPSTREAM_AUTH",
-  },
-  {
-    vendor: "Google",
-    source: "https://github.com/cequence-io/openai-scala-client/issues/109",
-    status: [400],
-    says: /^API key (?:not valid|expired)\. Please /,
-    means: "UPSTREAM_AUTH",
-  },
-  {
-    vendor: "Google",
-    source: "https://ai.google.dev/gemini-api/docs/troubleshooting",
-    status: [400],
-    says: /^User location is not supported for the API use\./,
     means: "UPSTREAM_AUTH",
   },
   {
@@ -228,13 +202,6 @@ export const knownBodies: readonly KnownBody[] = [
     source: "https://github.com/ConardLi/easy-dataset/issues/9",
     status: [400],
     says: /^Model Not Exist$/,
-    means: "MODEL_NOT_FOUND",
-  },
-  {
-    vendor: "Google",
-    source: "https://github.com/continuedev/continue/issues/9939",
-    status: [404],
-    says: /^models\/\S{1,256} is not found for API version \w+/,
     means: "MODEL_NOT_FOUND",
   },
 ];

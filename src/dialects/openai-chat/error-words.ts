@@ -1,4 +1,5 @@
 import type { Failure } from "../../core/error.ts";
+import { failureByGoogleReason } from "../../core/google-errors.ts";
 
 /** What vendors' codes and types mean, in lower case. Words that only repeat the status are not here. */
 export const failureByWord: ReadonlyMap<string, Failure> = new Map<string, Failure>([
@@ -49,12 +50,7 @@ export const failureByWord: ReadonlyMap<string, Failure> = new Map<string, Failu
   ["exceed_context_size_error", "CONTEXT_LENGTH_EXCEEDED"],
   // OpenRouter.
   ["in_flight_budget_exhausted", "RATE_LIMITED"],
-  // Google's ErrorInfo reasons. https://cloud.google.com/apis/design/errors
-  ["api_key_invalid", "UPSTREAM_AUTH"],
-  ["api_key_service_blocked", "UPSTREAM_AUTH"],
-  ["consumer_suspended", "UPSTREAM_AUTH"],
-  ["service_disabled", "UPSTREAM_AUTH"],
-  ["model_capacity_exhausted", "OVERLOADED"],
+  ...failureByGoogleReason,
 ]);
 
 /** Of these, what one answer's text came to: they tell nothing of the state of who serves the model. */

@@ -1,5 +1,5 @@
 import type { Failure } from "../../core/error.ts";
-import { spanMs } from "../../core/retry-after.ts";
+import { isDailyQuota, retryDelayMs } from "../../core/google-errors.ts";
 import { failureOfPage } from "../../core/upstream-status.ts";
 import { failureByOpenRouter } from "./error-words.ts";
 import { isJsonObject, type JsonObject } from "./json-fields.ts";
@@ -129,13 +129,9 @@ function withInner(outer: ErrorFacts, inner: ErrorFacts): ErrorFacts {
   };
 }
 
-/** Google's RetryInfo; a quota of the day is back tomorrow, whatever it says. */
+/** Google's wait; a quota of the day is back tomorrow, whatever it says. */
 function waitIn(details: readonly JsonObject[]): number | undefined {
-  const violations = details.flatMap((detail) => objectsIn(detail["violations"]));
-  if (violations.some(({ quotaId }) => typeof quotaId === "string" && quotaId.includes("PerDay"))) return Number.POSITIVE_INFINITY;
-  const delay = details.map((detail) => detail["retryDelay"]).find((each) => typeof each === "string");
-  const ms = spanMs(delay ?? "");
-  return Number.isNaN(ms) ? undefined : ms;
+  return isDailyQuota(details) ? Number.POSITIVE_INFINITY : retryDelayMs(details);
 }
 
 function statusIn(value: unknown): number | undefined {

@@ -3,7 +3,7 @@ import { ChatError, type ChatErrorOptions, type Failure } from "../../core/error
 import { knownBody } from "../../core/known-bodies.ts";
 import { retryAfterMs, spanMs } from "../../core/retry-after.ts";
 import { sanitized, shownId } from "../../core/sanitize.ts";
-import { failureOfStatus } from "../../core/upstream-status.ts";
+import { callerMayRead, failureOfStatus, waitHeals } from "../../core/upstream-status.ts";
 import { knownBodies } from "./error-bodies.ts";
 import { failureByWord, statusByType, wordsOfStaleState, wordsOfTheModel } from "./error-words.ts";
 import { type ErrorFacts, factsFrom, factsFromText } from "./failure-shape.ts";
@@ -17,7 +17,7 @@ export function failureFrom(answer: UpstreamFailure): ChatError {
   const wait = { status, headers: { ...facts.headers, ...headers }, wallMs, bodyMs: facts.waitMs ?? waitInWords(said.failure, facts) };
   return chatError(said, facts, `the upstream answered ${status}`, {
     upstream,
-    ...(waits.has(said.failure) && { retryAfterMs: retryAfterMs(wait) }),
+    ...(waitHeals.has(said.failure) && { retryAfterMs: retryAfterMs(wait) }),
   });
 }
 
@@ -29,7 +29,7 @@ export function failureInside(value: unknown): ChatError {
   const bodyMs = facts.waitMs ?? waitInWords(said.failure, facts);
   return chatError(said, facts, "the upstream answered with an error", {
     upstream: { status: 200, requestId: "" },
-    ...(waits.has(said.failure) && { retryAfterMs: retryAfterMs({ status: 200, headers: {}, wallMs: 0, bodyMs }) }),
+    ...(waitHeals.has(said.failure) && { retryAfterMs: retryAfterMs({ status: 200, headers: {}, wallMs: 0, bodyMs }) }),
   });
 }
 
@@ -57,17 +57,6 @@ function verdictOn(status: number, facts: ErrorFacts): Verdict {
     field: known !== undefined && known.means === failure ? (known.field ?? facts.param) : facts.param,
   };
 }
-
-/** Failures that waiting can heal. */
-const waits: ReadonlySet<Failure> = new Set<Failure>(["RATE_LIMITED", "OVERLOADED", "UPSTREAM_UNAVAILABLE"]);
-
-/** Only these are about the caller's request, so that the caller may read what the upstream says of it. */
-const callerMayRead: ReadonlySet<Failure> = new Set<Failure>([
-  "INVALID_REQUEST",
-  "CONTEXT_LENGTH_EXCEEDED",
-  "CONTENT_POLICY",
-  "UNSUPPORTED_FEATURE",
-]);
 
 function chatError(
   { failure, field, blameless, staleState }: Verdict,

@@ -1,3 +1,4 @@
+import { decodeBase64, encodeBase64 } from "../../core/base64.ts";
 import type { Media } from "../../core/chat.ts";
 
 /** Bytes and what they are. */
@@ -32,22 +33,6 @@ export function decodeDataUrl(url: string): Inline | undefined {
   const data = isBase64 ? decodeBase64(payload.includes("%") ? unescaped(payload).toString("latin1") : payload) : unescaped(payload);
   if (data === undefined) return undefined;
   return { mimeType: mime.trim().toLowerCase() || "text/plain", data };
-}
-
-/** Plain or URL-safe base64, padded or not, whitespace allowed; undefined where it is neither. */
-export function decodeBase64(text: string): Uint8Array | undefined {
-  const packed = /\s/.test(text) ? text.replaceAll(/\s+/g, "") : text;
-  let digits = packed.length;
-  while (digits > 0 && packed.charCodeAt(digits - 1) === 61) digits--;
-  const bytes = Buffer.from(packed, "base64");
-  // Node skips what is no base64, so a result shorter than its text says tells of it.
-  if (packed.length - digits > 2 || digits % 4 === 1 || bytes.length !== Math.floor((digits * 3) / 4)) return undefined;
-  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
-}
-
-/** Bytes as base64 text. */
-export function encodeBase64(data: Uint8Array): string {
-  return Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64");
 }
 
 /** Bytes as a `data:` URL. */

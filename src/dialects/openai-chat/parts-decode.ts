@@ -1,3 +1,4 @@
+import { decodeBase64 } from "../../core/base64.ts";
 import type { ContentPart, Media } from "../../core/chat.ts";
 import { contentPart, textPart } from "../../core/chat.ts";
 import { decodeCacheControl } from "./cache-control.ts";
@@ -13,7 +14,7 @@ import {
   requiredObject,
   requiredString,
 } from "./json-fields.ts";
-import { decodeBase64, decodeDataUrl, isDataUrl, isWebUrl, media, mimeTypeOfAudio, mimeTypeOfFile } from "./media.ts";
+import { decodeDataUrl, isDataUrl, isWebUrl, media, mimeTypeOfAudio, mimeTypeOfFile } from "./media.ts";
 import { reasoningFromBlock } from "./opaque.ts";
 import { detailByWord } from "./words.ts";
 

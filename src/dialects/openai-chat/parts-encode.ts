@@ -1,3 +1,4 @@
+import { encodeBase64 } from "../../core/base64.ts";
 import type { AudioPart, ContentPart, DocumentPart, ImagePart, Media } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
 import { parseJson } from "../../core/json.ts";
@@ -5,7 +6,7 @@ import { encodeCacheControl } from "./cache-control.ts";
 import { drop, type EncodeContext, extended, unsupported } from "./encode-context.ts";
 import { extensionIssuer } from "./extensions.ts";
 import { isJsonObject, type JsonObject } from "./json-fields.ts";
-import { audioFormat, encodeBase64, encodeDataUrl, sniffImage } from "./media.ts";
+import { audioFormat, encodeDataUrl, sniffImage } from "./media.ts";
 import { wordByDetail } from "./words.ts";
 
 /** A part as elements of `content`: none where this dialect has no form for it, which is noted. */

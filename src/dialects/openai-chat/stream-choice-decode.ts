@@ -1,3 +1,4 @@
+import { decodeBase64 } from "../../core/base64.ts";
 import type { ChatEvent, ContentPart, PartDelta, TokenLogprob } from "../../core/chat.ts";
 import { contentPart, FinishReason, partDelta, partEnded, partStarted, textPart } from "../../core/chat.ts";
 import type { AnswerContext } from "../../core/dialect.ts";
@@ -7,7 +8,6 @@ import { extensionsFrom, keys, shape, unknownOf } from "./extensions.ts";
 import { decodeFinishReason } from "./finish-reason.ts";
 import { isJsonObject, type JsonObject } from "./json-fields.ts";
 import { decodeLogprobs } from "./logprobs.ts";
-import { decodeBase64 } from "./media.ts";
 import { reasoningFromBlock, reasoningPart } from "./opaque.ts";
 import { refusalPart } from "./parts-decode.ts";
 import { CallReader } from "./stream-calls-decode.ts";

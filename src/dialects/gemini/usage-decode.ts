@@ -1,0 +1,54 @@
+import { type Usage, usageOf } from "../../core/chat.ts";
+import { type Fields, isFields } from "../../core/json-object.ts";
+import { extensionsOf } from "./fields.ts";
+
+const known: ReadonlySet<string> = new Set([
+  "promptTokenCount",
+  "cachedContentTokenCount",
+  "candidatesTokenCount",
+  "thoughtsTokenCount",
+  "toolUsePromptTokenCount",
+  "totalTokenCount",
+  "serviceTier",
+]);
+
+/**
+ * Google counts what tools brought in apart from the prompt, and thoughts apart from the answer; here both are inside. Counts of
+ * 0 are absent. Undefined where nothing was told.
+ */
+export function usageFrom(value: unknown): Usage | undefined {
+  if (!isFields(value)) return undefined;
+  const [prompt, answer] = [count(value["promptTokenCount"]), count(value["candidatesTokenCount"])];
+  const thoughts = count(value["thoughtsTokenCount"]);
+  if (prompt === undefined && answer === undefined && thoughts === undefined) return undefined;
+  const input = (prompt ?? 0) + (count(value["toolUsePromptTokenCount"]) ?? 0);
+  const usage = usageOf(Math.min(input, uint32Max), Math.min((answer ?? 0) + (thoughts ?? 0), uint32Max));
+  const cached = count(value["cachedContentTokenCount"]);
+  if (cached !== undefined) usage.cacheReadTokens = Math.min(cached, usage.inputTokens);
+  if (thoughts !== undefined) usage.reasoningTokens = thoughts;
+  const heard = audioTokens(value["promptTokensDetails"]);
+  if (heard !== undefined) usage.inputAudioTokens = Math.min(heard, usage.inputTokens);
+  const spoken = audioTokens(value["candidatesTokensDetails"]);
+  if (spoken !== undefined) usage.outputAudioTokens = Math.min(spoken, usage.outputTokens);
+  usage.extensionsJson = extensionsOf(value, known);
+  return usage;
+}
+
+/** Whether the model wrote nothing: thoughts that led to no answer do not count. */
+export function isEmptyHanded(usage: Fields | undefined): boolean {
+  return (count(usage?.["candidatesTokenCount"]) ?? 0) === 0;
+}
+
+/** Tokens of sound among those of each modality. */
+function audioTokens(details: unknown): number | undefined {
+  if (!Array.isArray(details)) return undefined;
+  const found: unknown = details.find((each: unknown) => isFields(each) && each["modality"] === "AUDIO");
+  return isFields(found) ? count(found["tokenCount"]) : undefined;
+}
+
+/** Largest count the vocabulary holds. */
+const uint32Max = 0xffff_ffff;
+
+function count(value: unknown): number | undefined {
+  return typeof value === "number" && value >= 0 ? Math.min(Math.trunc(value), uint32Max) : undefined;
+}
