@@ -8,7 +8,7 @@ import {
   type ToolCallPart,
 } from "../../core/chat.ts";
 import { extensionsOf, type Fields, isFields, issuer, textAt } from "./fields.ts";
-import { callerToolName, unwrapped } from "./freeform.ts";
+import { callerToolName, unwrapped } from "../../core/freeform.ts";
 
 const textKnown: ReadonlySet<string> = new Set(["type", "text", "citations"]);
 const thinkingKnown: ReadonlySet<string> = new Set(["type", "thinking", "signature"]);

@@ -2,10 +2,10 @@ import type { ContentPart, ReasoningPart, ServerToolPart, ToolCallPart, ToolResu
 import { ChatError } from "../../core/error.ts";
 import { parseCallerJson } from "../../core/json.ts";
 import { wireCacheControl } from "./cache-control.ts";
-import { callerFields, extensionFields, type Fields, isFields, issuer, mergedFields } from "./fields.ts";
-import { wireToolName, wrapped } from "./freeform.ts";
+import { callerFields, extensionFields, type Fields, isFields, issuer, mergedFields, naming } from "./fields.ts";
+import { wireToolName, wrapped } from "../../core/freeform.ts";
 import { type Betas, documentSource, imageSource } from "./media.ts";
-import type { Notes } from "./notes.ts";
+import type { Notes } from "../../core/notes.ts";
 import { wireToolId } from "./tool-ids.ts";
 
 /** What is collected while a request is encoded. */
@@ -97,7 +97,7 @@ function mediaBlocks(inner: MediaCase, place: Place, path: string, encoding: Enc
 }
 
 function toolUse(call: ToolCallPart, path: string, notes: Notes): Fields {
-  const name = wireToolName(call.name, call.custom, `${path}.tool_call.name`);
+  const name = wireToolName(call, `${path}.tool_call.name`, naming);
   const input = call.custom ? wrapped(call.argumentsJson) : argumentsObject(call.argumentsJson, path, notes);
   return { type: "tool_use", id: wireToolId(call.id), name, input };
 }

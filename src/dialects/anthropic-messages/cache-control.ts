@@ -1,6 +1,6 @@
 import type { CacheControl } from "../../core/chat.ts";
 import { type Fields, isFields } from "./fields.ts";
-import type { Notes } from "./notes.ts";
+import type { Notes } from "../../core/notes.ts";
 
 const breakpointsMax = 4;
 const shortSeconds = 300;

@@ -1,34 +1,13 @@
-import { ChatError } from "../../core/error.ts";
-import { parseCallerJson } from "../../core/json.ts";
+import type { ToolNaming } from "../../core/freeform.ts";
+import { callerFields, type Fields } from "../../core/json-object.ts";
+
+export { callerFields, type Fields, isFields, mergedFields, textAt } from "../../core/json-object.ts";
 
 /** The family's name in `Opaque.issuer`, `FileHandle.issuer` and the keys of `extensions_json`. */
 export const issuer = "anthropic";
 
-/** A JSON object whose values nobody has looked at. */
-export type Fields = Record<string, unknown>;
-
-/** Whether the value is a JSON object. An integer that `parseJson` kept raw is an object as well, but one without a prototype. */
-export function isFields(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && Object.getPrototypeOf(value) !== null;
-}
-
-/** The string under the key; empty where there is none. */
-export function textAt(fields: Fields, key: string): string {
-  const value = fields[key];
-  return typeof value === "string" ? value : "";
-}
-
-/** The object in a caller's JSON text; anything else is INVALID_REQUEST at `field`. */
-export function callerFields(text: string, field: string): Fields {
-  let value: unknown;
-  try {
-    value = parseCallerJson(text);
-  } catch (cause) {
-    throw new ChatError("INVALID_REQUEST", `${field} is not valid JSON`, { cause, field });
-  }
-  if (!isFields(value)) throw new ChatError("INVALID_REQUEST", `${field} is not a JSON object`, { field });
-  return value;
-}
+/** Tool names, as Anthropic takes them. */
+export const naming: ToolNaming = { vendor: issuer, nameMax: 128 };
 
 /** What `extensions_json` holds for us. */
 export function extensionFields(extensionsJson: Readonly<Record<string, string>>, path: string): Fields | undefined {
@@ -36,11 +15,6 @@ export function extensionFields(extensionsJson: Readonly<Record<string, string>>
   return text === undefined
     ? undefined
     : callerFields(text, path === "" ? `extensions_json.${issuer}` : `${path}.extensions_json.${issuer}`);
-}
-
-/** Both objects in one; `over` wins. */
-export function mergedFields(under: Fields | undefined, over: Fields): Fields {
-  return under === undefined ? over : { ...under, ...over };
 }
 
 /** What is left of a vendor's object besides the known fields, as `extensions_json`; nulls say nothing and are left out. */

@@ -1,7 +1,7 @@
 import type { ChatRequest } from "../../core/chat.ts";
 import { callerFields, type Fields } from "./fields.ts";
-import type { Notes } from "./notes.ts";
-import { subsetSchema } from "./schema-subset.ts";
+import type { Notes } from "../../core/notes.ts";
+import { subsetSchema } from "../../core/schema-subset.ts";
 
 /** How the answer's shape is asked for. */
 export interface OutputShape {

@@ -7,10 +7,10 @@ import { limitBreakpoints } from "./cache-control.ts";
 import { extensionFields, type Fields, isFields, issuer, mergedFields, textAt } from "./fields.ts";
 import { encodeSampling, outputLimit } from "./limits-encode.ts";
 import { encodePrompt } from "./messages-encode.ts";
-import { Notes } from "./notes.ts";
+import { Notes } from "../../core/notes.ts";
 import { encodeOutputFormat } from "./output-format.ts";
-import { encodeThinking } from "./thinking-encode.ts";
-import { type ThinkingRules, thinkingRules } from "./thinking-rules.ts";
+import { encodeThinking } from "../../core/claude-thinking.ts";
+import { type ThinkingRules, thinkingRules } from "../../core/claude-rules.ts";
 import { encodeTools } from "./tools-encode.ts";
 
 /** The version that models old and new answer; sampling parameters are dropped per model instead. */

@@ -2,7 +2,7 @@ import { type ChatEvent, type ContentPart, type PartDelta, partDelta, partEnded,
 import { parseJson } from "../../core/json.ts";
 import { anthropicToken, citationFrom, nativePart, reasoningFromBlock, textFromBlock, toolCallFromBlock } from "./blocks-decode.ts";
 import { type Fields, isFields, textAt } from "./fields.ts";
-import { callerToolName, unwrapped } from "./freeform.ts";
+import { callerToolName, unwrapped } from "../../core/freeform.ts";
 import { broken } from "./response-decode.ts";
 
 /** The block under way. */

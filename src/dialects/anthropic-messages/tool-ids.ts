@@ -1,3 +1,5 @@
+import { shortHash } from "../../core/short-hash.ts";
+
 const legal = /^[a-zA-Z0-9_-]+$/;
 
 /**
@@ -5,16 +7,5 @@ const legal = /^[a-zA-Z0-9_-]+$/;
  * call and result still meet and a later turn says the same bytes.
  */
 export function wireToolId(id: string): string {
-  return legal.test(id) ? id : `toolu_${hex(fnv1a(id, 0x811c9dc5))}${hex(fnv1a(id, 0x01000193))}`;
-}
-
-/** FNV-1a over UTF-16 units, 32 bits. */
-function fnv1a(text: string, basis: number): number {
-  let hash = basis;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  return hash >>> 0;
-}
-
-function hex(word: number): string {
-  return word.toString(16).padStart(8, "0");
+  return legal.test(id) ? id : `toolu_${shortHash(id)}`;
 }

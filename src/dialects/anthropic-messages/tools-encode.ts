@@ -1,10 +1,10 @@
 import { type ChatRequest, type FunctionTool, type Tool, type ToolChoice, ToolChoice_Mode } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
 import { wireCacheControl } from "./cache-control.ts";
-import { callerFields, extensionFields, type Fields, issuer, mergedFields, textAt } from "./fields.ts";
-import { freeformFunction, wireToolName } from "./freeform.ts";
-import type { Notes } from "./notes.ts";
-import { subsetSchema } from "./schema-subset.ts";
+import { callerFields, extensionFields, type Fields, issuer, mergedFields, naming, textAt } from "./fields.ts";
+import { freeformFunction, wireToolName } from "../../core/freeform.ts";
+import type { Notes } from "../../core/notes.ts";
+import { subsetSchema } from "../../core/schema-subset.ts";
 
 /** Tools and the choice among them; both undefined where there are none. */
 export interface Toolbox {
@@ -72,7 +72,10 @@ function ownTool(tool: Tool, path: string, context: ToolContext): Fields {
     case "custom": {
       const { name, description, grammarSyntax, grammar } = kind.value;
       context.notes.emulated(`${path}.custom`, "anthropic has no free-form tools; it is a function of one string");
-      return { name: wireToolName(name, true, `${path}.custom.name`), ...freeformFunction(description, grammarSyntax, grammar) };
+      return {
+        name: wireToolName({ name, custom: true }, `${path}.custom.name`, naming),
+        ...freeformFunction(description, grammarSyntax, grammar),
+      };
     }
     case "native":
       if (kind.value.issuer === issuer) return callerFields(kind.value.json, `${path}.native.json`);
@@ -85,7 +88,7 @@ function ownTool(tool: Tool, path: string, context: ToolContext): Fields {
 }
 
 function functionTool(tool: FunctionTool, path: string, context: ToolContext): Fields {
-  const wire: Fields = { name: wireToolName(tool.name, false, `${path}.name`) };
+  const wire: Fields = { name: wireToolName({ name: tool.name, custom: false }, `${path}.name`, naming) };
   if (tool.description !== "") wire["description"] = tool.description;
   const schema = parameters(tool.parametersJsonSchema, `${path}.parameters_json_schema`);
   wire["input_schema"] = schema;

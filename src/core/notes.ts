@@ -1,4 +1,4 @@
-import { note, TranslationAction, type TranslationNote } from "../../core/chat.ts";
+import { note, TranslationAction, type TranslationNote } from "./chat.ts";
 
 /**
  * What one translation had to change. A long conversation meets the same trouble in each turn, so each kind is noted once,

@@ -1,24 +1,31 @@
-import { ChatError } from "../../core/error.ts";
-import { parseJson } from "../../core/json.ts";
-import { type Fields, isFields } from "./fields.ts";
+import { ChatError } from "./error.ts";
+import { parseJson } from "./json.ts";
+import { type Fields, isFields } from "./json-object.ts";
 
 /**
- * Anthropic has no tools with free-form input, so they travel as functions of one string. The name's ending tells them
+ * Most vendors have no tools with free-form input, so they travel as functions of one string. The name's ending tells them
  * from real functions in the answer, where the request is not at hand.
  */
 const suffix = "__freeform";
-const nameMax = 128;
+
+/** What a vendor takes as a tool's name. */
+export interface ToolNaming {
+  /** For messages. */
+  readonly vendor: string;
+  /** Characters of a name. */
+  readonly nameMax: number;
+}
 
 /** The tool's name on the wire; `field` is where it stands in the request. */
-export function wireToolName(name: string, custom: boolean, field: string): string {
-  if (!custom) {
-    if (!name.endsWith(suffix)) return name;
-    throw new ChatError("UNSUPPORTED_FEATURE", `a function's name must not end in ${suffix} at anthropic`, { field });
-  }
-  if (name.length + suffix.length <= nameMax) return name + suffix;
-  throw new ChatError("UNSUPPORTED_FEATURE", `a custom tool's name has at most ${nameMax - suffix.length} characters at anthropic`, {
-    field,
-  });
+export function wireToolName(tool: { readonly name: string; readonly custom: boolean }, field: string, naming: ToolNaming): string {
+  const { name, custom } = tool;
+  const { vendor, nameMax } = naming;
+  if (!custom && name.endsWith(suffix))
+    throw new ChatError("UNSUPPORTED_FEATURE", `a function's name must not end in ${suffix} at ${vendor}`, { field });
+  const wire = custom ? name + suffix : name;
+  if (wire.length <= nameMax) return wire;
+  const [what, most] = custom ? ["custom tool", nameMax - suffix.length] : ["function", nameMax];
+  throw new ChatError("UNSUPPORTED_FEATURE", `a ${what}'s name has at most ${most} characters at ${vendor}`, { field });
 }
 
 /** The caller's name of a tool and its kind. */

@@ -1,9 +1,9 @@
-import type { Target } from "../../core/catalog.ts";
-import { type Reasoning, ReasoningEffort, ReasoningSummary } from "../../core/chat.ts";
-import { ChatError } from "../../core/error.ts";
-import type { Fields } from "./fields.ts";
+import type { Target } from "./catalog.ts";
+import { type Reasoning, ReasoningEffort, ReasoningSummary } from "./chat.ts";
+import { ChatError } from "./error.ts";
+import type { Fields } from "./json-object.ts";
 import type { Notes } from "./notes.ts";
-import type { ThinkingRules } from "./thinking-rules.ts";
+import type { ThinkingRules } from "./claude-rules.ts";
 
 /** What thinking comes to in one request. */
 export interface Thinking {
