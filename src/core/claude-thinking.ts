@@ -51,7 +51,8 @@ export function encodeThinking(reasoning: Reasoning | undefined, context: Thinki
   return adaptive(reasoning, context);
 }
 
-function wishOf(reasoning: Reasoning | undefined): "default" | "off" | "on" {
+/** What is wanted at all: nothing said, no thinking, or thinking. */
+export function wishOf(reasoning: Reasoning | undefined): "default" | "off" | "on" {
   if (reasoning === undefined) return "default";
   if (reasoning.effort === ReasoningEffort.NONE) return "off";
   if (reasoning.budgetTokens !== undefined) return reasoning.budgetTokens === 0 ? "off" : "on";
@@ -108,7 +109,8 @@ function adaptive(reasoning: Reasoning, context: ThinkingContext): Thinking {
   return { ...left(context), field: { type: "adaptive", ...displayOf(reasoning) }, effort, on: true };
 }
 
-function effortOfBudget(tokens: number): string {
+/** The effort that a budget of tokens stands for. */
+export function effortOfBudget(tokens: number): string {
   if (tokens < 2048) return "low";
   return tokens < 10_000 ? (tokens < 5000 ? "low" : "medium") : "high";
 }
