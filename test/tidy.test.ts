@@ -23,7 +23,16 @@ const rules: Readonly<Record<string, FolderRule>> = {
   dialects: { folders: ["core"], packages: ["@bufbuild/protobuf", "@bufbuild/protobuf/"], gen: false },
   providers: {
     folders: ["core", "dialects"],
-    packages: ["undici", "eventsource-parser", "@pydantic/genai-prices", "node:net", "node:dns", "node:zlib"],
+    packages: [
+      "undici",
+      "eventsource-parser",
+      "@pydantic/genai-prices",
+      "@smithy/core/",
+      "@smithy/signature-v4",
+      "node:net",
+      "node:dns",
+      "node:zlib",
+    ],
     gen: false,
   },
   stores: {

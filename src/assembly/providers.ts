@@ -6,10 +6,12 @@ import type { Provider, ProviderFacts } from "../core/provider.ts";
 import type { ModelSettings, ProviderSettings, Settings } from "../config/schema.ts";
 import { anthropicMessages } from "../dialects/anthropic-messages/upstream.ts";
 import { gemini } from "../dialects/gemini/upstream.ts";
+import { bedrockConverse } from "../dialects/bedrock-converse/upstream.ts";
 import { openaiChat } from "../dialects/openai-chat/upstream.ts";
 import { baseUrlOf, type Host, type HostCall, hosts, isHostType } from "../providers/hosts.ts";
 import { createHttpProvider } from "../providers/http-provider.ts";
 import { describeModel, knownModels } from "../providers/known-models.ts";
+import { createAwsSigner, type Signer } from "../providers/signing.ts";
 import { createSimulatedProvider } from "../providers/simulated.ts";
 import { createWire } from "../providers/wire/pool.ts";
 
@@ -30,6 +32,7 @@ const dialects = {
   "openai-chat": { upstream: openaiChat, shown: ProviderDialect.OPENAI_CHAT },
   "anthropic-messages": { upstream: anthropicMessages, shown: ProviderDialect.ANTHROPIC_MESSAGES },
   gemini: { upstream: gemini, shown: ProviderDialect.GEMINI },
+  "bedrock-converse": { upstream: bedrockConverse, shown: ProviderDialect.BEDROCK_CONVERSE },
 } as const;
 
 /** Makes a provider from its settings, which have been checked. */
@@ -42,7 +45,7 @@ export function startProvider(
   const fingerprint = fingerprintOf(settings, timeouts);
   if (!isHostType(settings.type)) return startSimulated(name, settings, fingerprint, clock);
   const host: Host = hosts[settings.type];
-  const base = new URL(baseUrlOf(host, settings.base_url) ?? "");
+  const base = new URL(baseUrlOf(host, settings.base_url, settings.region) ?? "");
   const wire = createWire({
     clock,
     name,
@@ -62,9 +65,11 @@ export function startProvider(
     modelsPath: host.modelsPath === undefined ? undefined : located(base, host.modelsPath),
     auth: host.auth,
     apiKey: settings.api_key,
+    signer: signerFor(host, settings, base, clock),
     clock,
   });
-  const facts = { dialect: shown, issuer: host.issuer, baseUrl: `${base.origin}${path}`, credentialSource: settings.api_key?.source ?? "" };
+  const credentialSource = (settings.api_key ?? settings.access_key_id)?.source ?? "";
+  const facts = { dialect: shown, issuer: host.issuer, baseUrl: `${base.origin}${path}`, credentialSource };
   return {
     provider,
     facts,
@@ -73,6 +78,19 @@ export function startProvider(
     listsModels: host.listsModels && settings.models === undefined,
     close: () => wire.close(),
   };
+}
+
+/** Undefined: the host takes a key, or has been given one. */
+function signerFor({ awsService }: Host, settings: ProviderSettings, base: URL, clock: Clock): Signer | undefined {
+  const { access_key_id: accessKeyId, secret_access_key: secretAccessKey, session_token: sessionToken, region = "" } = settings;
+  if (awsService === undefined || accessKeyId === undefined || secretAccessKey === undefined) return undefined;
+  return createAwsSigner({
+    credentials: { accessKeyId, secretAccessKey, sessionToken },
+    region,
+    service: awsService,
+    host: base.host,
+    clock,
+  });
 }
 
 function pathOf({ chatPath }: Host, call: HostCall): string {
@@ -102,9 +120,11 @@ function startSimulated(name: string, settings: ProviderSettings, fingerprint: s
   return { provider, facts, fingerprint, settings, listsModels: false, close: () => Promise.resolve() };
 }
 
-/** Its secret is part of it, so that a new key makes a new provider; the text never leaves this process's memory. */
+/** Its secrets are part of it, so that a new key makes a new provider; the text never leaves this process's memory. */
 export function fingerprintOf(settings: ProviderSettings, timeouts: Settings["resilience"]["timeouts"]): string {
-  return JSON.stringify([settings, timeouts, settings.api_key?.reveal()]);
+  const { api_key, access_key_id, secret_access_key, session_token } = settings;
+  const secrets = [api_key, access_key_id, secret_access_key, session_token].map((secret) => secret?.reveal());
+  return JSON.stringify([settings, timeouts, secrets]);
 }
 
 /** The provider's part of the catalogue. `listed`: what its host said it offers. */

@@ -1,6 +1,6 @@
 import { notYet } from "./not-yet.ts";
 import { pathText } from "./problem.ts";
-import { factsOf, providerTypeFacts, settingsOfTypes, vendorsOfEnvironment } from "./provider-types.ts";
+import { factsOf, type ProviderTypeFacts, providerTypeFacts, settingsOfTypes, vendorsOfEnvironment } from "./provider-types.ts";
 import type { Report } from "./report.ts";
 import type { ProviderSettings, Settings } from "./schema.ts";
 import { nearest } from "./suggest.ts";
@@ -81,9 +81,25 @@ function checkType(path: readonly string[], provider: ProviderSettings, context:
       report.error([...path, setting], `is required for type ${type}`);
     }
   }
-  if (facts?.keyVariable !== undefined && provider.api_key === undefined) {
-    report.warn([...path, "api_key"], `not set, nor is ${facts.keyVariable}; ${type} answers nobody without a key`);
+  if (facts !== undefined) checkCredentials(path, provider, facts, report);
+}
+
+function checkCredentials(path: readonly string[], provider: ProviderSettings, facts: ProviderTypeFacts, report: Report): void {
+  const { type, api_key: apiKey, session_token: sessionToken } = provider;
+  const { keyVariable, insteadOfKey } = facts;
+  const isSet = (name: string): boolean => Object.entries(provider).some(([key, value]) => key === name && value !== undefined);
+  const pair = insteadOfKey?.filter(isSet) ?? [];
+  if (insteadOfKey !== undefined && pair.length === 1) {
+    for (const setting of insteadOfKey)
+      if (!isSet(setting)) report.error([...path, setting], `is required beside ${insteadOfKey.find((other) => other !== setting)}`);
   }
+  if (pair.length > 0 && apiKey !== undefined)
+    report.error([...path, "api_key"], `set together with ${pair.join(" and ")}; only one kind of credentials may be`, { at: "key" });
+  if (sessionToken !== undefined && pair.length === 0)
+    report.error([...path, "session_token"], `belongs to ${insteadOfKey?.join(" and ")}, which are not set`, { at: "key" });
+  if (keyVariable === undefined || apiKey !== undefined || pair.length > 0) return;
+  const others = insteadOfKey === undefined ? "" : `, nor are ${insteadOfKey.join(" and ")}`;
+  report.warn([...path, "api_key"], `not set, nor is ${keyVariable}${others}; ${type} answers nobody without a key`);
 }
 
 /** Every target of `models` leads somewhere. */

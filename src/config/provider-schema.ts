@@ -48,13 +48,13 @@ export const providerSchema = section({
   fallback_on_refusal: flag().default(false),
   /** azure_openai. */
   api_version: text().optional(),
-  /** bedrock. */
-  region: text().optional(),
-  /** bedrock. */
+  /** bedrock: where the models run; part of the default base URL and of signatures. */
+  region: scalar("a region such as us-east-1", (written) => (/^[a-z0-9-]{1,32}$/.test(written) ? written : undefined)).optional(),
+  /** bedrock: with `secret_access_key`, instead of `api_key`. */
   access_key_id: secret().optional(),
   /** bedrock. */
   secret_access_key: secret().optional(),
-  /** bedrock. */
+  /** bedrock: of temporary credentials. */
   session_token: secret().optional(),
   /** simulated: milliseconds until the first token. */
   first_token: duration().default(50),

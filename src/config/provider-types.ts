@@ -2,6 +2,8 @@
 export interface ProviderTypeFacts {
   /** Variable whose value is the default of `api_key`; undefined: the type works without a key, or has other credentials. */
   readonly keyVariable?: string;
+  /** Settings that stand for `api_key` where both are set, such as a key pair. */
+  readonly insteadOfKey?: readonly [string, string];
   /** Settings without which there is nobody to call. */
   readonly requires?: readonly string[];
 }
@@ -12,7 +14,7 @@ export const providerTypeFacts: Readonly<Record<string, ProviderTypeFacts>> = {
   anthropic: { keyVariable: "ANTHROPIC_API_KEY" },
   gemini: { keyVariable: "GEMINI_API_KEY" },
   cohere: { keyVariable: "COHERE_API_KEY" },
-  bedrock: { requires: ["region"] },
+  bedrock: { keyVariable: "AWS_BEARER_TOKEN_BEDROCK", insteadOfKey: ["access_key_id", "secret_access_key"], requires: ["region"] },
   azure_openai: { keyVariable: "AZURE_OPENAI_API_KEY", requires: ["base_url"] },
   openai_compatible: { requires: ["base_url"] },
   simulated: {},

@@ -67,10 +67,10 @@ export function completeProviders(tree: MapNode, environment: Environment, repor
       }
       setLeaf(tree, [...path, "type"], { ...builtIn(name), at: keyAt });
     }
-    const variable = factsOf(textAt(node, "type") ?? "")?.keyVariable;
+    const { keyVariable: variable, insteadOfKey = [] } = factsOf(textAt(node, "type") ?? "") ?? {};
     const value = variable === undefined ? undefined : environment[variable];
     if (variable === undefined || value === undefined || value === "") continue;
-    const hasKey = textAt(node, "api_key") !== undefined || textAt(node, "api_key_file") !== undefined;
+    const hasKey = ["api_key", ...insteadOfKey].some((key) => textAt(node, key) !== undefined || textAt(node, `${key}_file`) !== undefined);
     if (!hasKey && textAt(node, "enabled") !== "false") setLeaf(tree, [...path, "api_key"], leafFromVariable(variable, value));
   }
 }

@@ -70,14 +70,19 @@ export interface UpstreamFailure {
 
 /** Turns one stream's events into the vocabulary's; one instance a stream. */
 export interface StreamDecoder {
-  /** Appends what one SSE event means. Throws a ChatError for an error event or a broken one. */
+  /** Appends what one event means; `data` is its text, and `eventName` what its framing calls it. Throws a ChatError for an error event or a broken one. */
   push(data: string, eventName: string | undefined, out: ChatEvent[]): void;
   /** Called at the end of the body: appends `completed`, or throws when the dialect's own end never came. */
   end(out: ChatEvent[]): void;
 }
 
+/** How a stream is cut into events: server-sent events, or the binary frames of `application/vnd.amazon.eventstream`. */
+export type Framing = "sse" | "eventstream";
+
 /** The provider's side of a language: pure functions. */
 export interface UpstreamDialect {
+  /** How its streams are cut. Default `sse`. */
+  readonly framing?: Framing;
   encodeRequest(request: Readonly<ChatRequest>, target: Target, quirks: Quirks, streamed: boolean): EncodedRequest;
   /**
    * `body` is parsed JSON that nobody has looked at, `context` the one that came with the request it answers. Throws

@@ -2,7 +2,7 @@ import type { Quirks } from "../core/dialect.ts";
 import { methodPath } from "../dialects/gemini/paths.ts";
 
 /** The wire languages that hosts speak. */
-export type HostDialect = "openai-chat" | "anthropic-messages" | "gemini";
+export type HostDialect = "openai-chat" | "anthropic-messages" | "gemini" | "bedrock-converse";
 
 /** Where a key goes: `authorization: Bearer`, or a header of this name, as it is. */
 export type KeyHeader = "bearer" | "x-api-key" | "x-goog-api-key" | "api-key";
@@ -21,8 +21,11 @@ export interface Host {
   readonly dialect: HostDialect;
   /** Family for Opaque.issuer and extensions: who can read its own tokens and fields back. */
   readonly issuer: string;
-  /** What the vendor's own SDK calls base URL; no slash at the end. Undefined: the configuration must name one. */
-  readonly baseUrl: string | undefined;
+  /**
+   * What the vendor's own SDK calls base URL; no slash at the end. Hosts that have one a region make it of the setting `region`.
+   * Undefined: the configuration must name one.
+   */
+  readonly baseUrl: string | undefined | ((region: string) => string);
   /** A tail of the base URL that users may write or leave out; the paths below have it. */
   readonly optionalBasePath?: string;
   /** Appended to the base URL; hosts that name the model in the path make it of the call. */
@@ -35,6 +38,8 @@ export interface Host {
   readonly modelsPath: string | undefined;
   /** Header that carries the key. */
   readonly auth: KeyHeader;
+  /** Name of the service in AWS signatures: where access keys are configured instead of a key, requests are signed with them. */
+  readonly awsService?: string;
   /** True: without a key the host answers nothing. */
   readonly needsKey: boolean;
   /** True: what the host lists is what it offers, for we cannot know it. */
@@ -78,6 +83,19 @@ export const hosts = {
     countPath: ({ model }: HostCall) => methodPath(model, "countTokens"),
     modelsPath: "/v1beta/models?pageSize=1000",
     auth: "x-goog-api-key",
+    needsKey: true,
+    listsModels: false,
+    quirks: {},
+  },
+  bedrock: {
+    dialect: "bedrock-converse",
+    issuer: "bedrock",
+    baseUrl: (region) => `https://bedrock-runtime.${region}.amazonaws.com`,
+    // Model ids have colons, and ARNs slashes; both stay within one step of the path.
+    chatPath: ({ model, streamed }) => `/model/${encodeURIComponent(model)}/${streamed ? "converse-stream" : "converse"}`,
+    modelsPath: undefined,
+    auth: "bearer",
+    awsService: "bedrock",
     needsKey: true,
     listsModels: false,
     quirks: {},
@@ -165,8 +183,8 @@ export const providerTypes: readonly ProviderType[] = [...Object.keys(hosts).fil
  * The base URL to which the host's paths are appended: the configured one, else the vendor's; without slashes at the end, and
  * without a tail that the paths bring along. Undefined where neither is known.
  */
-export function baseUrlOf(host: Host, configured: string | undefined): string | undefined {
-  let url = configured ?? host.baseUrl;
+export function baseUrlOf(host: Host, configured: string | undefined, region = ""): string | undefined {
+  let url = configured ?? (typeof host.baseUrl === "function" ? host.baseUrl(region) : host.baseUrl);
   if (url === undefined) return undefined;
   while (url.endsWith("/")) url = url.slice(0, -1);
   const tail = host.optionalBasePath;

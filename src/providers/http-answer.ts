@@ -6,7 +6,7 @@ import type { ProviderEvent } from "../core/provider.ts";
 import { parseUpstreamJson, refuseDeep } from "./upstream-json.ts";
 import type { WireAnswer, WireBody, WireHeaders } from "./wire/body.ts";
 import { decodedBody } from "./wire/content-encoding.ts";
-import { createSseReader, type SseReader } from "./wire/sse.ts";
+import { type EventReader, framings, type FramingRules } from "./wire/framing.ts";
 
 /** Largest answer, whole or streamed. */
 const answerBytesMax = 64 * 1024 * 1024;
@@ -21,8 +21,8 @@ export interface Answering {
   readonly dialect: UpstreamDialect;
   readonly quirks: Quirks;
   readonly clock: Clock;
-  /** What it was sent as a credential, and must not be heard of again; undefined: nothing, or nothing worth a name. */
-  readonly key: string | undefined;
+  /** What it was sent as credentials, or signed with, and must not be heard of again; nothing that is not worth the name. */
+  readonly secrets: readonly string[];
 }
 
 /** An answer under way, and what its request's encoder wants it to be read with. */
@@ -31,18 +31,19 @@ export interface Arriving extends WireAnswer {
 }
 
 /** The upstream's own id of the request; empty where it sent none that can be shown. */
-export function requestIdFrom(headers: WireHeaders, { key }: Answering): string {
-  const id = headers["x-request-id"] ?? headers["request-id"];
+export function requestIdFrom(headers: WireHeaders, { secrets }: Answering): string {
+  const id = headers["x-request-id"] ?? headers["request-id"] ?? headers["x-amzn-requestid"];
   if (typeof id !== "string" || !/^[\x21-\x7e]{1,128}$/.test(id)) return "";
-  return key !== undefined && id.includes(key) ? "" : id;
+  return secrets.some((secret) => id.includes(secret)) ? "" : id;
 }
 
 /** The answer to a request for a whole one. */
 export async function wholeAnswer(head: ProviderEvent, answer: Arriving, answering: Answering): Promise<readonly ProviderEvent[]> {
   const { who, dialect, quirks } = answering;
-  const text = (await decodedBody(answer, who).all(answerBytesMax)).toString("utf8");
+  const bytes = await decodedBody(answer, who).all(answerBytesMax);
+  const text = bytes.toString("utf8");
   // Some hosts stream whatever was asked; the same decoder makes one answer of it further on.
-  if (isSse(text.trimStart().charCodeAt(0))) return [head, ...eventsFromText(text, answer.context, answering)];
+  if (framingOf(answering).begins(text.trimStart().charCodeAt(0))) return [head, ...eventsFrom(bytes, answer.context, answering)];
   return [head, { case: "whole", value: dialect.decodeResponse(parseUpstreamJson(text, who), quirks, answer.context) }];
 }
 
@@ -56,7 +57,8 @@ export async function* streamEvents(
   const body = decodedBody(answer, who);
   const start = await firstBytes(body);
   const sign = start.toString("utf8", 0, 512).trimStart();
-  if (sign !== "" && !isSse(sign.charCodeAt(0))) {
+  const framing = framingOf(answering);
+  if (sign !== "" && !framing.begins(sign.charCodeAt(0))) {
     const rest = await body.all(answerBytesMax);
     const text = Buffer.concat([start, rest]).toString("utf8");
     yield [head, { case: "whole", value: dialect.decodeResponse(parseUpstreamJson(text, who), quirks, answer.context) }];
@@ -67,7 +69,7 @@ export async function* streamEvents(
   const decoder = dialect.streamDecoder(quirks, answer.context);
   // The decoder appends chat events only; `events` is replaced, not emptied, because its readers keep what they were given.
   let decoded: ChatEvent[] = [];
-  const reader = createSseReader((data, event) => {
+  const reader = framing.reader((data, event) => {
     refuseDeep(data, who);
     decoder.push(data, event, decoded);
   });
@@ -125,19 +127,24 @@ async function errorText(answer: WireAnswer, { who, clock }: Answering): Promise
   return Buffer.concat(parts).toString("utf8", 0, errorBytesMax);
 }
 
-function eventsFromText(text: string, context: AnswerContext | undefined, { who, dialect, quirks }: Answering): ChatEvent[] {
+function framingOf({ dialect }: Answering): FramingRules {
+  return framings[dialect.framing ?? "sse"];
+}
+
+function eventsFrom(bytes: Buffer, context: AnswerContext | undefined, answering: Answering): ChatEvent[] {
+  const { who, dialect, quirks } = answering;
   const events: ChatEvent[] = [];
   const decoder = dialect.streamDecoder(quirks, context);
-  const reader = createSseReader((data, event) => {
+  const reader = framingOf(answering).reader((data, event) => {
     refuseDeep(data, who);
     decoder.push(data, event, events);
   });
-  reader.push(Buffer.from(text));
+  reader.push(bytes);
   end(reader, decoder, events);
   return events;
 }
 
-function end(reader: SseReader, decoder: StreamDecoder, out: ChatEvent[]): void {
+function end(reader: EventReader, decoder: StreamDecoder, out: ChatEvent[]): void {
   reader.end();
   decoder.end(out);
 }
@@ -150,12 +157,4 @@ async function firstBytes(body: WireBody): Promise<Buffer> {
     if (start.length > 512 || start.toString("utf8").trim() !== "") break;
   }
   return start;
-}
-
-/**
- * Whether text that begins so is a stream of events: content types lie, the first character does not. It is that of
- * `data`, `event`, `id`, `retry` or a comment; JSON and web pages begin with others.
- */
-function isSse(first: number): boolean {
-  return first === 0x64 || first === 0x65 || first === 0x69 || first === 0x72 || first === 0x3a;
 }

@@ -6,7 +6,9 @@ import type { Provider, ProviderEvent } from "../core/provider.ts";
 import type { Secret } from "../core/secret.ts";
 import { type Answering, failureFrom, listFrom, requestIdFrom, streamEvents, wholeAnswer } from "./http-answer.ts";
 import type { KeyHeader } from "./hosts.ts";
+import type { Signer } from "./signing.ts";
 import type { WireAnswer } from "./wire/body.ts";
+import { framings } from "./wire/framing.ts";
 import type { Wire } from "./wire/pool.ts";
 
 /** Longest wait between two bytes of a list of models. */
@@ -26,6 +28,8 @@ export interface HttpProviderOptions {
   readonly modelsPath: string | undefined;
   readonly auth: KeyHeader;
   readonly apiKey: Secret | undefined;
+  /** Signs each request, where the host wants that instead of a key. */
+  readonly signer?: Signer | undefined;
   readonly clock: Clock;
 }
 
@@ -48,15 +52,16 @@ interface Prepared extends HttpProviderOptions {
   readonly answering: Answering;
 }
 
-function fixedHeaders({ auth, apiKey }: HttpProviderOptions): readonly string[] {
-  const headers = ["content-type", "application/json", "accept", "application/json", "accept-encoding", "identity"];
+function fixedHeaders({ auth, apiKey, dialect }: HttpProviderOptions): readonly string[] {
+  const { accept } = framings[dialect.framing ?? "sse"];
+  const headers = ["content-type", "application/json", "accept", accept, "accept-encoding", "identity"];
   headers.push("user-agent", "semaroute");
   if (apiKey !== undefined) headers.push(...(auth === "bearer" ? ["authorization", `Bearer ${apiKey.reveal()}`] : [auth, apiKey.reveal()]));
   return headers;
 }
 
 async function* chat(attempt: Attempt, prepared: Prepared): AsyncGenerator<readonly ProviderEvent[], undefined> {
-  const { dialect, quirks, wire, chatPath, clock, fixed, answering } = prepared;
+  const { dialect, quirks, wire, chatPath, clock, fixed, signer, answering } = prepared;
   const { request, target, streamed, signal, snapshot } = attempt;
   const encoded = dialect.encodeRequest(request, target, quirks, streamed);
   const headers = [...fixed];
@@ -64,6 +69,7 @@ async function* chat(attempt: Attempt, prepared: Prepared): AsyncGenerator<reado
   // Another semaroute there shares the caller's deadline; to all others it is a header they do not know.
   if (attempt.deadlineByCaller) headers.push("x-semaroute-timeout-ms", String(Math.max(1, Math.floor(attempt.deadline - clock.now()))));
   const path = chatPath({ model: target.upstreamModel, streamed });
+  if (signer !== undefined) headers.push(...(await signer.sign({ method: "POST", path, body: encoded.body })));
   const answer = await wire.send({ method: "POST", path, headers, body: encoded.body, signal, idleMs: snapshot.options.idleMs });
   try {
     if (answer.status !== 200) throw await failureFrom(answer, answering);
@@ -82,25 +88,27 @@ async function* chat(attempt: Attempt, prepared: Prepared): AsyncGenerator<reado
   }
 }
 
-function answeringOf({ name, dialect, quirks, clock, apiKey }: HttpProviderOptions): Answering {
-  const key = apiKey?.reveal() ?? "";
-  return { who: `provider ${name}`, dialect, quirks, clock, key: key.length < keyLengthMin ? undefined : key };
+function answeringOf({ name, dialect, quirks, clock, apiKey, signer }: HttpProviderOptions): Answering {
+  const secrets = [apiKey, ...(signer?.secrets ?? [])].flatMap((secret) => secret?.reveal() ?? []);
+  return { who: `provider ${name}`, dialect, quirks, clock, secrets: secrets.filter((secret) => secret.length >= keyLengthMin) };
 }
 
-/** What broke an answer. Its words are the upstream's in part, and may hold what it was sent: never the key. */
+/** What broke an answer. Its words are the upstream's in part, and may hold what it was sent: never a secret. */
 function failureOf(thrown: unknown, { status, headers }: WireAnswer, answering: Answering): ChatError {
-  const { who, key } = answering;
+  const { who, secrets } = answering;
   if (!(thrown instanceof ChatError)) {
     // Whatever a decoder trips over, another target's answer may do without it.
     const upstream = { status, requestId: requestIdFrom(headers, answering) };
     return new ChatError("UPSTREAM_PROTOCOL", `${who} sent an answer that cannot be read`, { cause: thrown, upstream });
   }
   const { failure, message, field, retryAfterMs, upstream, fromUpstream, final, blameless, staleState, code } = thrown;
-  if (key === undefined || ![message, field, upstream?.requestId].some((text) => text?.includes(key) === true)) return thrown;
-  return new ChatError(failure, message.replaceAll(key, "***"), {
-    field: field?.replaceAll(key, "***"),
+  const tells = (text: string | undefined): boolean => text !== undefined && secrets.some((secret) => text.includes(secret));
+  if (![message, field, upstream?.requestId].some(tells)) return thrown;
+  const without = (text: string): string => secrets.reduce((rest, secret) => rest.replaceAll(secret, "***"), text);
+  return new ChatError(failure, without(message), {
+    field: field === undefined ? undefined : without(field),
     retryAfterMs,
-    upstream: upstream && { ...upstream, requestId: upstream.requestId.replaceAll(key, "***") },
+    upstream: upstream && { ...upstream, requestId: without(upstream.requestId) },
     fromUpstream,
     final,
     blameless,
@@ -110,8 +118,10 @@ function failureOf(thrown: unknown, { status, headers }: WireAnswer, answering: 
 }
 
 async function probe(prepared: Prepared, signal: AbortSignal): Promise<readonly string[] | undefined> {
-  const { wire, modelsPath = "/", fixed, answering } = prepared;
-  const answer = await wire.send({ method: "GET", path: modelsPath, headers: [...fixed], body: undefined, signal, idleMs: listIdleMs });
+  const { wire, modelsPath: path = "/", fixed, signer, answering } = prepared;
+  const headers = [...fixed];
+  if (signer !== undefined) headers.push(...(await signer.sign({ method: "GET", path, body: undefined })));
+  const answer = await wire.send({ method: "GET", path, headers, body: undefined, signal, idleMs: listIdleMs });
   try {
     // A host without a list call is alive all the same.
     if (answer.status === 404 || answer.status === 405) return undefined;

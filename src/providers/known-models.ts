@@ -61,6 +61,8 @@ const listed = {
     gemini-3.1-pro-preview gemini-2.5-pro gemini-2.5-flash gemini-2.5-flash-lite gemini-embedding-001 gemini-embedding-2
   `),
   cohere: words(`command-a-03-2025 command-r-plus-08-2024 command-r-08-2024 command-r7b-12-2024 embed-v4.0`),
+  // Which models there are, and by which inference profiles, depends on region and account.
+  bedrock: [],
   simulated: words(`sim-chat sim-embed`),
 };
 
@@ -80,7 +82,7 @@ export function knownModels(type: string, at?: Date): readonly KnownModel[] {
  * default: now.
  */
 export function describeModel(type: string, id: string, at?: Date): ModelDescription {
-  const name = id.slice(id.lastIndexOf("/") + 1).toLowerCase();
+  const name = modelName(type, id);
   const family = modelFamilies.find((each) => each.names.test(name));
   const kind = family?.kind ?? "chat";
   const capabilities: ModelCapabilities = { $typeName: "semaroute.v1.ModelCapabilities" };
@@ -94,6 +96,15 @@ export function describeModel(type: string, id: string, at?: Date): ModelDescrip
   if (contextTokens !== undefined) capabilities.contextTokens = contextTokens;
   if (family?.maxOutputTokens !== undefined) capabilities.maxOutputTokens = family.maxOutputTokens;
   return { kind, capabilities: Object.assign(capabilities, vendorLimits.get(type)), price };
+}
+
+/** The model's own name, in lower case, without the maker in front. */
+function modelName(type: string, id: string): string {
+  const name = id.slice(id.lastIndexOf("/") + 1).toLowerCase();
+  if (type !== "bedrock") return name;
+  // A region's name may stand before the maker's, as in us.anthropic.claude-…; DeepSeek's models are called by the maker.
+  const bare = name.replace(/^(?:us|us-gov|eu|apac|jp|au|ca|in|sa|global)\./, "");
+  return bare.replace(/^deepseek\./, "deepseek-").replace(/^[a-z0-9]+\./, "");
 }
 
 function words(list: string): readonly string[] {

@@ -141,7 +141,45 @@ export const modelFamilies: readonly ModelFamily[] = [
     contextTokens: 1_000_000,
     maxOutputTokens: 128_000,
   },
+  {
+    names: /^claude-3[.-]7/,
+    ...chat,
+    can: [...claude, "reasoning", "samplingParameters"],
+    cannot: writing,
+    contextTokens: 200_000,
+    maxOutputTokens: 64_000,
+  },
+  {
+    names: /^claude-3[.-]5/,
+    ...chat,
+    can: ["streaming", "tools", "imageInput", "samplingParameters"],
+    cannot: writing,
+    contextTokens: 200_000,
+    maxOutputTokens: 8192,
+  },
   { names: /^claude-3/, ...chat, can: ["streaming", "tools", "imageInput", "samplingParameters"], cannot: writing, maxOutputTokens: 4096 },
+
+  // Amazon. https://docs.aws.amazon.com/nova/latest/userguide/what-is-nova.html
+  {
+    names: /^nova-2/,
+    ...chat,
+    can: ["streaming", "tools", "imageInput", "documentInput", "videoInput", "reasoning", "samplingParameters", "promptCaching"],
+    cannot: ["embeddings"],
+  },
+  {
+    names: /^nova-micro/,
+    ...chat,
+    can: ["streaming", "tools", "samplingParameters", "promptCaching"],
+    cannot: [...textOnly, "reasoning"],
+    maxOutputTokens: 10_000,
+  },
+  {
+    names: /^nova-(lite|pro|premier)/,
+    ...chat,
+    can: ["streaming", "tools", "imageInput", "documentInput", "videoInput", "samplingParameters", "promptCaching"],
+    cannot: ["audioInput", "embeddings", "reasoning"],
+    maxOutputTokens: 10_000,
+  },
 
   // Google
   {
@@ -192,13 +230,13 @@ export const modelFamilies: readonly ModelFamily[] = [
   { names: /^deepseek-(r1|reasoner)/, ...chat, can: ["streaming", "jsonObject", "reasoning"], cannot: textOnly },
   { names: /^deepseek/, ...chat, can: ["streaming", "tools", "jsonObject", "samplingParameters"], cannot: textOnly },
   {
-    names: /^(meta-)?llama-4/,
+    names: /^(meta-)?llama-?4/,
     ...chat,
     can: ["streaming", "tools", "imageInput", "samplingParameters"],
     cannot: [...writing, "reasoning"],
   },
   {
-    names: /^(meta-)?llama-3[.-][13]/,
+    names: /^(meta-)?llama-?3[.-][13]/,
     ...chat,
     can: ["streaming", "tools", "samplingParameters"],
     cannot: [...textOnly, "reasoning"],

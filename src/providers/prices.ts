@@ -17,6 +17,7 @@ const vendorIds: ReadonlyMap<string, string> = new Map([
   ["together", "together"],
   ["openrouter", "openrouter"],
   ["xai", "x-ai"],
+  ["bedrock", "aws"],
 ]);
 
 /** What the price source says of a model. */
@@ -42,7 +43,9 @@ export function listedModel(type: string, model: string, at?: Date): ListedModel
   if (type === "simulated") return simulated;
   const providerId = vendorIds.get(type);
   if (providerId === undefined) return unlisted;
-  const found = calcPrice({}, model, at === undefined ? { providerId } : { providerId, timestamp: at });
+  // ARNs of Bedrock end in the model's id.
+  const name = type === "bedrock" ? model.slice(model.lastIndexOf("/") + 1) : model;
+  const found = calcPrice({}, name, at === undefined ? { providerId } : { providerId, timestamp: at });
   if (found === null) return unlisted;
   return { price: priceFrom(found.model_price), contextTokens: found.model.context_window };
 }

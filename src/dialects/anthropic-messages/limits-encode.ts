@@ -2,7 +2,7 @@ import type { Target } from "../../core/catalog.ts";
 import type { ChatRequest, Sampling } from "../../core/chat.ts";
 import type { Fields } from "./fields.ts";
 import type { Notes } from "../../core/notes.ts";
-import type { ThinkingRules } from "./thinking-rules.ts";
+import type { ThinkingRules } from "../../core/claude-rules.ts";
 
 /** What is asked for where neither the caller nor the catalogue says; every model can write that much. */
 const outputTokensDefault = 4096;

@@ -2,7 +2,7 @@ import type { ChatRequest } from "../../core/chat.ts";
 import { legalToolName } from "../../core/tool-names.ts";
 import { callerFields, type Fields } from "./fields.ts";
 import type { Notes } from "../../core/notes.ts";
-import { subsetSchema } from "./schema-subset.ts";
+import { subsetSchema } from "../../core/schema-subset.ts";
 
 /** How the answer's shape is asked for; at most one of the three. */
 export interface OutputShape {

@@ -10,8 +10,8 @@ import { encodeSampling, outputLimit } from "./limits-encode.ts";
 import { encodePrompt } from "./messages-encode.ts";
 import { Notes } from "../../core/notes.ts";
 import { encodeOutputFormat } from "./output-format.ts";
-import { encodeThinking, wishOf } from "./thinking-encode.ts";
-import { type ThinkingRules, thinkingRules } from "./thinking-rules.ts";
+import { encodeThinking, wishOf } from "../../core/claude-thinking.ts";
+import { type ThinkingRules, thinkingRules } from "../../core/claude-rules.ts";
 import { encodeTools, type Toolbox } from "./tools-encode.ts";
 
 /** The version that models old and new answer; sampling parameters are dropped per model instead. */

@@ -5,7 +5,7 @@ import type { ToolNames } from "../../core/tool-names.ts";
 import { wireCacheControl } from "./cache-control.ts";
 import { callerFields, extensionFields, type Fields, issuer, mergedFields, textAt } from "./fields.ts";
 import type { Notes } from "../../core/notes.ts";
-import { subsetSchema } from "./schema-subset.ts";
+import { subsetSchema } from "../../core/schema-subset.ts";
 
 /** Tools and the choice among them; both undefined where there are none. */
 export interface Toolbox {

@@ -1,21 +1,17 @@
 import { createParser, type EventSourceMessage } from "eventsource-parser";
 import { ChatError } from "../../core/error.ts";
+import type { EventReader, OnEvent } from "./framing.ts";
 
 /** Longest line, in characters. */
 const lineMax = 1024 * 1024;
 /** Longest event, in characters of its data. */
 const eventMax = 4 * 1024 * 1024;
 
-/** Cuts a byte stream into server-sent events, wherever the chunks end (WHATWG HTML, 9.2.6). */
-export interface SseReader {
-  /** Calls back for every event that is whole now. */
-  push(chunk: Uint8Array): void;
-  /** At the end of the body: an event whose last blank line is missing still counts, half a line is UPSTREAM_PROTOCOL. */
-  end(): void;
-}
-
-/** One reader a stream; `onEvent` may throw, and ends the stream so. */
-export function createSseReader(onEvent: (data: string, name: string | undefined) => void): SseReader {
+/**
+ * Cuts a byte stream into server-sent events (WHATWG HTML, 9.2.6). At its end an event whose last blank line is missing still
+ * counts, half a line does not.
+ */
+export function createSseReader(onEvent: OnEvent): EventReader {
   const decoder = new TextDecoder();
   let events = 0;
   /** Characters of the line that has not ended. */

@@ -2,7 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
 import type { MessageSchema } from "../../../gen/semaroute/v1/chat_pb.ts";
 import { ReasoningEffort, ReasoningSummary } from "../../../src/core/chat.ts";
-import { thinkingRules } from "../../../src/dialects/anthropic-messages/thinking-rules.ts";
+import { thinkingRules } from "../../../src/core/claude-rules.ts";
 import { encode, target } from "./support.ts";
 
 const { NONE, MINIMAL, LOW, MEDIUM, HIGH, XHIGH, MAX } = ReasoningEffort;

@@ -1,4 +1,4 @@
-import { type Fields, isFields } from "./fields.ts";
+import { type Fields, isFields } from "./json-object.ts";
 
 /** A schema within what Anthropic compiles. */
 export interface SubsetSchema {

@@ -1,9 +1,9 @@
-import type { Target } from "../../core/catalog.ts";
-import { type Reasoning, ReasoningEffort, ReasoningSummary } from "../../core/chat.ts";
-import { ChatError } from "../../core/error.ts";
-import type { Fields } from "./fields.ts";
-import type { Notes } from "../../core/notes.ts";
-import type { ThinkingRules } from "./thinking-rules.ts";
+import type { Target } from "./catalog.ts";
+import { type Reasoning, ReasoningEffort, ReasoningSummary } from "./chat.ts";
+import { ChatError } from "./error.ts";
+import type { Fields } from "./json-object.ts";
+import type { Notes } from "./notes.ts";
+import type { ThinkingRules } from "./claude-rules.ts";
 
 /** What thinking comes to in one request. */
 export interface Thinking {
@@ -109,7 +109,8 @@ function adaptive(reasoning: Reasoning, context: ThinkingContext): Thinking {
   return { ...left(context), field: { type: "adaptive", ...displayOf(reasoning) }, effort, on: true };
 }
 
-function effortOfBudget(tokens: number): string {
+/** The effort that a budget of tokens stands for. */
+export function effortOfBudget(tokens: number): string {
   if (tokens < 2048) return "low";
   return tokens < 10_000 ? (tokens < 5000 ? "low" : "medium") : "high";
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { type Fields, isFields } from "../../../src/dialects/anthropic-messages/fields.ts";
-import { subsetSchema } from "../../../src/dialects/anthropic-messages/schema-subset.ts";
+import { type Fields, isFields } from "../../src/core/json-object.ts";
+import { subsetSchema } from "../../src/core/schema-subset.ts";
 
 const object = (properties: Fields, more: Fields = {}): Fields => ({ type: "object", properties, ...more });
 
