@@ -69,6 +69,7 @@ class Folding implements Folder {
         return;
       case "partEnded":
       case "heartbeat":
+      case "embedded":
         return;
       default:
         event satisfies never;

@@ -26,6 +26,10 @@ export interface Host {
   readonly optionalBasePath?: string;
   /** Appended to the base URL; hosts that name the model in the path make it of the call. */
   readonly chatPath: string | ((call: HostCall) => string);
+  /** The same for embeddings, in the dialect's `embeddings`; undefined: the host has none. */
+  readonly embedPath?: string | ((call: HostCall) => string);
+  /** Most inputs of one request for embeddings; a call with more is several requests, one after another. Default: as many as it has. */
+  readonly embedInputsMax?: number;
   /** The unbilled list call; undefined: there is none. */
   readonly modelsPath: string | undefined;
   /** Header that carries the key. */
@@ -39,6 +43,8 @@ export interface Host {
 
 const openaiPaths = { dialect: "openai-chat", chatPath: "/chat/completions", modelsPath: "/models", auth: "bearer" } as const;
 const vendor = { ...openaiPaths, needsKey: true, listsModels: false } as const;
+/** Whose embeddings are OpenAI's, at OpenAI's place. */
+const embeds = { embedPath: "/embeddings" } as const;
 const ownServer = { ...openaiPaths, needsKey: false, listsModels: true } as const;
 
 /** What servers that imitate OpenAI's API have in common: the older limit field, and templates that know no `developer`. */
@@ -49,7 +55,13 @@ const imitation = { maxTokensField: "max_tokens", developerRole: false } as cons
  * known dialect is one entry here.
  */
 export const hosts = {
-  openai: { ...vendor, issuer: "openai", baseUrl: "https://api.openai.com/v1", quirks: {} },
+  openai: {
+    ...vendor,
+    ...embeds,
+    issuer: "openai",
+    baseUrl: "https://api.openai.com/v1",
+    quirks: { base64Vectors: true, tokenInput: true },
+  },
   anthropic: {
     dialect: "anthropic-messages",
     issuer: "anthropic",
@@ -62,9 +74,17 @@ export const hosts = {
     listsModels: false,
     quirks: {},
   },
-  openai_compatible: { ...ownServer, listsModels: false, issuer: "openai_compatible", baseUrl: undefined, quirks: imitation },
+  openai_compatible: {
+    ...ownServer,
+    ...embeds,
+    listsModels: false,
+    issuer: "openai_compatible",
+    baseUrl: undefined,
+    quirks: { ...imitation, tokenInput: true },
+  },
   mistral: {
     ...vendor,
+    ...embeds,
     issuer: "mistral",
     baseUrl: "https://api.mistral.ai/v1",
     // Any field outside its schema is a 422, and so is a reasoning effort other than the two words it knows.
@@ -74,6 +94,7 @@ export const hosts = {
       toolChoiceRequired: "any",
       toolCallId: "alphanumeric9",
       seedField: "random_seed",
+      dimensionsField: "output_dimension",
       strictFields: true,
       refuses: new Set([
         "audio",
@@ -105,12 +126,13 @@ export const hosts = {
     // In thinking mode a turn with tool calls must come back with its reasoning.
     quirks: { ...imitation, replayReasoning: "reasoning_content", refuses: new Set(["logit_bias", "n"]) },
   },
-  together: { ...vendor, issuer: "together", baseUrl: "https://api.together.xyz/v1", quirks: imitation },
+  together: { ...vendor, ...embeds, issuer: "together", baseUrl: "https://api.together.xyz/v1", quirks: imitation },
   openrouter: {
     ...vendor,
+    ...embeds,
     issuer: "openrouter",
     baseUrl: "https://openrouter.ai/api/v1",
-    quirks: { maxTokensField: "max_tokens", replayReasoning: "reasoning", cacheControl: true, reasoningObject: true },
+    quirks: { maxTokensField: "max_tokens", replayReasoning: "reasoning", cacheControl: true, reasoningObject: true, tokenInput: true },
   },
   xai: {
     ...vendor,
@@ -120,11 +142,18 @@ export const hosts = {
   },
   ollama: {
     ...ownServer,
+    ...embeds,
     issuer: "ollama",
     baseUrl: "http://127.0.0.1:11434/v1",
     quirks: { ...imitation, refuses: new Set(["logit_bias", "n"]) },
   },
-  vllm: { ...ownServer, issuer: "vllm", baseUrl: "http://127.0.0.1:8000/v1", quirks: imitation },
+  vllm: {
+    ...ownServer,
+    ...embeds,
+    issuer: "vllm",
+    baseUrl: "http://127.0.0.1:8000/v1",
+    quirks: { ...imitation, base64Vectors: true, tokenInput: true },
+  },
 } as const satisfies Record<string, Host>;
 
 /** The `type` of a provider that is called over HTTP. */

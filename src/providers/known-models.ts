@@ -1,7 +1,7 @@
 import type { ModelKind } from "../core/catalog.ts";
 import type { ModelCapabilities } from "../core/chat.ts";
 import type { Price } from "../core/price.ts";
-import { modelFamilies } from "./model-families.ts";
+import { modelFamilies, type ModelFamily } from "./model-families.ts";
 import { listedModel } from "./prices.ts";
 
 /** What is known of a model by its name. */
@@ -80,8 +80,7 @@ export function knownModels(type: string, at?: Date): readonly KnownModel[] {
  * default: now.
  */
 export function describeModel(type: string, id: string, at?: Date): ModelDescription {
-  const name = id.slice(id.lastIndexOf("/") + 1).toLowerCase();
-  const family = modelFamilies.find((each) => each.names.test(name));
+  const family = familyOf(id);
   const kind = family?.kind ?? "chat";
   const capabilities: ModelCapabilities = { $typeName: "semaroute.v1.ModelCapabilities" };
   if (!modelIds.has(type)) return { kind, capabilities, price: undefined };
@@ -94,6 +93,16 @@ export function describeModel(type: string, id: string, at?: Date): ModelDescrip
   if (contextTokens !== undefined) capabilities.contextTokens = contextTokens;
   if (family?.maxOutputTokens !== undefined) capabilities.maxOutputTokens = family.maxOutputTokens;
   return { kind, capabilities: Object.assign(capabilities, vendorLimits.get(type)), price };
+}
+
+/** Whether a model's name says what it is for. */
+export function tellsKind(id: string): boolean {
+  return familyOf(id) !== undefined;
+}
+
+function familyOf(id: string): ModelFamily | undefined {
+  const name = id.slice(id.lastIndexOf("/") + 1).toLowerCase();
+  return modelFamilies.find((each) => each.names.test(name));
 }
 
 function words(list: string): readonly string[] {

@@ -15,7 +15,7 @@ export function dispatch(sources: DispatchSources, attempt: Handler<Attempt, Att
   const { clock, retries } = sources;
   return async (call) => {
     const plan = planCall(call, sources);
-    if (plan.ranked.length === 0) throw noTarget(plan, call.request.model);
+    if (plan.ranked.length === 0) throw noTarget(plan, call);
     const { model } = call.request;
     const { options } = call.snapshot;
     retries.began(model);

@@ -69,7 +69,7 @@ describe("whether a call needs a feature", () => {
   const holding = (kind: "image" | "audio" | "document" | "video"): Wishes => ({
     messages: [{ role: Role.USER, content: [{ part: { case: kind, value: media } }] }],
   });
-  const wishes: Record<Exclude<Feature, "model" | "stream">, Wishes> = {
+  const wishes: Record<Exclude<Feature, "model" | "stream" | "dimensions">, Wishes> = {
     tools: { tools: [{ kind: { case: "function", value: { name: "f" } } }] },
     tool_choice: { toolChoice: { mode: ToolChoice_Mode.AUTO } },
     parallel_tool_calls: { toolChoice: { parallel: false } },

@@ -98,7 +98,7 @@ async function sendStream(parts: RestParts, rest: RestCall, opened: OpenCall, { 
     // By hand here too: `for await` would leave the rooms before they could be told why.
     for (let result = await batches.next(); result.done !== true; result = await batches.next()) {
       let text = "";
-      for (const event of result.value) if (event.case !== "whole") text += encoder.push(event);
+      for (const event of result.value) if (event.case !== "whole" && event.case !== "embedded") text += encoder.push(event);
       const wait = text === "" ? undefined : sse.write(text);
       if (wait !== undefined) await wait;
     }

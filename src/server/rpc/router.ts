@@ -106,7 +106,8 @@ async function* streamChat(
         const headers = begun ? context.responseTrailer : context.responseHeader;
         setHeaders(headers, [...sourceHeaders(source), timingHeader(call, source, clock.now())]);
       } else {
-        for (const event of item) if (event.case !== "whole") yield streamResponse(withRoute(event, call, source, clock));
+        for (const event of item)
+          if (event.case !== "whole" && event.case !== "embedded") yield streamResponse(withRoute(event, call, source, clock));
       }
     }
   } catch (thrown) {
