@@ -1,5 +1,5 @@
 import { ChatError } from "../../core/error.ts";
-import { integerText } from "../../core/json.ts";
+import { integerText, parseJson } from "../../core/json.ts";
 
 /** A JSON object that nobody has looked at. */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -28,4 +28,18 @@ export function stringAt(object: JsonObject, key: string, lengthMax: number): st
 export function extensionsOf(object: JsonObject, known: ReadonlySet<string>): Record<string, string> {
   const rest = Object.keys(object).filter((key) => !known.has(key) && object[key] !== null && object[key] !== undefined);
   return rest.length === 0 ? {} : { [extensionIssuer]: JSON.stringify(Object.fromEntries(rest.map((key) => [key, object[key]]))) };
+}
+
+/** This dialect's part of `extensions_json`; empty where there is none. What is not a JSON object is the caller's mistake. */
+export function extensionFields(extensions: Readonly<Record<string, string>>): JsonObject {
+  const text = extensions[extensionIssuer];
+  if (text === undefined || text === "") return {};
+  const field = `extensions_json.${extensionIssuer}`;
+  let value: unknown;
+  try {
+    value = parseJson(text);
+  } catch {
+    return refuse(field, "is not valid JSON");
+  }
+  return isJsonObject(value) ? value : refuse(field, "must be a JSON object");
 }
