@@ -1,6 +1,6 @@
 import type { Call } from "../core/call.ts";
 import type { Target } from "../core/catalog.ts";
-import { type ContentPart, isEmbedRequest, type ModelCapabilities } from "../core/chat.ts";
+import { type ContentPart, type EmbedInput, isEmbedRequest, type ModelCapabilities } from "../core/chat.ts";
 import { estimateEmbedTokens } from "../core/estimate.ts";
 
 /** Output assumed where the request sets no limit; tokens. */
@@ -20,7 +20,7 @@ export interface Needs {
 /** Reads a request once, for all its candidates. */
 export function needsOf({ request, streamed }: Call, inputTokens: number): Needs {
   if (isEmbedRequest(request)) {
-    const contextTokens = request.inputs.reduce((most, input) => Math.max(most, estimateEmbedTokens(input)), 0);
+    const contextTokens = request.inputs.reduce((most, input) => Math.max(most, leastTokens(input)), 0);
     return { inputTokens, contextTokens, outputTokens: 0, choices: 1, capabilities: [["embeddings", "embeddings"]] };
   }
   const capabilities: [keyof ModelCapabilities, string][] = [];
@@ -32,6 +32,12 @@ export function needsOf({ request, streamed }: Call, inputTokens: number): Needs
   for (const message of request.messages) for (const part of message.content) addMedia(capabilities, part);
   const outputTokens = request.maxOutputTokens ?? outputTokensAssumed;
   return { inputTokens, contextTokens: inputTokens, outputTokens, choices: request.n ?? 1, capabilities };
+}
+
+/** Embedding models have room for a page or two, and a vendor's own no costs nothing: only what cannot fit by any count is kept from it. */
+function leastTokens(input: EmbedInput): number {
+  const estimated = estimateEmbedTokens(input);
+  return input.input.case === "tokens" ? estimated : Math.ceil(estimated / 2);
 }
 
 const mediaNeeds = { image: "imageInput", audio: "audioInput", document: "documentInput", video: "videoInput" } as const;

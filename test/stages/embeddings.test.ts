@@ -61,11 +61,11 @@ describe("the plan", () => {
   test("wants room for the longest input, not for all of them", () => {
     const capabilities = { $typeName: "semaroute.v1.ModelCapabilities", contextTokens: 100 } as const;
     const fits = embedRequest(
-      Array.from({ length: 10 }, () => "x".repeat(400)),
+      Array.from({ length: 10 }, () => "x".repeat(800)),
       { model: "m" },
     );
     expect(planned([embedder("a/m", { capabilities })], unary(fits)).ranked).toEqual(["a/m"]);
-    const { error, ranked } = planned([embedder("a/m", { capabilities })], unary(embedRequest(["x".repeat(404)], { model: "m" })));
+    const { error, ranked } = planned([embedder("a/m", { capabilities })], unary(embedRequest(["x".repeat(804)], { model: "m" })));
     expect(ranked).toEqual([]);
     expect(error).toMatchObject({ failure: "CONTEXT_LENGTH_EXCEEDED", field: "input" });
   });

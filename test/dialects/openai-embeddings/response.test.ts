@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { array, assert, constant, float, integer, nat, oneof, property, record, string } from "fast-check";
 import { describe, expect, test } from "vitest";
 
 import { embedResponse, usageOf } from "../../../src/core/chat.ts";
@@ -99,17 +99,17 @@ describe("both ways", () => {
   });
 
   test("a request is the same again at an upstream of the language", () => {
-    const inputs = fc.oneof(
-      fc.string({ minLength: 1 }),
-      fc.array(fc.string({ minLength: 1 }), { minLength: 2 }),
-      fc.array(fc.array(fc.nat(), { minLength: 1 }), { minLength: 1 }),
+    const inputs = oneof(
+      string({ minLength: 1 }),
+      array(string({ minLength: 1 }), { minLength: 2 }),
+      array(array(nat(), { minLength: 1 }), { minLength: 1 }),
     );
-    const body = fc.record(
-      { model: fc.constant("sim-embed"), input: inputs, dimensions: fc.integer({ min: 1 }), user: fc.string({ minLength: 1 }) },
+    const body = record(
+      { model: constant("sim-embed"), input: inputs, dimensions: integer({ min: 1 }), user: string({ minLength: 1 }) },
       { requiredKeys: ["model", "input"] },
     );
-    fc.assert(
-      fc.property(body, (said) => {
+    assert(
+      property(body, (said) => {
         const { request } = openaiEmbeddingsDoor.decodeRequest(said);
         const target = embedTarget({ upstreamModel: said.model });
         expect(JSON.parse(openaiEmbeddings.encodeRequest(request, target, { tokenInput: true }).body)).toEqual(said);
@@ -118,9 +118,9 @@ describe("both ways", () => {
   });
 
   test("a vector of float32 is the same after base64", () => {
-    const float = fc.float({ noNaN: true, noDefaultInfinity: true });
-    fc.assert(
-      fc.property(fc.array(float, { minLength: 1 }), (vector) => {
+    const number = float({ noNaN: true, noDefaultInfinity: true });
+    assert(
+      property(array(number, { minLength: 1 }), (vector) => {
         expect(vectorFromBase64(base64FromVector(vector))).toEqual(vector);
       }),
     );
