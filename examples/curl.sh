@@ -16,6 +16,11 @@ curl -sSN --fail-with-body "$base/v1/chat/completions" \
   -H "authorization: Bearer $key" -H "content-type: application/json" \
   -d '{"model": "auto", "stream": true, "messages": [{"role": "user", "content": "Hello, router"}]}'
 
+say "Two texts as vectors"
+curl -sS --fail-with-body "$base/v1/embeddings" \
+  -H "authorization: Bearer $key" -H "content-type: application/json" \
+  -d '{"model": "auto", "input": ["Hello, router", "Hello, world"], "dimensions": 8}'
+
 say "The gRPC service as JSON, by the Connect protocol"
 curl -sS --fail-with-body "$base/semaroute.v1.RouterService/Chat" \
   -H "authorization: Bearer $key" -H "content-type: application/json" \

@@ -1,4 +1,4 @@
-import type { CatalogProvider, Target, TargetId } from "../core/catalog.ts";
+import type { CatalogProvider, ModelKind, Target, TargetId } from "../core/catalog.ts";
 import { ProviderDialect } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
 import { microUsdPerMillion, type Price } from "../core/price.ts";
@@ -8,9 +8,11 @@ import { anthropicMessages } from "../dialects/anthropic-messages/upstream.ts";
 import { gemini } from "../dialects/gemini/upstream.ts";
 import { bedrockConverse } from "../dialects/bedrock-converse/upstream.ts";
 import { openaiChat } from "../dialects/openai-chat/upstream.ts";
+import { openaiEmbeddings } from "../dialects/openai-embeddings/upstream.ts";
 import { baseUrlOf, type Host, type HostCall, hosts, isHostType } from "../providers/hosts.ts";
+import type { Embedding } from "../providers/http-embed.ts";
 import { createHttpProvider } from "../providers/http-provider.ts";
-import { describeModel, knownModels } from "../providers/known-models.ts";
+import { describeModel, knownModels, tellsKind } from "../providers/known-models.ts";
 import { createAwsSigner, type Signer } from "../providers/signing.ts";
 import { createSimulatedProvider } from "../providers/simulated.ts";
 import { createWire } from "../providers/wire/pool.ts";
@@ -29,7 +31,7 @@ export interface RunningProvider {
 }
 
 const dialects = {
-  "openai-chat": { upstream: openaiChat, shown: ProviderDialect.OPENAI_CHAT },
+  "openai-chat": { upstream: { ...openaiChat, embeddings: openaiEmbeddings }, shown: ProviderDialect.OPENAI_CHAT },
   "anthropic-messages": { upstream: anthropicMessages, shown: ProviderDialect.ANTHROPIC_MESSAGES },
   gemini: { upstream: gemini, shown: ProviderDialect.GEMINI },
   "bedrock-converse": { upstream: bedrockConverse, shown: ProviderDialect.BEDROCK_CONVERSE },
@@ -61,7 +63,8 @@ export function startProvider(
     wire,
     dialect: upstream,
     quirks: host.quirks,
-    chatPath: (call) => located(base, pathOf(host, { ...call, apiVersion: settings.api_version })),
+    chatPath: (call) => located(base, pathOf(host.chatPath, { ...call, apiVersion: settings.api_version })),
+    embedding: embeddingOf(host, (call, below) => located(base, pathOf(below, { ...call, apiVersion: settings.api_version }))),
     modelsPath: host.modelsPath === undefined ? undefined : located(base, host.modelsPath),
     auth: host.auth,
     apiKey: settings.api_key,
@@ -93,8 +96,16 @@ function signerFor({ awsService }: Host, settings: ProviderSettings, base: URL, 
   });
 }
 
-function pathOf({ chatPath }: Host, call: HostCall): string {
-  return typeof chatPath === "string" ? chatPath : chatPath(call);
+type HostPath = Host["chatPath"];
+
+function pathOf(path: HostPath, call: HostCall): string {
+  return typeof path === "string" ? path : path(call);
+}
+
+type Asking = Omit<HostCall, "apiVersion">;
+
+function embeddingOf({ embedPath, embedInputsMax }: Host, at: (call: Asking, path: HostPath) => string): Embedding | undefined {
+  return embedPath === undefined ? undefined : { path: (call) => at(call, embedPath), inputsMax: embedInputsMax };
 }
 
 /** A host's path below the base URL's, with the queries of both. */
@@ -134,29 +145,37 @@ export function catalogPart(
   listed: readonly string[] | undefined,
 ): CatalogProvider {
   const target = (model: ModelSettings): Target => {
-    const { kind, capabilities, price } = describeModel(settings.type, model.upstream ?? model.id);
+    const { capabilities, price, ...known } = describeModel(settings.type, model.upstream ?? model.id);
+    const kind = model.kind ?? known.kind;
     return {
       id: `${name}/${model.id}` as TargetId,
       provider: name,
       model: model.id,
       upstreamModel: model.upstream ?? model.id,
-      kind: model.kind ?? kind,
+      kind,
       issuer: facts.issuer,
       capabilities: model.context_tokens === undefined ? capabilities : { ...capabilities, contextTokens: model.context_tokens },
-      price: ownPrice(model, price),
+      price: ownPrice(model, kind, price),
       timeoutMs: settings.timeout,
       ...(settings.fallback_on_refusal && { fallbackOnRefusal: true as const }),
     };
   };
   const known = (): ModelSettings[] => knownModels(settings.type).map(({ id }) => ({ id }));
   const models = settings.models ?? (listsModels ? (listed ?? []).map((id) => ({ id })) : known());
-  return { name, targets: models.map(target), other: (model) => ({ ...target({ id: model }), madeUp: true }) };
+  const other = (model: string): Target => ({
+    ...target({ id: model }),
+    madeUp: true,
+    ...(!tellsKind(settings.type, model) && { anyKind: true }),
+  });
+  return { name, targets: models.map(target), other };
 }
 
 /** The configuration's prices win, each by itself; 0 there means free. Half a price is none. */
-function ownPrice({ input_price, output_price, cached_input_price }: ModelSettings, listed: Price | undefined): Price | undefined {
+function ownPrice(model: ModelSettings, kind: ModelKind, listed: Price | undefined): Price | undefined {
+  const { input_price, output_price, cached_input_price } = model;
   const input = ownUnits(input_price) ?? listed?.input;
-  const output = ownUnits(output_price) ?? listed?.output;
+  // Nobody pays for what embeddings put out.
+  const output = ownUnits(output_price) ?? listed?.output ?? (kind === "embedding" ? 0 : undefined);
   if (input === undefined || output === undefined) return undefined;
   // A listed cache price belongs to the listed input price, and means nothing beside another.
   const cached = input_price === undefined ? listed : undefined;

@@ -1,5 +1,5 @@
 import type { Catalog, Target } from "./catalog.ts";
-import type { AttemptKind, CacheStatus, ChatRequest, Priority, TranslationNote, Usage } from "./chat.ts";
+import type { AttemptKind, CacheStatus, CallRequest, Priority, TranslationNote, Usage } from "./chat.ts";
 import type { ChatError } from "./error.ts";
 import type { Insistence } from "./health.ts";
 import type { Policy } from "./policy.ts";
@@ -70,8 +70,8 @@ export interface Call {
   readonly requestId: string;
   readonly door: Door;
   readonly key: Key;
-  readonly request: Readonly<ChatRequest>;
-  /** Whether the caller wants events as they come. */
+  readonly request: Readonly<CallRequest>;
+  /** Whether the caller wants events as they come; never for embeddings. */
   readonly streamed: boolean;
   /** When the call's bytes had arrived; monotonic milliseconds. */
   readonly receivedMs: number;

@@ -25,6 +25,8 @@ export interface Target {
   readonly price: Price | undefined;
   /** Present where a caller made the name up as `provider/any-name`: then its being unknown upstream is the caller's to hear. */
   readonly madeUp?: true;
+  /** Present where the name was made up and says nothing of the kind: then it is of the kind that it is asked for. */
+  readonly anyKind?: true;
   /** The provider's own `timeout`; replaces first_token for streams and total for unary upstream calls. */
   readonly timeoutMs: number | undefined;
   /** Present where the operator wants a refusal of this provider's to be tried elsewhere. */
@@ -105,15 +107,13 @@ export function createCatalog(input: CatalogInput): Catalog {
       const alias = aliases.get(name);
       if (alias !== undefined) {
         const granted = key.models === undefined || key.models.has(name);
-        return alias.targets.filter((target) => target.kind === kind && (granted || allows(key, target)));
+        return ofKind(alias.targets, kind).filter((target) => granted || allows(key, target));
       }
       const one = atProvider(name);
-      if (one !== undefined) return one.kind === kind && allows(key, one) ? [one] : [];
+      if (one !== undefined) return allows(key, one) ? ofKind([one], kind) : [];
       const listed = byModel.get(name);
       if (listed !== undefined)
-        return key.models === undefined && kind === "chat"
-          ? chatOnly(listed)
-          : listed.filter((target) => target.kind === kind && allows(key, target));
+        return key.models === undefined ? ofKind(listed, kind) : ofKind(listed, kind).filter((target) => allows(key, target));
       if (name !== "auto") return undefined;
       return key.models === undefined ? byKind[kind] : byKind[kind].filter((target) => allows(key, target));
     },
@@ -132,8 +132,10 @@ function offered(target: Target | undefined): Target[] {
   return [rest];
 }
 
-function chatOnly(targets: readonly Target[]): readonly Target[] {
-  return targets.every((target) => target.kind === "chat") ? targets : targets.filter((target) => target.kind === "chat");
+function ofKind(targets: readonly Target[], kind: ModelKind): readonly Target[] {
+  // Mostly all of them are, and nothing is made.
+  if (targets.every((target) => target.kind === kind)) return targets;
+  return targets.flatMap((target) => (target.kind === kind ? [target] : target.anyKind === true ? [{ ...target, kind }] : []));
 }
 
 function allows(key: Key, target: Target): boolean {

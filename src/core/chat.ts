@@ -2,9 +2,10 @@
  * The vocabulary: the one door to the generated messages. Everything else in the house says `ChatRequest`,
  * `ChatEvent` and so on from here, so that generated code has one reader.
  */
-import type { RouteInfo, StreamChatResponse, Usage } from "../../gen/semaroute/v1/chat_pb.ts";
+import type { ChatRequest, RouteInfo, StreamChatResponse, Usage } from "../../gen/semaroute/v1/chat_pb.ts";
 import type { ChatResponse, Choice, ContentPart, Message, PartDelta, TextPart, TranslationNote } from "../../gen/semaroute/v1/chat_pb.ts";
 import { Role, TranslationAction } from "../../gen/semaroute/v1/chat_pb.ts";
+import type { Embedding, EmbedRequest, EmbedResponse } from "../../gen/semaroute/v1/router_pb.ts";
 
 export type {
   Attempt as AttemptInfo,
@@ -95,16 +96,28 @@ export type {
   ModelCapabilities,
   ModelPrice,
 } from "../../gen/semaroute/v1/router_pb.ts";
-export { ModelCapabilitiesSchema } from "../../gen/semaroute/v1/router_pb.ts";
+export { EmbedRequestSchema, ModelCapabilitiesSchema } from "../../gen/semaroute/v1/router_pb.ts";
+
+/** What a caller asks: a chat, or embeddings. Both go through the same rooms. */
+export type CallRequest = ChatRequest | EmbedRequest;
+
+/** Whether it asks for embeddings. */
+export function isEmbedRequest(request: Readonly<CallRequest>): request is Readonly<EmbedRequest> {
+  return request.$typeName === "semaroute.v1.EmbedRequest";
+}
 
 /** One event of a stream, as the API has it: started, partStarted, partDelta, partEnded, choiceEnded, usage, completed, heartbeat. */
 export type StreamEvent = Exclude<StreamChatResponse["event"], { case: undefined }>;
 
 /**
  * What flows through the rooms. A unary upstream answer travels as one `whole`, and is unfolded only where a
- * caller asked for a stream (`eventsFromResponse`), so that a unary call never pays for events.
+ * caller asked for a stream (`eventsFromResponse`), so that a unary call never pays for events. The answer to an
+ * EmbedRequest is one `embedded`, content and end at once; a chat never has one.
  */
-export type ChatEvent = StreamEvent | { readonly case: "whole"; readonly value: ChatResponse };
+export type ChatEvent =
+  | StreamEvent
+  | { readonly case: "whole"; readonly value: ChatResponse }
+  | { readonly case: "embedded"; readonly value: EmbedResponse };
 
 /** What one upstream read brought; never empty, leaves in one write. */
 export type Batch = readonly ChatEvent[];
@@ -174,6 +187,14 @@ export function chatResponse(model: string, choices: Choice[], usage: Usage | un
     systemFingerprint: "",
     extensionsJson: {},
   };
+  if (usage !== undefined) response.usage = usage;
+  return response;
+}
+
+/** An answer of vectors, in the order of the inputs; the gateway fills the route. */
+export function embedResponse(model: string, vectors: readonly number[][], usage: Usage | undefined): EmbedResponse {
+  const embeddings = vectors.map((values, index): Embedding => ({ $typeName: "semaroute.v1.Embedding", index, values }));
+  const response: EmbedResponse = { $typeName: "semaroute.v1.EmbedResponse", model, embeddings, extensionsJson: {} };
   if (usage !== undefined) response.usage = usage;
   return response;
 }

@@ -32,6 +32,12 @@ export interface Quirks {
   readonly customTools?: boolean;
   /** Reasoning wishes travel in a `reasoning` object with effort, budget and visibility (OpenRouter). Default: `reasoning_effort`. */
   readonly reasoningObject?: boolean;
+  /** The host answers embeddings in base64 where it is asked to. Default: it is asked for nothing, and answers as it likes. */
+  readonly base64Vectors?: boolean;
+  /** The host embeds token arrays, too. Default: UNSUPPORTED_FEATURE. */
+  readonly tokenInput?: boolean;
+  /** Name of the field for the number of dimensions. Default `dimensions`. */
+  readonly dimensionsField?: "dimensions" | "output_dimension";
 }
 
 /** What leaves for the upstream. */
@@ -92,6 +98,8 @@ export interface UpstreamDialect {
   streamDecoder(quirks: Quirks, context?: AnswerContext): StreamDecoder;
   /** Decides the class of an error answer from status and typed body. Never throws. */
   failureFrom(answer: UpstreamFailure): ChatError;
+  /** What parsed JSON says that is an error in the place of an answer with status 200; undefined: it is none. */
+  failureInside?(body: unknown): ChatError | undefined;
   /** Ids in the answer of the host's list call; undefined where it is not one. */
   decodeModels(body: unknown): readonly string[] | undefined;
   /** Present where the language has embeddings. */
@@ -100,8 +108,12 @@ export interface UpstreamDialect {
   readonly counting?: CountingLanguage;
 }
 
-/** Embeddings, at the provider's side: pure functions. Errors are told as chats tell them. */
+/**
+ * Embeddings, at the provider's side: pure functions. Errors are told as chats tell them. A host that takes fewer inputs
+ * at once than a call has is asked several times (`Host.embedInputsMax`): a request here has as many as fit.
+ */
 export interface EmbeddingLanguage {
+  /** Throws UNSUPPORTED_FEATURE, with the field, where the host cannot embed such an input. */
   encodeRequest(request: Readonly<EmbedRequest>, target: Target, quirks: Quirks): EncodedRequest;
   /**
    * `body` is parsed JSON that nobody has looked at; `request` is the one it answers. Embeddings are in input order, one for each input;
@@ -156,4 +168,17 @@ export interface DoorDialect {
   /** What is sent after `server.heartbeat` of silence, between events; a comment of SSE, at least. */
   readonly heartbeat: string;
   readonly errors: ErrorShape;
+}
+
+/** A caller's request for embeddings, and how it wants its answer. */
+export interface DecodedEmbedRequest {
+  readonly request: EmbedRequest;
+  /** JSON text of the answer. */
+  whole(response: EmbedResponse): string;
+}
+
+/** The caller's side of a language of embeddings: pure functions. */
+export interface EmbedDoorDialect {
+  /** `body` is parsed JSON. Throws a ChatError of the caller's fault, with the field in the language's own path. */
+  decodeRequest(body: unknown): DecodedEmbedRequest;
 }

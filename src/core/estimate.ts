@@ -1,4 +1,4 @@
-import type { ChatRequest, ContentPart } from "./chat.ts";
+import { type CallRequest, type ContentPart, type EmbedInput, isEmbedRequest } from "./chat.ts";
 
 /**
  * Bytes of English text per token, near enough for BPE vocabularies of 100,000 to 200,000 words. Real tokenizers block
@@ -15,8 +15,15 @@ export function estimateTextTokens(characters: number): number {
   return Math.ceil(characters / charactersPerToken);
 }
 
+/** Tokens of one text or token array that is to be embedded. */
+export function estimateEmbedTokens({ input }: EmbedInput): number {
+  if (input.case === "tokens") return input.value.ids.length;
+  return estimateTextTokens(input.value?.length ?? 0);
+}
+
 /** Input tokens of a request. */
-export function estimateInputTokens(request: Readonly<ChatRequest>): number {
+export function estimateInputTokens(request: Readonly<CallRequest>): number {
+  if (isEmbedRequest(request)) return request.inputs.reduce((sum, each) => sum + estimateEmbedTokens(each), 0);
   let characters = 0;
   let tokens = 3;
   for (const each of request.messages) {

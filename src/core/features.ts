@@ -1,9 +1,15 @@
 import type { Call } from "./call.ts";
-import type { ContentPart } from "./chat.ts";
+import { type ChatRequest, type ContentPart, type EmbedRequest, isEmbedRequest } from "./chat.ts";
 import { type ChatError } from "./error.ts";
 
+/** A chat, and whether its caller wants events as they come. */
+interface Chat {
+  readonly request: Readonly<ChatRequest>;
+  readonly streamed: boolean;
+}
+
 /**
- * What a target can turn out not to have, with how to see that a call needs it: its model, fields of the request, and kinds
+ * What a target can turn out not to have, with how to see that a chat needs it: its model, fields of the request, and kinds
  * of content.
  */
 const features = {
@@ -39,14 +45,26 @@ const features = {
   audio: (call) => holds(call, "audio"),
   document: (call) => holds(call, "document"),
   video: (call) => holds(call, "video"),
-} as const satisfies Record<string, (call: Pick<Call, "request" | "streamed">) => boolean>;
+} as const satisfies Record<string, (chat: Chat) => boolean>;
+
+/** The same of a call for embeddings. */
+const embedFeatures = {
+  model: () => true,
+  dimensions: ({ dimensions }) => dimensions !== undefined,
+  end_user_id: ({ endUserId }) => endUserId !== "",
+} as const satisfies Record<string, (request: Readonly<EmbedRequest>) => boolean>;
 
 /** Something a target can turn out not to have; a request's field by its own name, or a kind of content. */
-export type Feature = keyof typeof features;
+export type Feature = keyof typeof features | keyof typeof embedFeatures;
 
 /** Whether a call cannot do without it. */
-export function needsFeature(call: Pick<Call, "request" | "streamed">, feature: Feature): boolean {
-  return features[feature](call);
+export function needsFeature({ request, streamed }: Pick<Call, "request" | "streamed">, feature: Feature): boolean {
+  if (isEmbedRequest(request)) return isIn(embedFeatures, feature) && embedFeatures[feature](request);
+  return isIn(features, feature) && features[feature]({ request, streamed });
+}
+
+function isIn<T extends object>(table: T, word: string): word is keyof T & string {
+  return Object.hasOwn(table, word);
 }
 
 /**
@@ -71,7 +89,7 @@ function featureAt(path: string): Feature | undefined {
 }
 
 function isFeature(word: string): word is Feature {
-  return Object.hasOwn(features, word);
+  return isIn(features, word) || isIn(embedFeatures, word);
 }
 
 /** Fields that hold the prompt: what is refused in them is a kind of content, or nothing that can be recognised. */
@@ -111,9 +129,11 @@ const otherNames: ReadonlyMap<string, Feature> = new Map([
   ["stop_sequences", "stop"],
   ["random_seed", "seed"],
   ["top_logprobs", "logprobs"],
+  ["output_dimension", "dimensions"],
+  ["outputDimensionality", "dimensions"],
 ]);
 
-function holds({ request }: Pick<Call, "request">, kind: ContentPart["part"]["case"]): boolean {
+function holds({ request }: Chat, kind: ContentPart["part"]["case"]): boolean {
   return request.messages.some(({ content }) => content.some((part) => isOrHolds(part, kind)));
 }
 

@@ -72,6 +72,7 @@ class Folding implements Folder {
         return;
       case "partEnded":
       case "heartbeat":
+      case "embedded":
         return;
       default:
         event satisfies never;

@@ -1,6 +1,6 @@
 import type { Attempt } from "./call.ts";
 import type { Target } from "./catalog.ts";
-import type { ChatEvent, ChatRequest, ProviderDialect, TranslationNote } from "./chat.ts";
+import type { CallRequest, ChatEvent, ProviderDialect, TranslationNote } from "./chat.ts";
 import type { UpstreamHead } from "./handler.ts";
 
 /** What a provider yields: first the head, once; then the answer's events. */
@@ -11,8 +11,9 @@ export interface Provider {
   /** The configuration's name. */
   readonly name: string;
   /**
-   * One try. Ends normally only after `completed` or `whole`; throws a ChatError on anything else. Leaving the
-   * iteration, or aborting the attempt's signal, closes the upstream socket.
+   * One try, at a chat or at embeddings, as the attempt's request says. Ends normally only after `completed`, `whole` or
+   * `embedded`; throws a ChatError on anything else. Leaving the iteration, or aborting the attempt's signal, closes the
+   * upstream socket.
    */
   chat(attempt: Attempt): AsyncIterator<readonly ProviderEvent[]>;
   /** Present where it translates. */
@@ -23,7 +24,7 @@ export interface Provider {
 
 /** A provider that translates, and can tell beforehand what it would change. Pure. */
 export interface Translator {
-  notes(request: Readonly<ChatRequest>, target: Target, streamed: boolean): readonly TranslationNote[];
+  notes(request: Readonly<CallRequest>, target: Target, streamed: boolean): readonly TranslationNote[];
 }
 
 /** A provider that can be asked, unbilled, whether it is there. */

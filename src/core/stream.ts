@@ -3,11 +3,12 @@ import { type ChatEvent, type ChatResponse, type ContentPart, type PartDelta, pa
 
 /**
  * Whether the event carries something of the answer, so that the target is final once it has left: text, reasoning, a
- * refusal, a tool call, audio, a choice's end, the whole. Starts and empty parts are held back with what follows them.
+ * refusal, a tool call, audio, a choice's end, the whole, the vectors. Starts and empty parts are held back with what follows them.
  */
 export function isContent(event: ChatEvent): boolean {
   switch (event.case) {
     case "whole":
+    case "embedded":
     case "choiceEnded":
     case "completed":
       return true;

@@ -1,4 +1,4 @@
-import type { ChatEvent, ChatRequest, ContentPart, Usage } from "./chat.ts";
+import type { CallRequest, ChatEvent, ContentPart, Usage } from "./chat.ts";
 import { usageOf } from "./chat.ts";
 import { estimateInputTokens, estimateTextTokens } from "./estimate.ts";
 
@@ -12,7 +12,7 @@ export interface UsageTally {
 }
 
 /** One tally an attempt. */
-export function createUsageTally(request: Readonly<ChatRequest>): UsageTally {
+export function createUsageTally(request: Readonly<CallRequest>): UsageTally {
   let told: Usage | undefined;
   let characters = 0;
   return {
@@ -33,6 +33,9 @@ export function createUsageTally(request: Readonly<ChatRequest>): UsageTally {
           told = event.value.usage ?? told;
           if (told === undefined)
             for (const choice of event.value.choices) for (const part of choice.message?.content ?? []) characters += partLength(part);
+          break;
+        case "embedded":
+          told = event.value.usage ?? told;
           break;
         case "started":
         case "partStarted":

@@ -30,8 +30,10 @@ export interface Host {
   readonly optionalBasePath?: string;
   /** Appended to the base URL; hosts that name the model in the path make it of the call. */
   readonly chatPath: string | ((call: HostCall) => string);
-  /** Where embeddings are asked for; absent: nowhere. */
+  /** The same for embeddings, in the dialect's `embeddings`; absent: the host has none. */
   readonly embedPath?: string | ((call: HostCall) => string);
+  /** Most inputs of one request for embeddings; a call with more is several requests, one after another. Default: as many as it has. */
+  readonly embedInputsMax?: number;
   /** Where tokens are counted, unbilled; absent: nowhere. */
   readonly countPath?: string | ((call: HostCall) => string);
   /** The unbilled list call; undefined: there is none. */
@@ -49,6 +51,8 @@ export interface Host {
 
 const openaiPaths = { dialect: "openai-chat", chatPath: "/chat/completions", modelsPath: "/models", auth: "bearer" } as const;
 const vendor = { ...openaiPaths, needsKey: true, listsModels: false } as const;
+/** Whose embeddings are OpenAI's, at OpenAI's place. */
+const embeds = { embedPath: "/embeddings" } as const;
 const ownServer = { ...openaiPaths, needsKey: false, listsModels: true } as const;
 
 /** What servers that imitate OpenAI's API have in common: the older limit field, templates that know no `developer`, functions as the only tools. */
@@ -59,7 +63,13 @@ const imitation = { maxTokensField: "max_tokens", developerRole: false, customTo
  * known dialect is one entry here.
  */
 export const hosts = {
-  openai: { ...vendor, issuer: "openai", baseUrl: "https://api.openai.com/v1", quirks: { endUserField: "safety_identifier" } },
+  openai: {
+    ...vendor,
+    ...embeds,
+    issuer: "openai",
+    baseUrl: "https://api.openai.com/v1",
+    quirks: { endUserField: "safety_identifier", base64Vectors: true, tokenInput: true },
+  },
   anthropic: {
     dialect: "anthropic-messages",
     issuer: "anthropic",
@@ -80,6 +90,7 @@ export const hosts = {
     // Without `alt=sse` a stream is one JSON list, written piece by piece.
     chatPath: ({ model, streamed }: HostCall) => methodPath(model, streamed ? "streamGenerateContent?alt=sse" : "generateContent"),
     embedPath: ({ model }: HostCall) => methodPath(model, "batchEmbedContents"),
+    embedInputsMax: 100,
     countPath: ({ model }: HostCall) => methodPath(model, "countTokens"),
     modelsPath: "/v1beta/models?pageSize=1000",
     auth: "x-goog-api-key",
@@ -100,9 +111,17 @@ export const hosts = {
     listsModels: false,
     quirks: {},
   },
-  openai_compatible: { ...ownServer, listsModels: false, issuer: "openai_compatible", baseUrl: undefined, quirks: imitation },
+  openai_compatible: {
+    ...ownServer,
+    ...embeds,
+    listsModels: false,
+    issuer: "openai_compatible",
+    baseUrl: undefined,
+    quirks: { ...imitation, tokenInput: true },
+  },
   mistral: {
     ...vendor,
+    ...embeds,
     issuer: "mistral",
     baseUrl: "https://api.mistral.ai/v1",
     // Any field outside its schema is a 422, and so is a reasoning effort other than the two words it knows.
@@ -112,6 +131,7 @@ export const hosts = {
       toolChoiceRequired: "any",
       toolCallId: "alphanumeric9",
       seedField: "random_seed",
+      dimensionsField: "output_dimension",
       strictFields: true,
       refuses: new Set([
         "audio",
@@ -143,12 +163,20 @@ export const hosts = {
     // In thinking mode a turn with tool calls must come back with its reasoning.
     quirks: { ...imitation, replayReasoning: "reasoning_content", refuses: new Set(["logit_bias", "n"]) },
   },
-  together: { ...vendor, issuer: "together", baseUrl: "https://api.together.xyz/v1", quirks: imitation },
+  together: { ...vendor, ...embeds, issuer: "together", baseUrl: "https://api.together.xyz/v1", quirks: imitation },
   openrouter: {
     ...vendor,
+    ...embeds,
     issuer: "openrouter",
     baseUrl: "https://openrouter.ai/api/v1",
-    quirks: { maxTokensField: "max_tokens", customTools: false, replayReasoning: "reasoning", cacheControl: true, reasoningObject: true },
+    quirks: {
+      maxTokensField: "max_tokens",
+      customTools: false,
+      replayReasoning: "reasoning",
+      cacheControl: true,
+      reasoningObject: true,
+      tokenInput: true,
+    },
   },
   xai: {
     ...vendor,
@@ -158,11 +186,18 @@ export const hosts = {
   },
   ollama: {
     ...ownServer,
+    ...embeds,
     issuer: "ollama",
     baseUrl: "http://127.0.0.1:11434/v1",
     quirks: { ...imitation, refuses: new Set(["logit_bias", "n"]) },
   },
-  vllm: { ...ownServer, issuer: "vllm", baseUrl: "http://127.0.0.1:8000/v1", quirks: imitation },
+  vllm: {
+    ...ownServer,
+    ...embeds,
+    issuer: "vllm",
+    baseUrl: "http://127.0.0.1:8000/v1",
+    quirks: { ...imitation, base64Vectors: true, tokenInput: true },
+  },
 } as const satisfies Record<string, Host>;
 
 /** The `type` of a provider that is called over HTTP. */

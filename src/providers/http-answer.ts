@@ -1,4 +1,4 @@
-import type { ChatEvent } from "../core/chat.ts";
+import type { ChatEvent, EmbedRequest, EmbedResponse } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
 import type { AnswerContext, Quirks, StreamDecoder, UpstreamDialect } from "../core/dialect.ts";
 import { ChatError } from "../core/error.ts";
@@ -45,6 +45,21 @@ export async function wholeAnswer(head: ProviderEvent, answer: Arriving, answeri
   // Some hosts stream whatever was asked; the same decoder makes one answer of it further on.
   if (framingOf(answering).begins(text.trimStart().charCodeAt(0))) return [head, ...eventsFrom(bytes, answer.context, answering)];
   return [head, { case: "whole", value: dialect.decodeResponse(parseUpstreamJson(text, who), quirks, answer.context) }];
+}
+
+/** The answer to a request for embeddings. */
+export async function embeddedAnswer(
+  answer: WireAnswer,
+  request: Readonly<EmbedRequest>,
+  { who, dialect }: Answering,
+): Promise<EmbedResponse> {
+  const text = (await decodedBody(answer, who).all(answerBytesMax)).toString("utf8");
+  // Vectors have no integers whose digits matter, and numbers by the million: to keep digits would take ten times as long.
+  const body = parseUpstreamJson(text, who, JSON.parse);
+  const failure = dialect.failureInside?.(body);
+  if (failure !== undefined) throw failure;
+  if (dialect.embeddings === undefined) throw new ChatError("INTERNAL", `${who} has no embeddings`);
+  return dialect.embeddings.decodeResponse(body, request);
 }
 
 /** The answer to a request for a stream: its events as they come. */

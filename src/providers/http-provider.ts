@@ -1,10 +1,13 @@
 import type { Attempt } from "../core/call.ts";
+import { type CallRequest, type ChatRequest, isEmbedRequest, type TranslationNote } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Quirks, UpstreamDialect } from "../core/dialect.ts";
+import type { EncodedRequest, Quirks, UpstreamDialect } from "../core/dialect.ts";
 import { ChatError } from "../core/error.ts";
+import type { Target } from "../core/catalog.ts";
 import type { Provider, ProviderEvent } from "../core/provider.ts";
 import type { Secret } from "../core/secret.ts";
 import { type Answering, failureFrom, listFrom, requestIdFrom, streamEvents, wholeAnswer } from "./http-answer.ts";
+import { embed, type Embedding, embedLanguage } from "./http-embed.ts";
 import type { KeyHeader } from "./hosts.ts";
 import type { Signer } from "./signing.ts";
 import type { WireAnswer } from "./wire/body.ts";
@@ -24,6 +27,8 @@ export interface HttpProviderOptions {
   readonly quirks: Quirks;
   /** From the origin's root, base path and query included. */
   readonly chatPath: (call: { readonly model: string; readonly streamed: boolean }) => string;
+  /** Where the host embeds; undefined: nowhere. */
+  readonly embedding?: Embedding | undefined;
   /** The unbilled list call; undefined: there is none. */
   readonly modelsPath: string | undefined;
   readonly auth: KeyHeader;
@@ -35,12 +40,18 @@ export interface HttpProviderOptions {
 
 /** Any dialect over HTTP: one POST a call; knows nothing of retries, caches or limits. */
 export function createHttpProvider(options: HttpProviderOptions): Provider {
-  const { dialect, quirks, name } = options;
-  const prepared: Prepared = { ...options, fixed: fixedHeaders(options), answering: answeringOf(options) };
+  const { name, embedding } = options;
+  const answering = answeringOf(options);
+  const prepared: Prepared = { ...options, fixed: fixedHeaders(options), answering };
   return {
     name,
-    chat: (attempt) => chat(attempt, prepared),
-    translator: { notes: (request, target, streamed) => dialect.encodeRequest(request, target, quirks, streamed).notes },
+    chat(attempt) {
+      const { request } = attempt;
+      return isEmbedRequest(request)
+        ? embed(attempt, request, { ...answering, embedding, ask: (asked, read) => ask(attempt, prepared, asked, read) })
+        : chat(attempt, request, prepared);
+    },
+    translator: { notes: (request, target, streamed) => notesOn(request, target, streamed, options) },
     ...(options.modelsPath !== undefined && { probing: { probe: (signal) => probe(prepared, signal) } }),
   };
 }
@@ -60,17 +71,15 @@ function fixedHeaders({ auth, apiKey, dialect }: HttpProviderOptions): readonly 
   return headers;
 }
 
-async function* chat(attempt: Attempt, prepared: Prepared): AsyncGenerator<readonly ProviderEvent[], undefined> {
-  const { dialect, quirks, wire, chatPath, clock, fixed, signer, answering } = prepared;
-  const { request, target, streamed, signal, snapshot } = attempt;
+async function* chat(
+  attempt: Attempt,
+  request: Readonly<ChatRequest>,
+  prepared: Prepared,
+): AsyncGenerator<readonly ProviderEvent[], undefined> {
+  const { dialect, quirks, chatPath, answering } = prepared;
+  const { target, streamed } = attempt;
   const encoded = dialect.encodeRequest(request, target, quirks, streamed);
-  const headers = [...fixed];
-  for (const [header, value] of Object.entries(encoded.headers ?? {})) headers.push(header, value);
-  // Another semaroute there shares the caller's deadline; to all others it is a header they do not know.
-  if (attempt.deadlineByCaller) headers.push("x-semaroute-timeout-ms", String(Math.max(1, Math.floor(attempt.deadline - clock.now()))));
-  const path = chatPath({ model: target.upstreamModel, streamed });
-  if (signer !== undefined) headers.push(...(await signer.sign({ method: "POST", path, body: encoded.body })));
-  const answer = await wire.send({ method: "POST", path, headers, body: encoded.body, signal, idleMs: snapshot.options.idleMs });
+  const answer = await post(attempt, prepared, { path: chatPath({ model: target.upstreamModel, streamed }), encoded });
   try {
     if (answer.status !== 200) throw await failureFrom(answer, answering);
     const { status } = answer;
@@ -86,6 +95,46 @@ async function* chat(attempt: Attempt, prepared: Prepared): AsyncGenerator<reado
   } finally {
     answer.body.close();
   }
+}
+
+/** One whole request and answer of an attempt that has several. */
+async function ask<T>(attempt: Attempt, prepared: Prepared, asked: Asked, read: (answer: WireAnswer) => Promise<T>): Promise<T> {
+  const { answering } = prepared;
+  const answer = await post(attempt, prepared, asked);
+  try {
+    if (answer.status !== 200) throw await failureFrom(answer, answering);
+    return await read(answer);
+  } catch (thrown) {
+    throw failureOf(thrown, answer, answering);
+  } finally {
+    answer.body.close();
+  }
+}
+
+interface Asked {
+  readonly path: string;
+  readonly encoded: EncodedRequest;
+}
+
+async function post(attempt: Attempt, { wire, clock, fixed, signer }: Prepared, { path, encoded }: Asked): Promise<WireAnswer> {
+  const headers = [...fixed];
+  for (const [header, value] of Object.entries(encoded.headers ?? {})) headers.push(header, value);
+  // Another semaroute there shares the caller's deadline; to all others it is a header they do not know.
+  if (attempt.deadlineByCaller) headers.push("x-semaroute-timeout-ms", String(Math.max(1, Math.floor(attempt.deadline - clock.now()))));
+  if (signer !== undefined) headers.push(...(await signer.sign({ method: "POST", path, body: encoded.body })));
+  const { signal, snapshot } = attempt;
+  return wire.send({ method: "POST", path, headers, body: encoded.body, signal, idleMs: snapshot.options.idleMs });
+}
+
+function notesOn(
+  request: Readonly<CallRequest>,
+  target: Target,
+  streamed: boolean,
+  options: HttpProviderOptions,
+): readonly TranslationNote[] {
+  const { dialect, quirks } = options;
+  if (!isEmbedRequest(request)) return dialect.encodeRequest(request, target, quirks, streamed).notes;
+  return embedLanguage(options.name, options).encodeRequest(request, target, quirks).notes;
 }
 
 function answeringOf({ name, dialect, quirks, clock, apiKey, signer }: HttpProviderOptions): Answering {

@@ -1,7 +1,7 @@
 import type { ModelKind } from "../core/catalog.ts";
 import type { ModelCapabilities } from "../core/chat.ts";
 import type { Price } from "../core/price.ts";
-import { modelFamilies } from "./model-families.ts";
+import { modelFamilies, type ModelFamily } from "./model-families.ts";
 import { listedModel } from "./prices.ts";
 
 /** What is known of a model by its name. */
@@ -82,8 +82,7 @@ export function knownModels(type: string, at?: Date): readonly KnownModel[] {
  * default: now.
  */
 export function describeModel(type: string, id: string, at?: Date): ModelDescription {
-  const name = modelName(type, id);
-  const family = modelFamilies.find((each) => each.names.test(name));
+  const family = familyOf(modelName(type, id));
   const kind = family?.kind ?? "chat";
   const capabilities: ModelCapabilities = { $typeName: "semaroute.v1.ModelCapabilities" };
   if (!modelIds.has(type)) return { kind, capabilities, price: undefined };
@@ -105,6 +104,15 @@ function modelName(type: string, id: string): string {
   // A region's name may stand before the maker's, as in us.anthropic.claude-…; DeepSeek's models are called by the maker.
   const bare = name.replace(/^(?:us|us-gov|eu|apac|jp|au|ca|in|sa|global)\./, "");
   return bare.replace(/^deepseek\./, "deepseek-").replace(/^[a-z0-9]+\./, "");
+}
+
+/** Whether a model's name says what it is for. */
+export function tellsKind(type: string, id: string): boolean {
+  return familyOf(modelName(type, id)) !== undefined;
+}
+
+function familyOf(name: string): ModelFamily | undefined {
+  return modelFamilies.find((each) => each.names.test(name));
 }
 
 function words(list: string): readonly string[] {

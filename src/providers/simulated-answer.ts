@@ -1,4 +1,4 @@
-import type { Attempt } from "../core/call.ts";
+import type { Target } from "../core/catalog.ts";
 import {
   type ChatRequest,
   type ContentPart,
@@ -39,7 +39,7 @@ export interface SimulatedAnswer {
 }
 
 /** Decides what to answer. Pure. */
-export function simulatedAnswer({ request, target }: Attempt, reply: SimulatedReply): SimulatedAnswer {
+export function simulatedAnswer(request: Readonly<ChatRequest>, target: Target, reply: SimulatedReply): SimulatedAnswer {
   const tool = forcedTool(request);
   const whole = tool === undefined ? replyText(request, reply) : toolInput(tool, request);
   // Stop sequences end what is said, not what is passed to a tool.

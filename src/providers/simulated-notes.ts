@@ -1,7 +1,9 @@
-import { dropped, type ChatRequest, type TranslationNote } from "../core/chat.ts";
+import { type CallRequest, dropped, isEmbedRequest, type TranslationNote } from "../core/chat.ts";
 
-/** What a simulated provider cannot do for a request: it writes text, and calls tools that are forced. */
-export function simulatedNotes(request: Readonly<ChatRequest>): readonly TranslationNote[] {
+/** What a simulated provider cannot do for a request: it writes text, calls tools that are forced, and embeds alike for all tasks. */
+export function simulatedNotes(request: Readonly<CallRequest>): readonly TranslationNote[] {
+  if (isEmbedRequest(request))
+    return request.taskType === "" ? [] : [dropped("task_type", "a simulated provider embeds alike for all tasks")];
   const notes: TranslationNote[] = [];
   const other = request.modalities.filter((modality) => modality !== "text");
   if (other.length > 0)

@@ -1,9 +1,10 @@
 import type { Attempt } from "../core/call.ts";
-import { chatResponse, choice, FinishReason, partDelta, partEnded, partStarted } from "../core/chat.ts";
+import { chatResponse, choice, FinishReason, isEmbedRequest, partDelta, partEnded, partStarted } from "../core/chat.ts";
 import { type Clock, sleep } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
 import type { Provider, ProviderEvent } from "../core/provider.ts";
 import { answerPart, type SimulatedAnswer, simulatedAnswer, type SimulatedReply, usageFor } from "./simulated-answer.ts";
+import { simulatedEmbeddings } from "./simulated-embedding.ts";
 import { tokenEnd } from "./simulated-tokens.ts";
 import { simulatedNotes } from "./simulated-notes.ts";
 
@@ -52,13 +53,19 @@ export function createSimulatedProvider(options: SimulatedOptions): Provider {
       const failure = chance(options.seed, call) < options.failureRatio ? options.failure : undefined;
       if (failure !== undefined && failure !== "truncate") await fail(failure, options.name, requestId, attempt.signal);
 
-      const answer = simulatedAnswer(attempt, options.reply);
-      const shown = failure === "truncate" ? Math.ceil(answer.tokens / 2) : answer.tokens;
-      yield [{ case: "head", value: { status: 200, requestId, notes: simulatedNotes(attempt.request) } }];
+      const { request, target } = attempt;
+      yield [{ case: "head", value: { status: 200, requestId, notes: simulatedNotes(request) } }];
       const complete = failure === undefined;
-      yield* attempt.streamed
-        ? streamed(options, attempt, answer, { shown, complete })
-        : whole(options, attempt, answer, { shown, complete });
+      if (isEmbedRequest(request)) {
+        await pause(options.clock, options.firstTokenMs, attempt.signal);
+        if (complete) yield [{ case: "embedded", value: simulatedEmbeddings(request, target) }];
+      } else {
+        const answer = simulatedAnswer(request, target, options.reply);
+        const shown = complete ? answer.tokens : Math.ceil(answer.tokens / 2);
+        yield* attempt.streamed
+          ? streamed(options, attempt, answer, { shown, complete })
+          : whole(options, attempt, answer, { shown, complete });
+      }
       if (complete) return;
       throw new ChatError("UPSTREAM_UNAVAILABLE", `${options.name} closed the connection before the end of its answer`, {
         upstream: { status: 200, requestId },

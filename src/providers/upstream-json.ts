@@ -5,11 +5,11 @@ import { stringEnd } from "../core/json-text.ts";
 /** Deepest nesting of an upstream's JSON. Answers are ten deep; what walks over them must not run out of stack. */
 const depthMax = 256;
 
-/** JSON of an upstream's answer; anything else, and JSON that is nested too deep, is UPSTREAM_PROTOCOL. */
-export function parseUpstreamJson(text: string, who: string): unknown {
+/** JSON of an upstream's answer; anything else, and JSON that is nested too deep, is UPSTREAM_PROTOCOL. Default: no digit is lost. */
+export function parseUpstreamJson(text: string, who: string, parse: (text: string) => unknown = parseJson): unknown {
   refuseDeep(text, who);
   try {
-    return parseJson(text);
+    return parse(text);
   } catch {
     // The parser's message quotes the answer's text.
     const what = /^\s*</.test(text) ? "answered with a web page" : "sent an answer that is not valid JSON";

@@ -1,5 +1,5 @@
 import type { Call, Door, Key } from "../core/call.ts";
-import type { ChatRequest } from "../core/chat.ts";
+import type { CallRequest } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
 import type { Router } from "../core/router.ts";
@@ -9,7 +9,7 @@ import type { Wishes } from "./wishes.ts";
 export interface CallInit {
   readonly door: Door;
   readonly key: Key;
-  readonly request: ChatRequest;
+  readonly request: CallRequest;
   readonly streamed: boolean;
   readonly wishes: Wishes;
   readonly receivedMs: number;

@@ -10,7 +10,9 @@ import { shownMessage, statusOf } from "./errors.ts";
 import type { RequestHandler, ServerRequest, ServerResponse } from "./listen.ts";
 import type { AdminDoor } from "./rest/admin.ts";
 import { sendError, sendJson, writeHead, flat } from "./rest/answer.ts";
+import { openaiEmbeddingsDoor } from "../dialects/openai-embeddings/door.ts";
 import { type ChatDoor, serveChat } from "./rest/chat-door.ts";
+import { serveEmbeddings } from "./rest/embed-door.ts";
 import { oneHeader, type RestCall, type RestParts } from "./rest/context.ts";
 import { healthAnswer, type HealthAnswer, type HealthFacts, liveAnswer, readyAnswer } from "./rest/health.ts";
 import { getModel, listModels } from "./rest/models.ts";
@@ -143,6 +145,7 @@ function restRoutes(parts: ServerParts, doors: DoorSet): readonly Route[] {
     ...[...chatDoors].map(
       ([path, door]) => ({ verb: "POST", path, open: (rest: RestCall) => serveChat(parts, rest, door), json: true }) as const,
     ),
+    { verb: "POST", path: "/v1/embeddings", open: (rest) => serveEmbeddings(parts, rest, openaiEmbeddingsDoor), json: true },
     { verb: "GET", path: "/v1/models", open: (rest) => listModels(parts, rest) },
     { verb: "GET", path: "/v1/models/*", open: (rest) => getModel(parts, rest) },
   ];

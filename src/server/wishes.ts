@@ -1,4 +1,4 @@
-import { CacheMode, type ChatRequest, type RoutingOptions } from "../core/chat.ts";
+import { CacheMode, type CallRequest, type RoutingOptions } from "../core/chat.ts";
 import { ChatError } from "../core/error.ts";
 
 /** What a caller says beside its request: by headers, or by gRPC metadata of the same names. */
@@ -48,7 +48,7 @@ export function saneRequestId(header: HeaderReader): string | undefined {
 }
 
 /** Puts into the request what was wished beside it; a header wins over the request's own field. */
-export function applyWishes(request: ChatRequest, { tags, affinity, cache }: Wishes): void {
+export function applyWishes(request: CallRequest, { tags, affinity, cache }: Wishes): void {
   if (tags === undefined && affinity === undefined && cache === CacheMode.UNSPECIFIED) return;
   const routing = (request.routing ??= noRouting());
   if (affinity !== undefined) routing.affinityKey = affinity;

@@ -1,7 +1,7 @@
 import type { HedgeBudget, RetryBudget } from "../core/budget.ts";
 import type { Attempt, AttemptRecord, Call } from "../core/call.ts";
 import type { Target } from "../core/catalog.ts";
-import { AttemptKind, type TranslationNote, type Usage } from "../core/chat.ts";
+import { AttemptKind, isEmbedRequest, type TranslationNote, type Usage } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
 import { ChatError, chatErrorFrom } from "../core/error.ts";
 import type { AttemptStream, Handler } from "../core/handler.ts";
@@ -68,11 +68,16 @@ function earn({ candidate }: Step, { call, sources }: Contest): void {
 function hedgeAfterMs({ target, patienceMs }: Step, { call, sources, attempts }: Contest): number | undefined {
   const { hedge } = call.snapshot.options;
   if (hedge === undefined) return undefined;
-  // One hedge a call. A tool that runs at the vendor's would run twice.
   const hedged = attempts.some(({ kind }) => kind === AttemptKind.HEDGE);
-  if (patienceMs > 0 || hedged || call.request.tools.some(({ kind }) => kind.case === "native")) return undefined;
+  // One hedge a call.
+  if (patienceMs > 0 || hedged || runsTools(call)) return undefined;
   const waitMs = sources.health.latencyQuantileMs(target.id, call.streamed, hedge.quantile);
   return waitMs !== undefined && sources.clock.now() + waitMs < call.deadline ? waitMs : undefined;
+}
+
+/** A tool that runs at the vendor's would run twice. */
+function runsTools({ request }: Call): boolean {
+  return !isEmbedRequest(request) && request.tools.some(({ kind }) => kind.case === "native");
 }
 
 async function race(first: Runner, second: Runner, parts: Contest): Promise<Won | undefined> {
@@ -165,7 +170,7 @@ class Runner {
   async #run(): Promise<AttemptStream> {
     const { call, attempts, attempt, insist } = this.#parts;
     const { target, patienceMs, bare } = this.step;
-    const request = bare ? withoutSealedState(call.request) : call.request;
+    const request = bare && !isEmbedRequest(call.request) ? withoutSealedState(call.request) : call.request;
     const stop = this.#stop;
     if (stop === undefined) return attempt({ ...call, request, target, ordinal: attempts.length, patienceMs, insist });
     const leave = (): void => stop.abort(call.signal.reason);

@@ -1,5 +1,5 @@
 import type { Attempt, AttemptRecord, Call } from "../core/call.ts";
-import { CacheStatus } from "../core/chat.ts";
+import { CacheStatus, isEmbedRequest } from "../core/chat.ts";
 import { sleep } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
 import type { AttemptStream, Handler } from "../core/handler.ts";
@@ -16,7 +16,7 @@ export function dispatch(sources: DispatchSources, attempt: Handler<Attempt, Att
   const { clock, retries } = sources;
   return async (call) => {
     const plan = planCall(call, sources);
-    if (plan.ranked.length === 0) throw noTarget(plan, call.request.model);
+    if (plan.ranked.length === 0) throw noTarget(plan, call);
     const { model } = call.request;
     const { options } = call.snapshot;
     retries.began(model);
@@ -25,7 +25,7 @@ export function dispatch(sources: DispatchSources, attempt: Handler<Attempt, Att
       attemptsMax: attemptsMax(call),
       isLone: plan.insist === "lone",
       options,
-      mayBare: !requiresAll(call) && holdsSealedState(call.request),
+      mayBare: !isEmbedRequest(call.request) && !requiresAll(call) && holdsSealedState(call.request),
       random: randomFrom(call.seed),
       mayRepeat: () => retries.take(model, options.retryBudget),
     });

@@ -67,6 +67,10 @@ export class Keeper implements AsyncIterableIterator<Batch> {
         this.#complete = true;
         this.#stops = event.value.choices.length;
         return event.value.choices.every((choice) => choice.finishReason === FinishReason.STOP);
+      case "embedded":
+        this.#complete = true;
+        this.#stops = 1;
+        return true;
       default:
         return true;
     }
@@ -78,6 +82,8 @@ function textLength(event: ChatEvent): number {
     const { value } = event.value.delta;
     return typeof value === "string" ? value.length : value instanceof Uint8Array ? value.length : eventBytes;
   }
+  // Numbers weigh eight bytes, characters two.
+  if (event.case === "embedded") return event.value.embeddings.reduce((sum, { values }) => sum + 4 * values.length + eventBytes, 0);
   if (event.case !== "whole") return 0;
   let length = 0;
   for (const choice of event.value.choices) {

@@ -109,6 +109,10 @@ class Metered implements AsyncIterableIterator<Batch> {
         const value = { ...event.value, ...this.#identity, usage: this.#usage };
         return this.#parts.call.streamed ? eventsFromResponse(value) : { case: "whole", value };
       }
+      case "embedded": {
+        this.#usage = this.#charged(event.value.usage);
+        return { case: "embedded", value: { ...event.value, model: this.#identity.model, usage: this.#usage } };
+      }
       default:
         return event;
     }
@@ -130,5 +134,5 @@ class Metered implements AsyncIterableIterator<Batch> {
 }
 
 function needsStamp(event: ChatEvent): boolean {
-  return event.case === "started" || event.case === "completed" || event.case === "whole";
+  return event.case === "started" || event.case === "completed" || event.case === "whole" || event.case === "embedded";
 }

@@ -1,6 +1,7 @@
 import type { Call } from "../core/call.ts";
 import type { Target } from "../core/catalog.ts";
-import type { ContentPart, ModelCapabilities } from "../core/chat.ts";
+import { type ContentPart, type EmbedInput, isEmbedRequest, type ModelCapabilities } from "../core/chat.ts";
+import { estimateEmbedTokens } from "../core/estimate.ts";
 
 /** Output assumed where the request sets no limit; tokens. */
 const outputTokensAssumed = 512;
@@ -8,6 +9,8 @@ const outputTokensAssumed = 512;
 /** What a call asks of a target. */
 export interface Needs {
   readonly inputTokens: number;
+  /** What has to fit the model's context at once: of embeddings the longest input. */
+  readonly contextTokens: number;
   readonly outputTokens: number;
   readonly choices: number;
   /** Capabilities that must not be known to be missing, with the path that asks for each. */
@@ -16,6 +19,10 @@ export interface Needs {
 
 /** Reads a request once, for all its candidates. */
 export function needsOf({ request, streamed }: Call, inputTokens: number): Needs {
+  if (isEmbedRequest(request)) {
+    const contextTokens = request.inputs.reduce((most, input) => Math.max(most, leastTokens(input)), 0);
+    return { inputTokens, contextTokens, outputTokens: 0, choices: 1, capabilities: [["embeddings", "embeddings"]] };
+  }
   const capabilities: [keyof ModelCapabilities, string][] = [];
   if (streamed) capabilities.push(["streaming", "stream"]);
   if (request.tools.length > 0) capabilities.push(["tools", "tools"]);
@@ -23,7 +30,14 @@ export function needsOf({ request, streamed }: Call, inputTokens: number): Needs
   if (format === "jsonObject") capabilities.push(["jsonObject", "output_format"]);
   if (format === "jsonSchema") capabilities.push(["jsonSchema", "output_format"]);
   for (const message of request.messages) for (const part of message.content) addMedia(capabilities, part);
-  return { inputTokens, outputTokens: request.maxOutputTokens ?? outputTokensAssumed, choices: request.n ?? 1, capabilities };
+  const outputTokens = request.maxOutputTokens ?? outputTokensAssumed;
+  return { inputTokens, contextTokens: inputTokens, outputTokens, choices: request.n ?? 1, capabilities };
+}
+
+/** Embedding models have room for a page or two, and a vendor's own no costs nothing: only what cannot fit by any count is kept from it. */
+function leastTokens(input: EmbedInput): number {
+  const estimated = estimateEmbedTokens(input);
+  return input.input.case === "tokens" ? estimated : Math.ceil(estimated / 2);
 }
 
 const mediaNeeds = { image: "imageInput", audio: "audioInput", document: "documentInput", video: "videoInput" } as const;
@@ -54,8 +68,8 @@ export function misfit(
     if (capabilities[capability] === false) return { reason: `the model cannot do ${path}`, kind: "feature" };
   }
   const room = capabilities.contextTokens;
-  if (room !== undefined && needs.inputTokens > room) {
-    return { reason: `about ${needs.inputTokens} tokens do not fit its context of ${room}`, kind: "context" };
+  if (room !== undefined && needs.contextTokens > room) {
+    return { reason: `about ${needs.contextTokens} tokens do not fit its context of ${room}`, kind: "context" };
   }
   return undefined;
 }

@@ -1,6 +1,6 @@
 import type { Call } from "../core/call.ts";
 import type { Target } from "../core/catalog.ts";
-import { ProviderState, TranslationAction, type TranslationNote, UnsupportedFieldPolicy } from "../core/chat.ts";
+import { isEmbedRequest, ProviderState, TranslationAction, type TranslationNote, UnsupportedFieldPolicy } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
 import { estimateInputTokens } from "../core/estimate.ts";
@@ -64,7 +64,7 @@ export function planCall(call: Call, sources: PlanSources, policy: Policy = call
     if (i === 0) ({ rule } = ranking);
     ranked.push(...ranking.order);
   }
-  pinLoop(ranked, loopIssuer(request));
+  if (!isEmbedRequest(request)) pinLoop(ranked, loopIssuer(request));
   if (ranked.length === fitting) return { ranked, excluded, rule, inputTokens, insist };
 
   // Behind all others, whatever name led to it: who most likely fails is still better than nobody.
@@ -125,8 +125,8 @@ function sizeOf(groups: readonly (readonly Candidate[])[]): number {
 }
 
 /** What a call is refused with when no target is left. */
-export function noTarget(plan: Plan, model: string): ChatError {
-  const { excluded } = plan;
+export function noTarget({ excluded }: Plan, { request }: Pick<Call, "request">): ChatError {
+  const { model } = request;
   const why = excluded.slice(0, 8).map((each) => `${each.target.id}: ${each.reason}`);
   const text = `no target can serve ${JSON.stringify(model)}: ${why.length === 0 ? "none is allowed" : why.join("; ")}`;
   const states = excluded.filter((each) => each.kind === "state");
@@ -134,7 +134,8 @@ export function noTarget(plan: Plan, model: string): ChatError {
     const waits = states.map((each) => each.waitMs).filter((ms) => ms > 0);
     return new ChatError("NO_TARGET", text, { retryAfterMs: waits.length === 0 ? 1000 : Math.min(...waits) });
   }
-  if (excluded.some((each) => each.kind === "context")) return new ChatError("CONTEXT_LENGTH_EXCEEDED", text, { field: "messages" });
+  if (excluded.some((each) => each.kind === "context"))
+    return new ChatError("CONTEXT_LENGTH_EXCEEDED", text, { field: isEmbedRequest(request) ? "input" : "messages" });
   if (excluded.some((each) => each.kind === "feature")) return new ChatError("UNSUPPORTED_FEATURE", text);
   return new ChatError("NO_TARGET", text, { retryAfterMs: 1000 });
 }
@@ -143,16 +144,21 @@ export function noTarget(plan: Plan, model: string): ChatError {
  * What a name means for this caller. The key's list is checked on the asked name, on each fallback and, by the catalogue,
  * on each target.
  */
-function targetsOf({ snapshot: { catalog }, key }: Call, name: string, field: string): readonly Target[] {
+function targetsOf({ snapshot: { catalog }, key, request }: Call, name: string, field: string): readonly Target[] {
+  const kind = isEmbedRequest(request) ? "embedding" : "chat";
   if (!catalog.mayAsk(name, key))
     throw new ChatError("CALLER_FORBIDDEN", `key ${key.name} may not use model ${JSON.stringify(name)}`, { field });
-  const targets = catalog.resolve(name, "chat", key);
+  const targets = catalog.resolve(name, kind, key);
   if (targets === undefined) throw new ChatError("MODEL_NOT_FOUND", `model ${JSON.stringify(name)} is not known here`, { field });
   if (targets.length > 0 || name === "auto") return targets;
-  const everyone = catalog.resolve(name, "chat", { ...key, models: undefined });
+  const everyone = catalog.resolve(name, kind, { ...key, models: undefined });
   if (everyone?.length !== 0)
     throw new ChatError("CALLER_FORBIDDEN", `key ${key.name} may use no target of model ${JSON.stringify(name)}`, { field });
-  throw new ChatError("MODEL_NOT_FOUND", `model ${JSON.stringify(name)} is not a chat model`, { field });
+  throw new ChatError(
+    "MODEL_NOT_FOUND",
+    `model ${JSON.stringify(name)} is not ${kind === "chat" ? "a chat model" : "an embedding model"}`,
+    { field },
+  );
 }
 
 type Unfit = Pick<Exclusion, "reason" | "kind" | "waitMs">;

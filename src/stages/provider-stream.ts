@@ -168,10 +168,10 @@ export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batc
     for (const event of batch) {
       this.#tally.add(event);
       content ||= isContent(event);
-      if (event.case !== "completed" && event.case !== "whole") continue;
+      if (event.case !== "completed" && event.case !== "whole" && event.case !== "embedded") continue;
       const usage = priced(this.#tally.usage(), this.#parts.attempt.target.price);
       event.value.usage = usage;
-      this.#whole = event.case === "whole";
+      this.#whole = event.case !== "completed";
       this.#end({ error: undefined, usage });
     }
     if (content) this.#contentMs = this.#handedMs;

@@ -2,7 +2,17 @@ import { hash } from "node:crypto";
 import { toBinary } from "@bufbuild/protobuf";
 import type { CacheKey, CachedReply, ReplyCache } from "../core/cache.ts";
 import type { Call, Source } from "../core/call.ts";
-import { type Batch, CacheMode, CacheStatus, ChatRequestSchema, type RoutingOptions, RoutingOptionsSchema } from "../core/chat.ts";
+import {
+  type Batch,
+  CacheMode,
+  CacheStatus,
+  type CallRequest,
+  ChatRequestSchema,
+  EmbedRequestSchema,
+  isEmbedRequest,
+  type RoutingOptions,
+  RoutingOptionsSchema,
+} from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
 import { ChatError, chatErrorFrom } from "../core/error.ts";
 import type { ChatStream, Handler, Stage } from "../core/handler.ts";
@@ -66,18 +76,24 @@ function usesOf({ request }: Call, mode: RecallMode): Uses {
     case CacheMode.USE:
       return { read: true, write: true };
     default: {
-      const cacheable = mode === "all" || (mode === "deterministic" && request.sampling?.temperature === 0);
+      const cacheable = mode === "all" || (mode === "deterministic" && isDeterministic(request));
       return { read: cacheable, write: cacheable };
     }
   }
 }
 
+/** Whether equal requests have equal answers: a chat at temperature 0, and all embeddings. */
+function isDeterministic(request: Readonly<CallRequest>): boolean {
+  return isEmbedRequest(request) || request.sampling?.temperature === 0;
+}
+
 /** Over the whole request, routing wishes and unknown fields included; metadata, tags and timeouts not. Always within one tenant. */
 function keyOf({ request, key }: Call): CacheKey {
-  const { routing, ...rest } = request;
-  const wishes = routing && wishesOf(routing);
-  const bytes = toBinary(ChatRequestSchema, { ...rest, metadata: {}, ...(wishes !== undefined && { routing: wishes }) });
-  return `${key.id}:${hash("sha256", bytes, "base64url")}` as CacheKey;
+  const wishes = request.routing && wishesOf(request.routing);
+  // A chat and a call for embeddings may be the same bytes.
+  return isEmbedRequest(request)
+    ? (`${key.id}:e:${hash("sha256", toBinary(EmbedRequestSchema, { ...request, routing: wishes }), "base64url")}` as CacheKey)
+    : (`${key.id}:${hash("sha256", toBinary(ChatRequestSchema, { ...request, metadata: {}, routing: wishes }), "base64url")}` as CacheKey);
 }
 
 /** What of them shapes the answer; undefined where nothing does, for even an empty message would make another key. */

@@ -1,6 +1,6 @@
 import { upstreamMs, usedPicoUsd } from "../core/attempts.ts";
 import type { AttemptRecord } from "../core/call.ts";
-import { CacheStatus, Priority } from "../core/chat.ts";
+import { CacheStatus, isEmbedRequest, Priority } from "../core/chat.ts";
 import type { ChatError, Failure } from "../core/error.ts";
 import { usdFromPico } from "../core/price.ts";
 import { priorityOf } from "../core/overload.ts";
@@ -39,6 +39,7 @@ function fieldsOf(record: CallRecord, status: number): LogFields {
     key: call.key.id,
     priority: priority === Priority.NORMAL ? undefined : priorityWords.get(priority),
     door: call.door,
+    operation: isEmbedRequest(call.request) ? "embeddings" : undefined,
     model: model.length > modelLengthMax ? model.slice(0, modelLengthMax) : model,
     provider: source?.target.provider,
     target_model: source?.target.model,

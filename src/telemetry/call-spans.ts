@@ -1,7 +1,7 @@
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, type Attributes, type Context, type Span, type Tracer } from "@opentelemetry/api";
 import { wasMade } from "../core/attempts.ts";
-import type { AttemptRecord } from "../core/call.ts";
-import type { Usage } from "../core/chat.ts";
+import type { AttemptRecord, Call } from "../core/call.ts";
+import { isEmbedRequest, type Usage } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
 import type { ChatError } from "../core/error.ts";
 import type { CallObserver, CallRecord } from "../core/telemetry.ts";
@@ -23,7 +23,11 @@ export function callSpans(tracer: Tracer, clock: Pick<Clock, "now" | "wall">): C
       const toWall = clock.wall() - clock.now();
       const model = call.request.model.slice(0, modelLengthMax);
       const parent = parentContext(call.traceparent);
-      const span = tracer.startSpan(`chat ${model}`, { kind: SpanKind.SERVER, startTime: call.receivedMs + toWall }, parent);
+      const span = tracer.startSpan(
+        `${operationOf(call)} ${model}`,
+        { kind: SpanKind.SERVER, startTime: call.receivedMs + toWall },
+        parent,
+      );
       if (span.isRecording()) {
         span.setAttributes(callAttributes(record, model));
         setError(span, record.error);
@@ -46,7 +50,7 @@ interface TimedAttempt {
 function attemptSpan(tracer: Tracer, within: Context, { attempt, toWall, endMs }: TimedAttempt): void {
   const { target, usage } = attempt;
   const options = { kind: SpanKind.CLIENT, startTime: attempt.startMs + toWall, attributes: attemptAttributes(attempt) };
-  const span = tracer.startSpan(`chat ${target.upstreamModel.slice(0, modelLengthMax)}`, options, within);
+  const span = tracer.startSpan(`${operations[target.kind]} ${target.upstreamModel.slice(0, modelLengthMax)}`, options, within);
   if (usage !== undefined) span.setAttributes(usageAttributes(usage));
   setError(span, attempt.error);
   span.end((attempt.endMs ?? endMs) + toWall);
@@ -59,9 +63,16 @@ function parentContext(traceparent: string | undefined): Context {
   return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: Number.parseInt(flags, 16) || 0, isRemote: true });
 }
 
+/** What the conventions call them. */
+const operations = { chat: "chat", embedding: "embeddings" } as const;
+
+function operationOf({ request }: Call): string {
+  return operations[isEmbedRequest(request) ? "embedding" : "chat"];
+}
+
 function callAttributes({ call, source, attempts, usage, firstContentMs }: CallRecord, model: string): Attributes {
   const attributes: Attributes = {
-    [spanNames.operation]: "chat",
+    [spanNames.operation]: operationOf(call),
     [spanNames.requestModel]: model,
     [spanNames.requestStream]: call.streamed,
     [spanNames.decision]: call.id,
@@ -83,7 +94,7 @@ function callAttributes({ call, source, attempts, usage, firstContentMs }: CallR
 
 function attemptAttributes({ id, target, kind, won, status, firstContentMs, startMs }: AttemptRecord): Attributes {
   const attributes: Attributes = {
-    [spanNames.operation]: "chat",
+    [spanNames.operation]: operations[target.kind],
     [spanNames.provider]: target.provider,
     [spanNames.requestModel]: target.upstreamModel,
     [spanNames.attemptId]: id,

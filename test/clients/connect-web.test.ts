@@ -55,6 +55,17 @@ describe.each(transports)("$name", ({ connect }) => {
     router = createClient(RouterService, connect(server.url));
   });
 
+  test("embed answers, with the route in the message and in the headers", async () => {
+    let headers = new Headers();
+    const answer = await router.embed(
+      { model: "sim/sim-embed", inputs: [{ input: { case: "text", value: "hello there" } }], dimensions: 3 },
+      { onHeader: (received) => (headers = received) },
+    );
+    expect(answer.embeddings).toMatchObject([{ index: 0, values: [expect.any(Number), expect.any(Number), expect.any(Number)] }]);
+    expect(answer).toMatchObject({ model: "sim-embed", usage: { inputTokens: 2 }, route: { provider: "sim", upstreamModel: "sim-embed" } });
+    expect(headers.get("x-semaroute-provider")).toBe("sim");
+  });
+
   test("chat answers, with the route in the message and in the headers", async () => {
     let headers = new Headers();
     const answer = await router.chat(chat("sim/sim-chat", "hello there"), {

@@ -87,6 +87,16 @@ describe("a key's list", () => {
   }
 });
 
+test("a made-up name that tells no kind is of the one it is asked for", () => {
+  const guessing = createCatalog({
+    providers: [{ name: "a", targets: [], other: (model) => targetOf(`a/${model}`, { madeUp: true, anyKind: true }) }],
+    aliases: new Map([["either", ["a/x"]]]),
+  });
+  for (const name of ["a/x", "either"]) {
+    for (const kind of ["chat", "embedding"] as const) expect(guessing.resolve(name, kind, keyOf())).toMatchObject([{ id: "a/x", kind }]);
+  }
+});
+
 test("targets made on the fly are the same each time, are bounded, and not listed", () => {
   const [first] = catalog.resolve("a/made", "chat", keyOf()) ?? [];
   expect(catalog.resolve("a/made", "chat", keyOf())?.[0]).toBe(first);

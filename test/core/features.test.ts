@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { type ChatRequestSchema, Role, ToolChoice_Mode } from "../../src/core/chat.ts";
 import { ChatError, type ChatErrorOptions, type Failure } from "../../src/core/error.ts";
 import { type Feature, missingFeature, needsFeature } from "../../src/core/features.ts";
-import { chatRequest } from "../support/attempt.ts";
+import { chatRequest, embedRequest } from "../support/attempt.ts";
 
 type Wishes = MessageInitShape<typeof ChatRequestSchema>;
 
@@ -69,7 +69,7 @@ describe("whether a call needs a feature", () => {
   const holding = (kind: "image" | "audio" | "document" | "video"): Wishes => ({
     messages: [{ role: Role.USER, content: [{ part: { case: kind, value: media } }] }],
   });
-  const wishes: Record<Exclude<Feature, "model" | "stream">, Wishes> = {
+  const wishes: Record<Exclude<Feature, "model" | "stream" | "dimensions">, Wishes> = {
     tools: { tools: [{ kind: { case: "function", value: { name: "f" } } }] },
     tool_choice: { toolChoice: { mode: ToolChoice_Mode.AUTO } },
     parallel_tool_calls: { toolChoice: { parallel: false } },
@@ -101,6 +101,13 @@ describe("whether a call needs a feature", () => {
     document: holding("document"),
     video: holding("video"),
   };
+  test("of embeddings: their own fields, and nothing of a chat", () => {
+    const needs = (feature: Feature, more = {}) => needsFeature({ request: embedRequest(["hi"], more), streamed: false }, feature);
+    expect([needs("model"), needs("dimensions", { dimensions: 3 }), needs("end_user_id", { endUserId: "u" })]).toEqual([true, true, true]);
+    expect([needs("dimensions"), needs("end_user_id"), needs("stream"), needs("tools")]).toEqual([false, false, false, false]);
+    expect(needsFeature({ request: chatRequest("hi"), streamed: false }, "dimensions")).toBe(false);
+  });
+
   const ofPlain = { request: chatRequest("hi"), streamed: false };
   for (const [feature, more] of Object.entries(wishes)) {
     test(feature, () => {

@@ -87,6 +87,17 @@ export const doorClients: readonly DoorClient[] = [
   ]),
 ];
 
+/** The same for embeddings, which nobody streams: the answer's text is the first vector in JSON. */
+export const embedClients: readonly DoorClient[] = [
+  { name: "REST embeddings", door: "openai", streamed: false, ask: restEmbed },
+  ...protocols.map((door): DoorClient => ({
+    name: `${door} Embed`,
+    door,
+    streamed: false,
+    ask: (url, question) => rpcEmbed(routerClient(url, door), question),
+  })),
+];
+
 /** The four that tests look at where all eight would tell the same. */
 export const mainDoors = doorClients.filter(({ door }) => door === "openai" || door === "grpc");
 
@@ -106,6 +117,30 @@ export async function refusal(answer: Promise<unknown>): Promise<Refused> {
     throw thrown;
   }
   throw new Error("the call was answered");
+}
+
+async function restEmbed(url: string, { model, content = "hello", headers, signal }: Question): Promise<Answer> {
+  const response = await fetch(`${url}/v1/embeddings`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: JSON.stringify({ model, input: content }),
+    ...(signal !== undefined && { signal }),
+  });
+  const body = await response.text();
+  const parsed = JSON.parse(body);
+  if (response.status === 200) return { text: JSON.stringify(parsed.data[0].embedding), headers: response.headers };
+  throw new Refused({ status: response.status, word: String(parsed.error.code), text: "", headers: response.headers, body });
+}
+
+async function rpcEmbed(client: Client<typeof RouterService>, question: Question): Promise<Answer> {
+  const met = meeting(question);
+  try {
+    const { model, content = "hello" } = question;
+    const answer = await client.embed({ model, inputs: [{ input: { case: "text", value: content } }] }, met.options);
+    return { text: JSON.stringify(answer.embeddings[0]?.values), headers: met.headers() };
+  } catch (thrown) {
+    throw refusedFrom(thrown, "", question);
+  }
 }
 
 async function rest(

@@ -51,6 +51,8 @@ export interface SceneOptions {
   readonly more?: string;
   /** Settings of the section `server` beside the port. */
   readonly serverSettings?: string;
+  /** Of the models that both offer. Default: by their names, which say nothing of it. */
+  readonly kind?: "embedding";
   /** Settings of provider `first`. */
   readonly firstSettings?: string;
 }
@@ -60,7 +62,7 @@ const policies = {
   cost_based: "{type: cost_based, config: {cost_weight: 1, latency_weight: 0, health_weight: 0}}",
 } as const;
 /** Models that both offer; as many as one file can want. */
-const pairs = 60;
+const pairs = 100;
 
 /** Starts both upstreams and the server. */
 export async function createScene(options: SceneOptions = {}): Promise<Scene> {
@@ -75,8 +77,9 @@ export async function createScene(options: SceneOptions = {}): Promise<Scene> {
       }),
     );
   const upstreams = { first: await upstreamOf("first"), second: await upstreamOf("second") };
+  const kind = options.kind === undefined ? "" : `, kind: ${options.kind}`;
   const models = (price: number): string =>
-    Array.from({ length: pairs }, (_, i) => `{id: pair-${i}, input_price: ${price}, output_price: ${price}}`).join(", ");
+    Array.from({ length: pairs }, (_, i) => `{id: pair-${i}${kind}, input_price: ${price}, output_price: ${price}}`).join(", ");
   const server = open.use(
     await startServer(`
 server: {port: 0, drain_timeout: 1s, ${options.serverSettings ?? ""}}

@@ -57,7 +57,7 @@ function planned(init: Scene) {
     plan,
     ranked: plan.ranked.map(({ candidate }) => candidate.target.id),
     excluded: Object.fromEntries(plan.excluded.map(({ target, reason }) => [target.id, reason])),
-    error: noTarget(plan, "m"),
+    error: noTarget(plan, call),
   };
 }
 

@@ -4,14 +4,14 @@ import { describe, expect, test } from "vitest";
 
 import type { CacheKey } from "../../src/core/cache.ts";
 import type { Key, KeyId } from "../../src/core/call.ts";
-import { type Batch, CacheMode, type ChatRequest, ChatRequestSchema, Priority } from "../../src/core/chat.ts";
+import { type Batch, CacheMode, type CallRequest, ChatRequestSchema, EmbedRequestSchema, Priority } from "../../src/core/chat.ts";
 import { recall } from "../../src/stages/recall.ts";
-import { chatRequest } from "../support/attempt.ts";
+import { chatRequest, embedRequest } from "../support/attempt.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 import { callOf, createTape, readAll, streamOf, whole } from "./support.ts";
 
 /** The key a request is looked up, or failing that kept, by. */
-async function keyOf(request: ChatRequest, caller: Partial<Key> = {}): Promise<CacheKey | undefined> {
+async function keyOf(request: CallRequest, caller: Partial<Key> = {}): Promise<CacheKey | undefined> {
   let key: CacheKey | undefined;
   const cache = {
     find: (asked: CacheKey) => ((key = asked), Promise.resolve(undefined)),
@@ -110,6 +110,25 @@ describe("the key covers the whole request", () => {
       }
     }
     expect(same.filter((path) => !path.startsWith("routing.first_token_timeout.")).toSorted()).toEqual(ignored.toSorted());
+  });
+
+  test("likewise that of embeddings", async () => {
+    const keys = [await keyOf(embedRequest(["hi"]))];
+    const same: string[] = [];
+    for (const { path, apply } of changesOf(EmbedRequestSchema)) {
+      const request = embedRequest(["hi"]);
+      apply(reflect(EmbedRequestSchema, request));
+      const key = await keyOf(request);
+      if (key === keys[0]) same.push(path);
+      keys.push(key);
+    }
+    const silent = ignored.filter((path) => path !== "metadata").toSorted();
+    expect(same.filter((path) => !path.startsWith("routing.first_token_timeout.")).toSorted()).toEqual(silent);
+    expect(new Set(keys).size).toBe(keys.length - same.length);
+  });
+
+  test("a chat never has the key of embeddings, though it be the same bytes", async () => {
+    expect(await keyOf(embedRequest([], { model: "m" }))).not.toBe(await keyOf(create(ChatRequestSchema, { model: "m" })));
   });
 
   test("fields that we do not know are part of it", async () => {

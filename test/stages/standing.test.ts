@@ -84,7 +84,7 @@ function scene({ moments, policy, seeded = true, fallbackModels = [], targets: g
     ranked: plan.ranked.map(({ candidate }) => candidate.target.provider),
     remarks: plan.ranked.map(({ remark }) => remark),
     excluded: Object.fromEntries(plan.excluded.map(({ target, reason }) => [target.provider, reason])),
-    error: noTarget(plan, "m"),
+    error: noTarget(plan, call),
     explanation: explainCall(call, sources, report),
   };
 }

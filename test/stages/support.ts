@@ -3,11 +3,12 @@ import { createCatalog, type Target, type TargetId } from "../../src/core/catalo
 import {
   type Batch,
   CacheStatus,
+  type CallRequest,
   type ChatEvent,
   choice,
   type ChatResponse,
   chatResponse,
-  type ChatRequest,
+  embedResponse,
   FinishReason,
   partDelta,
   partEnded,
@@ -54,6 +55,11 @@ export function answer(text: string, usage?: Usage, finishReason: FinishReason =
 /** A whole answer as an event. */
 export function whole(text: string, usage?: Usage, finishReason?: FinishReason): ChatEvent {
   return { case: "whole", value: answer(text, usage, finishReason) };
+}
+
+/** Vectors, which are an answer to a request for embeddings. */
+export function embedded(vectors: readonly number[][], usage?: Usage): ChatEvent {
+  return { case: "embedded", value: embedResponse("upstream", vectors, usage) };
 }
 
 /** An iterator that a test feeds: what is pushed is read in order, and a read of more waits. */
@@ -176,7 +182,7 @@ export function recordOf(more: Partial<AttemptRecord> = {}): AttemptRecord {
 }
 
 /** A call; an attempt is one, and nobody left of the seam looks at its target. */
-export function callOf(request: ChatRequest = chatRequest("hi"), more: Partial<Call> = {}): Call {
+export function callOf(request: CallRequest = chatRequest("hi"), more: Partial<Call> = {}): Call {
   return attemptOf(request, more);
 }
 

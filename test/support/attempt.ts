@@ -2,11 +2,37 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 
 import type { Attempt, KeyId } from "../../src/core/call.ts";
 import { createCatalog, type Target, type TargetId } from "../../src/core/catalog.ts";
-import { type ChatRequest, ChatRequestSchema, Priority, Role } from "../../src/core/chat.ts";
+import {
+  type CallRequest,
+  type ChatRequest,
+  ChatRequestSchema,
+  type EmbedRequest,
+  EmbedRequestSchema,
+  Priority,
+  Role,
+} from "../../src/core/chat.ts";
 
 /** A request that says `text` as the user, with whatever else the test needs. */
 export function chatRequest(text: string, more: MessageInitShape<typeof ChatRequestSchema> = {}): ChatRequest {
   return create(ChatRequestSchema, { model: "sim-chat", messages: [{ role: Role.USER, text }], ...more });
+}
+
+/** A request to embed these texts or token arrays, with whatever else the test needs. */
+export function embedRequest(
+  inputs: readonly (string | readonly number[])[],
+  more: MessageInitShape<typeof EmbedRequestSchema> = {},
+): EmbedRequest {
+  const list = inputs.map((each) =>
+    typeof each === "string"
+      ? { input: { case: "text" as const, value: each } }
+      : { input: { case: "tokens" as const, value: { ids: [...each] } } },
+  );
+  return create(EmbedRequestSchema, { model: "sim-embed", inputs: list, ...more });
+}
+
+/** An embedding target of which nothing is known. */
+export function embedTarget(more: Partial<Target> = {}): Target {
+  return chatTarget({ id: "sim/sim-embed" as TargetId, model: "sim-embed", upstreamModel: "sim-embed", kind: "embedding", ...more });
 }
 
 /** A chat target of which nothing is known. */
@@ -26,7 +52,7 @@ export function chatTarget(more: Partial<Target> = {}): Target {
 }
 
 /** An attempt of an unbounded streamed call. */
-export function attemptOf(request: ChatRequest, more: Partial<Attempt> = {}): Attempt {
+export function attemptOf(request: CallRequest, more: Partial<Attempt> = {}): Attempt {
   return {
     id: "01936d9e-0000-7000-8000-000000000000",
     requestId: "01936d9e-0000-7000-8000-000000000000",

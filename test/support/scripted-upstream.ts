@@ -195,6 +195,18 @@ export function completion(content: string, more: Readonly<Record<string, unknow
   };
 }
 
+/** A whole OpenAI answer of vectors, or of their base64; two tokens each. */
+export function embeddings(vectors: readonly (readonly number[] | string)[], more: Readonly<Record<string, unknown>> = {}): object {
+  const tokens = 2 * vectors.length;
+  return {
+    object: "list",
+    data: vectors.map((embedding, index) => ({ object: "embedding", index, embedding })),
+    model: "text-embedding-3-small",
+    usage: { prompt_tokens: tokens, total_tokens: tokens },
+    ...more,
+  };
+}
+
 /** One chunk of an OpenAI stream; with a finish reason it is the choice's last. */
 export function chunk(
   delta: Readonly<Record<string, unknown>>,

@@ -6,6 +6,7 @@ import { AttemptKind, CacheStatus, usageOf } from "../../src/core/chat.ts";
 import { ChatError } from "../../src/core/error.ts";
 import { spanNames } from "../../src/telemetry/span-names.ts";
 import { createTracing, type TracingOptions } from "../../src/telemetry/tracing.ts";
+import { embedRequest } from "../support/attempt.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 import { attempt, call, canaries, observe, record, source, target } from "./records.ts";
 import { spansIn, type ExportedSpan } from "./spans.ts";
@@ -110,6 +111,16 @@ describe("spans", () => {
       "semaroute.attempt.won": true,
       "gen_ai.usage.input_tokens": 100,
     });
+  });
+
+  test("of embeddings say so, by name and attribute", async () => {
+    const embed = { ...gpt, kind: "embedding" } as const;
+    const spans = await traced([
+      record({ call: call({ request: embedRequest([canaries[0]], { model: "auto" }) }), attempts: [attempt(embed)] }),
+    ]);
+    expect(spans.map(({ name }) => name).toSorted()).toEqual(["embeddings auto", "embeddings gpt-2026"]);
+    for (const { attributes } of spans) expect(attributes).toMatchObject({ "gen_ai.operation.name": "embeddings" });
+    expect(JSON.stringify(spans)).not.toContain(canaries[0]);
   });
 
   test("all kinds of tokens are told where they are known", async () => {

@@ -1,5 +1,5 @@
 import type { Target } from "../../core/catalog.ts";
-import { type EmbedRequest, type EmbedResponse, usageOf } from "../../core/chat.ts";
+import { type EmbedRequest, type EmbedResponse, usageOf, embedResponse } from "../../core/chat.ts";
 import type { EmbeddingLanguage, EncodedRequest } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
 import { type Fields, isFields, mergedFields } from "../../core/json-object.ts";
@@ -60,14 +60,9 @@ function decodeResponse(body: unknown, request: Readonly<EmbedRequest>): EmbedRe
   if (isFields(body["error"])) throw failureInside(body);
   const { embeddings: list, usageMetadata } = body;
   if (!Array.isArray(list) || list.length !== request.inputs.length) throw broken("there is not one embedding for each input");
-  const response: EmbedResponse = {
-    $typeName: "semaroute.v1.EmbedResponse",
-    model: "",
-    embeddings: list.map((each: unknown, index) => ({ $typeName: "semaroute.v1.Embedding", index, values: valuesOf(each) })),
-  };
   const tokens = isFields(usageMetadata) ? usageMetadata["promptTokenCount"] : undefined;
-  if (typeof tokens === "number" && tokens >= 0) response.usage = usageOf(Math.trunc(tokens), 0);
-  return response;
+  const usage = typeof tokens === "number" && tokens >= 0 ? usageOf(Math.trunc(tokens), 0) : undefined;
+  return embedResponse("", list.map(valuesOf), usage);
 }
 
 function valuesOf(embedding: unknown): number[] {

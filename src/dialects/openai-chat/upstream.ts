@@ -1,5 +1,6 @@
 import type { UpstreamDialect } from "../../core/dialect.ts";
-import { failureFrom } from "./failure.ts";
+import { failureFrom, failureInside } from "./failure.ts";
+import { isErrorBody } from "./failure-shape.ts";
 import { isJsonObject } from "./json-fields.ts";
 import { encodeRequest } from "./request-encode.ts";
 import { decodeResponse } from "./response-decode.ts";
@@ -11,6 +12,7 @@ export const openaiChat: UpstreamDialect = {
   decodeResponse,
   streamDecoder: createStreamDecoder,
   failureFrom,
+  failureInside: (body) => (isErrorBody(body) ? failureInside(body) : undefined),
   decodeModels,
 };
 

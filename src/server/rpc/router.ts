@@ -8,7 +8,20 @@ import {
   type RouterService,
 } from "../../../gen/semaroute/v1/router_pb.ts";
 import type { Call, Key, Source } from "../../core/call.ts";
-import { type ChatRequest, type ChatResponse, message, Role, type StreamEvent, type StreamMessage, textPart } from "../../core/chat.ts";
+import {
+  type Batch,
+  type CallRequest,
+  type ChatRequest,
+  type ChatResponse,
+  type EmbedRequest,
+  type EmbedResponse,
+  isEmbedRequest,
+  message,
+  Role,
+  type StreamEvent,
+  type StreamMessage,
+  textPart,
+} from "../../core/chat.ts";
 import type { Clock } from "../../core/clock.ts";
 import { ChatError, chatErrorFrom } from "../../core/error.ts";
 import { routeOf } from "../../core/route.ts";
@@ -38,6 +51,7 @@ export function routerService(parts: RouterServiceParts): Partial<ServiceImpl<ty
   const { router } = parts;
   return {
     chat: (request, context) => chat(parts, request, context),
+    embed: (request, context) => embed(parts, request, context),
     streamChat: (request, context) => streamChat(parts, request, context),
     listModels: ({ pageSize, pageToken }, context) => {
       const models = router.models(callerOf(context));
@@ -63,14 +77,35 @@ export function routerService(parts: RouterServiceParts): Partial<ServiceImpl<ty
   };
 }
 
-async function chat(parts: RouterServiceParts, request: ChatRequest, context: HandlerContext): Promise<ChatResponse> {
-  const { router, desk, clock } = parts;
+function chat(parts: RouterServiceParts, request: ChatRequest, context: HandlerContext): Promise<ChatResponse> {
   refuseEmpty(request);
+  return answered(parts, request, context, fold);
+}
+
+function embed(parts: RouterServiceParts, request: EmbedRequest, context: HandlerContext): Promise<EmbedResponse> {
+  return answered(parts, request, context, embedded);
+}
+
+async function embedded(batches: AsyncIterable<Batch>): Promise<EmbedResponse> {
+  let response: EmbedResponse | undefined;
+  for await (const batch of batches) for (const event of batch) if (event.case === "embedded") response = event.value;
+  if (response === undefined) throw new ChatError("INTERNAL", "an answer to an EmbedRequest has no embeddings");
+  return response;
+}
+
+/** One request, one answer. */
+async function answered<A extends ChatResponse | EmbedResponse>(
+  parts: RouterServiceParts,
+  request: CallRequest,
+  context: HandlerContext,
+  read: (batches: AsyncIterable<Batch>) => Promise<A>,
+): Promise<A> {
+  const { router, desk, clock } = parts;
   const opened = openCall(parts, { request, streamed: false }, context);
   const { call } = opened;
   try {
     const stream = await router.chat(call);
-    const response = await fold(stream.batches);
+    const response = await read(stream.batches);
     response.route = routeOf(call, stream.source, clock);
     setHeaders(context.responseHeader, [
       ...sourceHeaders(stream.source),
@@ -106,7 +141,8 @@ async function* streamChat(
         const headers = begun ? context.responseTrailer : context.responseHeader;
         setHeaders(headers, [...sourceHeaders(source), timingHeader(call, source, clock.now())]);
       } else {
-        for (const event of item) if (event.case !== "whole") yield streamResponse(withRoute(event, call, source, clock));
+        for (const event of item)
+          if (event.case !== "whole" && event.case !== "embedded") yield streamResponse(withRoute(event, call, source, clock));
       }
     }
   } catch (thrown) {
@@ -153,13 +189,13 @@ function callerOf(context: HandlerContext): Key {
 
 function openCall(
   parts: RouterServiceParts,
-  { request, streamed }: { readonly request: ChatRequest; readonly streamed: boolean },
+  { request, streamed }: { readonly request: CallRequest; readonly streamed: boolean },
   context: HandlerContext,
 ): OpenCall {
   const { desk } = parts;
   const wishes = deadlineOf(context.values.get(wishesKey), context);
   refuseReservedExtensions(request);
-  unfoldText(request);
+  if (!isEmbedRequest(request)) unfoldText(request);
   applyWishes(request, wishes);
   const door = context.protocolName === "grpc" || context.protocolName === "grpc-web" ? context.protocolName : "connect";
   const { signal } = context;

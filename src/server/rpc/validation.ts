@@ -4,7 +4,7 @@ import { createValidator, RuntimeError, CompilationError, ValidationError, type 
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { createValidateInterceptor } from "@connectrpc/validate";
 
-import type { ChatRequest } from "../../core/chat.ts";
+import { type CallRequest, isEmbedRequest } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
 import { parseCallerJson } from "../../core/json.ts";
 import { reservedFields } from "../../core/reserved.ts";
@@ -76,7 +76,7 @@ function withOurDetails(error: ConnectError): Error {
  * Refuses extensions that are not JSON objects, and those of the request itself that would decide what semaroute
  * decides. The names are those of all dialects: one that means nothing to an issuer would not be sent there anyway.
  */
-export function refuseReservedExtensions(request: Readonly<ChatRequest>): void {
+export function refuseReservedExtensions(request: Readonly<CallRequest>): void {
   for (const issuer in request.extensionsJson) {
     const path = `extensions_json.${issuer}`;
     const extension = extensionObject(request.extensionsJson[issuer], path);
@@ -89,6 +89,7 @@ export function refuseReservedExtensions(request: Readonly<ChatRequest>): void {
       for (const nested of Object.keys(value)) if (inner.has(snakeCase(nested))) throw reservedKey(`${path}.${key}.${nested}`);
     }
   }
+  if (isEmbedRequest(request)) return;
   // Nearly always there is nothing: paths are made for those that have something.
   for (const [m, message] of request.messages.entries()) {
     if (isFilled(message.extensionsJson)) refuseNonObjects(message.extensionsJson, `messages[${m}]`);

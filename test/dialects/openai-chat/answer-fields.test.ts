@@ -91,7 +91,7 @@ const plain = { includeUsage: true, legacyFunctions: false };
 function replayed(row: Row) {
   const events = eventsFromResponse(openaiChat.decodeResponse(answer(row), {}));
   const encoder = createStreamEncoder(plain);
-  return collected(events.map((event) => (event.case === "whole" ? "" : encoder.push(event))).join(""));
+  return collected(events.map((event) => (event.case === "whole" || event.case === "embedded" ? "" : encoder.push(event))).join(""));
 }
 
 function collected(sse: string): { choice: Record<string, unknown>; message: Record<string, unknown>; top: Record<string, unknown> } {

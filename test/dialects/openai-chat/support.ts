@@ -91,7 +91,7 @@ export function short(events: readonly ChatEvent[]): string[] {
 
 /** Only events of the API, as a door gets them. */
 export function streamEvents(events: readonly ChatEvent[]): StreamEvent[] {
-  return events.flatMap((event) => (event.case === "whole" ? [] : [event]));
+  return events.flatMap((event) => (event.case === "whole" || event.case === "embedded" ? [] : [event]));
 }
 
 /** The ChatError that a function throws. */
