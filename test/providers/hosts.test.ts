@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { baseUrlOf, hosts, isHostType, providerTypes } from "../../src/providers/hosts.ts";
 
 test("every type of the configuration is offered, the simulated one last", () => {
-  const types = "openai anthropic openai_compatible mistral groq deepseek together openrouter xai ollama vllm simulated";
+  const types = "openai anthropic gemini openai_compatible mistral groq deepseek together openrouter xai ollama vllm simulated";
   expect(providerTypes).toEqual(types.split(" "));
   expect(isHostType("simulated")).toBe(false);
   expect(isHostType("toString")).toBe(false);
@@ -25,6 +25,29 @@ for (const { host, configured, expected } of [
   });
 }
 
+for (const { call, expected } of [
+  { call: { model: "gemini-2.5-flash", streamed: false }, expected: "/v1beta/models/gemini-2.5-flash:generateContent" },
+  { call: { model: "gemini-2.5-flash", streamed: true }, expected: "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse" },
+  { call: { model: "models/gemini-2.5-pro", streamed: false }, expected: "/v1beta/models/gemini-2.5-pro:generateContent" },
+  { call: { model: "tunedModels/mine", streamed: false }, expected: "/v1beta/tunedModels/mine:generateContent" },
+  { call: { model: "../a?b#c", streamed: false }, expected: "/v1beta/models/..%2Fa%3Fb%23c:generateContent" },
+]) {
+  test(`gemini is asked for ${call.model} at ${expected}`, () => {
+    expect(hosts.gemini.chatPath({ ...call, apiVersion: undefined })).toBe(expected);
+  });
+}
+
+test("gemini's base URL may have the version or not", () => {
+  for (const url of ["http://127.0.0.1:9", "http://127.0.0.1:9/v1beta", "http://127.0.0.1:9/v1beta/"])
+    expect(baseUrlOf(hosts.gemini, url)).toBe("http://127.0.0.1:9");
+});
+
+test("gemini embeds and counts at paths of their own", () => {
+  const call = { model: "gemini-embedding-001", streamed: false, apiVersion: undefined };
+  expect(hosts.gemini.embedPath(call)).toBe("/v1beta/models/gemini-embedding-001:batchEmbedContents");
+  expect(hosts.gemini.countPath(call)).toBe("/v1beta/models/gemini-embedding-001:countTokens");
+});
+
 test("a compatible host has no base URL of its own", () => expect(baseUrlOf(hosts.openai_compatible, undefined)).toBeUndefined());
 
 describe("every host", () => {
@@ -34,7 +57,8 @@ describe("every host", () => {
       if (host.needsKey) expect(url).toMatch(/^https:\/\//);
       else expect(url ?? "http://127.0.0.1").toMatch(/^http:\/\/127\.0\.0\.1/);
       expect(url ?? "").not.toMatch(/\/$/);
-      expect(host.chatPath).toMatch(/^\//);
+      const call = { model: "m", streamed: true, apiVersion: "1" };
+      expect(typeof host.chatPath === "string" ? host.chatPath : host.chatPath(call)).toMatch(/^\//);
     });
   }
 });
