@@ -1,6 +1,6 @@
 import type { AudioPart, Citation } from "../../core/chat.ts";
-import { isJsonObject, type JsonObject } from "./json-fields.ts";
-import { decodeBase64, media } from "./media.ts";
+import { isJsonObject, type JsonObject } from "../../core/json-fields.ts";
+import { decodeBase64, media } from "../../core/media.ts";
 import { plainText } from "./opaque.ts";
 
 // Pieces that whole answers and streams have in common.

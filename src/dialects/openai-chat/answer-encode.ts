@@ -1,7 +1,7 @@
 import type { AudioPart, Citation, Media, TokenLogprob, ToolCallPart } from "../../core/chat.ts";
-import type { JsonObject } from "./json-fields.ts";
-import { encodeLogprobs } from "./logprobs.ts";
-import { encodeBase64, encodeDataUrl } from "./media.ts";
+import type { JsonObject } from "../../core/json-fields.ts";
+import { encodeLogprobs } from "../../core/openai/logprobs.ts";
+import { encodeBase64, encodeDataUrl } from "../../core/media.ts";
 
 // Pieces that whole answers and streams have in common.
 

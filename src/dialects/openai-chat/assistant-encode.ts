@@ -1,7 +1,8 @@
 import type { AudioPart, ContentPart, Message, ToolCallPart } from "../../core/chat.ts";
 import { type EncodeContext, drop, extended } from "./encode-context.ts";
-import { type Extensions, extensionsFrom, extraFields } from "./extensions.ts";
-import type { JsonObject } from "./json-fields.ts";
+import { type Extensions } from "../../core/extensions.ts";
+import { extensionsFrom, extraFields } from "./extensions.ts";
+import type { JsonObject } from "../../core/json-fields.ts";
 import { extraContent } from "./opaque.ts";
 import { contentOf, encodeParts, textJson } from "./parts-encode.ts";
 import { toolCallId } from "./tool-call-id.ts";

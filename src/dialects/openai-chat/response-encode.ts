@@ -2,7 +2,7 @@ import type { ChatResponse, Choice, ContentPart } from "../../core/chat.ts";
 import { codePoints, completionId, encodeAudio, encodeCitation, encodeImage, encodeToolCall, logprobsObject } from "./answer-encode.ts";
 import { withExtensions } from "./extensions.ts";
 import { encodeFinishReason } from "./finish-reason.ts";
-import type { JsonObject } from "./json-fields.ts";
+import type { JsonObject } from "../../core/json-fields.ts";
 import { blockFromReasoning, extraContent } from "./opaque.ts";
 import { encodeUsage } from "./usage.ts";
 

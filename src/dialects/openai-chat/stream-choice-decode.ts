@@ -1,11 +1,12 @@
 import type { ChatEvent, ContentPart, PartDelta, TokenLogprob } from "../../core/chat.ts";
 import { contentPart, FinishReason, partDelta, partEnded, partStarted, textPart } from "../../core/chat.ts";
 import { audioPart, decodeCitations, textsOf } from "./answer-decode.ts";
-import { extensionsFrom, keys, merged, shape, unknownOf } from "./extensions.ts";
+import { keys, merged, shape, unknownOf } from "../../core/extensions.ts";
+import { extensionsFrom } from "./extensions.ts";
 import { decodeFinishReason } from "./finish-reason.ts";
-import { isJsonObject, type JsonObject } from "./json-fields.ts";
-import { decodeLogprobs } from "./logprobs.ts";
-import { decodeBase64 } from "./media.ts";
+import { isJsonObject, type JsonObject } from "../../core/json-fields.ts";
+import { decodeLogprobs } from "../../core/openai/logprobs.ts";
+import { decodeBase64 } from "../../core/media.ts";
 import { reasoningFromBlock, reasoningPart } from "./opaque.ts";
 import { refusalPart } from "./parts-decode.ts";
 import { CallReader } from "./stream-calls-decode.ts";

@@ -1,8 +1,9 @@
 import type { ContentPart, Opaque, PartDelta } from "../../core/chat.ts";
 import { encodeAudio, encodeCitation, encodeImage, encodeToolCall } from "./answer-encode.ts";
-import { extraFields, merged, withExtensions } from "./extensions.ts";
-import type { JsonObject } from "./json-fields.ts";
-import { encodeBase64 } from "./media.ts";
+import { merged } from "../../core/extensions.ts";
+import { extraFields, withExtensions } from "./extensions.ts";
+import type { JsonObject } from "../../core/json-fields.ts";
+import { encodeBase64 } from "../../core/media.ts";
 import { extraContent } from "./opaque.ts";
 
 /** What a stream's writer remembers of one choice. */

@@ -2,9 +2,10 @@ import type { ChoiceEnded, PartDelta, PartStarted, StreamCompleted, StreamEvent,
 import { FinishReason } from "../../core/chat.ts";
 import type { StreamEncoder } from "../../core/dialect.ts";
 import { completionId, logprobsObject } from "./answer-encode.ts";
-import { extensionIssuer, extraFields, merged, withExtensions } from "./extensions.ts";
+import { merged } from "../../core/extensions.ts";
+import { extensionIssuer, extraFields, withExtensions } from "./extensions.ts";
 import { encodeFinishReason } from "./finish-reason.ts";
-import type { JsonObject } from "./json-fields.ts";
+import type { JsonObject } from "../../core/json-fields.ts";
 import { blockFromReasoning } from "./opaque.ts";
 import { type ChoiceView, createChoiceView, deltaOf, startOf } from "./stream-delta.ts";
 import { encodeUsage } from "./usage.ts";

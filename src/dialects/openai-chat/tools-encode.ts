@@ -3,7 +3,7 @@ import { ToolChoice_Mode } from "../../core/chat.ts";
 import { encodeCacheControl } from "./cache-control.ts";
 import { drop, type EncodeContext, extended } from "./encode-context.ts";
 import { extensionIssuer } from "./extensions.ts";
-import type { JsonObject } from "./json-fields.ts";
+import type { JsonObject } from "../../core/json-fields.ts";
 import { jsonOf } from "./parts-encode.ts";
 
 /** Puts `tools`, `tool_choice` and `parallel_tool_calls` into the body. */

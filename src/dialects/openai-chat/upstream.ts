@@ -1,6 +1,6 @@
 import type { UpstreamDialect } from "../../core/dialect.ts";
-import { failureFrom } from "./failure.ts";
-import { isJsonObject } from "./json-fields.ts";
+import { failureFrom } from "../../core/openai/failure.ts";
+import { decodeModels } from "../../core/openai/models.ts";
 import { encodeRequest } from "./request-encode.ts";
 import { decodeResponse } from "./response-decode.ts";
 import { createStreamDecoder } from "./stream-decode.ts";
@@ -13,10 +13,3 @@ export const openaiChat: UpstreamDialect = {
   failureFrom,
   decodeModels,
 };
-
-/** OpenAI's `{data:[{id}]}`, Together's bare array, and the `models` of some others. */
-function decodeModels(body: unknown): readonly string[] | undefined {
-  const list = isJsonObject(body) ? (body["data"] ?? body["models"]) : body;
-  if (!Array.isArray(list)) return undefined;
-  return list.flatMap((each) => (isJsonObject(each) && typeof each["id"] === "string" ? [each["id"]] : []));
-}

@@ -11,7 +11,7 @@ import {
   TranslationAction,
 } from "../../../src/core/chat.ts";
 import type { Quirks } from "../../../src/core/dialect.ts";
-import { media } from "../../../src/dialects/openai-chat/media.ts";
+import { media } from "../../../src/core/media.ts";
 import { opaque, reasoningPart } from "../../../src/dialects/openai-chat/opaque.ts";
 import { toolCallId } from "../../../src/dialects/openai-chat/tool-call-id.ts";
 import { ask, decoded, encoded, target, thrown } from "./support.ts";

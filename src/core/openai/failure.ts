@@ -1,9 +1,9 @@
-import type { UpstreamFailure } from "../../core/dialect.ts";
-import { ChatError, type ChatErrorOptions, type Failure } from "../../core/error.ts";
-import { knownBody } from "../../core/known-bodies.ts";
-import { retryAfterMs, spanMs } from "../../core/retry-after.ts";
-import { sanitized, shownId } from "../../core/sanitize.ts";
-import { failureOfStatus } from "../../core/upstream-status.ts";
+import type { UpstreamFailure } from "../dialect.ts";
+import { ChatError, type ChatErrorOptions, type Failure } from "../error.ts";
+import { knownBody } from "../known-bodies.ts";
+import { retryAfterMs, spanMs } from "../retry-after.ts";
+import { sanitized, shownId } from "../sanitize.ts";
+import { failureOfStatus } from "../upstream-status.ts";
 import { knownBodies } from "./error-bodies.ts";
 import { failureByWord, statusByType, wordsOfTheModel } from "./error-words.ts";
 import { type ErrorFacts, factsFrom, factsFromText } from "./failure-shape.ts";

@@ -1,4 +1,4 @@
-import type { Failure } from "../../core/error.ts";
+import type { Failure } from "../error.ts";
 
 /** What vendors' codes and types mean, in lower case. Words that only repeat the status are not here. */
 export const failureByWord: ReadonlyMap<string, Failure> = new Map<string, Failure>([

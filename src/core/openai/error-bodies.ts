@@ -1,4 +1,4 @@
-import type { KnownBody } from "../../core/known-bodies.ts";
+import type { KnownBody } from "../known-bodies.ts";
 
 /** What vendors say in words alone, or under a code that says less. Each row was seen in the wild; the tests hold the bodies. */
 export const knownBodies: readonly KnownBody[] = [

@@ -1,8 +1,8 @@
-import type { Failure } from "../../core/error.ts";
-import { spanMs } from "../../core/retry-after.ts";
-import { failureOfPage } from "../../core/upstream-status.ts";
+import type { Failure } from "../error.ts";
+import { spanMs } from "../retry-after.ts";
+import { failureOfPage } from "../upstream-status.ts";
 import { failureByOpenRouter } from "./error-words.ts";
-import { isJsonObject, type JsonObject } from "./json-fields.ts";
+import { isJsonObject, type JsonObject } from "../json-fields.ts";
 
 /** What an error answer says, whatever its shape. */
 export interface ErrorFacts {

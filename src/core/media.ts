@@ -1,4 +1,4 @@
-import type { Media } from "../../core/chat.ts";
+import type { Media } from "./chat.ts";
 
 /** Bytes and what they are. */
 export interface Inline {
