@@ -6,6 +6,7 @@ import type { Provider, ProviderFacts } from "../core/provider.ts";
 import type { ModelSettings, ProviderSettings, Settings } from "../config/schema.ts";
 import { anthropicMessages } from "../dialects/anthropic-messages/upstream.ts";
 import { openaiChat } from "../dialects/openai-chat/upstream.ts";
+import { openaiResponses } from "../dialects/openai-responses/upstream.ts";
 import { baseUrlOf, type Host, type HostCall, hosts, isHostType } from "../providers/hosts.ts";
 import { createHttpProvider } from "../providers/http-provider.ts";
 import { describeModel, knownModels } from "../providers/known-models.ts";
@@ -27,6 +28,7 @@ export interface RunningProvider {
 
 const dialects = {
   "openai-chat": { upstream: openaiChat, shown: ProviderDialect.OPENAI_CHAT },
+  "openai-responses": { upstream: openaiResponses, shown: ProviderDialect.OPENAI_RESPONSES },
   "anthropic-messages": { upstream: anthropicMessages, shown: ProviderDialect.ANTHROPIC_MESSAGES },
 } as const;
 
@@ -51,12 +53,20 @@ export function startProvider(
   });
   const path = base.pathname.replace(/\/$/, "");
   const { upstream, shown } = dialects[host.dialect];
+  const chatPath = (of: Pick<Host, "chatPath">) => (call: Omit<HostCall, "apiVersion">) =>
+    located(base, pathOf(of, { ...call, apiVersion: settings.api_version }));
+  const { alternate } = host;
   const provider = createHttpProvider({
     name,
     wire,
     dialect: upstream,
     quirks: host.quirks,
-    chatPath: (call) => located(base, pathOf(host, { ...call, apiVersion: settings.api_version })),
+    chatPath: chatPath(host),
+    alternate: alternate && {
+      dialect: dialects[alternate.dialect].upstream,
+      chatPath: chatPath(alternate),
+      extensions: alternate.extensions,
+    },
     modelsPath: host.modelsPath === undefined ? undefined : located(base, host.modelsPath),
     auth: host.auth,
     apiKey: settings.api_key,
@@ -73,7 +83,7 @@ export function startProvider(
   };
 }
 
-function pathOf({ chatPath }: Host, call: HostCall): string {
+function pathOf({ chatPath }: Pick<Host, "chatPath">, call: HostCall): string {
   return typeof chatPath === "string" ? chatPath : chatPath(call);
 }
 
@@ -112,7 +122,7 @@ export function catalogPart(
   listed: readonly string[] | undefined,
 ): CatalogProvider {
   const target = (model: ModelSettings): Target => {
-    const { kind, capabilities, price } = describeModel(settings.type, model.upstream ?? model.id);
+    const { kind, capabilities, price, alternate } = describeModel(settings.type, model.upstream ?? model.id);
     return {
       id: `${name}/${model.id}` as TargetId,
       provider: name,
@@ -123,6 +133,7 @@ export function catalogPart(
       capabilities: model.context_tokens === undefined ? capabilities : { ...capabilities, contextTokens: model.context_tokens },
       price: ownPrice(model, price),
       timeoutMs: settings.timeout,
+      ...(alternate !== undefined && { alternate }),
       ...(settings.fallback_on_refusal && { fallbackOnRefusal: true as const }),
     };
   };

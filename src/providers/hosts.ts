@@ -1,7 +1,7 @@
 import type { Quirks } from "../core/dialect.ts";
 
 /** The wire languages that hosts speak. */
-export type HostDialect = "openai-chat" | "anthropic-messages";
+export type HostDialect = "openai-chat" | "openai-responses" | "anthropic-messages";
 
 /** Where a key goes: `authorization: Bearer`, or a header of this name, as it is. */
 export type KeyHeader = "bearer" | "x-api-key" | "x-goog-api-key" | "api-key";
@@ -15,6 +15,14 @@ export interface HostCall {
   readonly apiVersion: string | undefined;
 }
 
+/** A second language that a host speaks. */
+export interface HostAlternate {
+  readonly dialect: HostDialect;
+  readonly chatPath: Host["chatPath"];
+  /** What a request's own words in this language are filed under: one that has some is sent in it. */
+  readonly extensions: string;
+}
+
 /** A vendor, or a kind of server, as data. */
 export interface Host {
   readonly dialect: HostDialect;
@@ -26,6 +34,8 @@ export interface Host {
   readonly optionalBasePath?: string;
   /** Appended to the base URL; hosts that name the model in the path make it of the call. */
   readonly chatPath: string | ((call: HostCall) => string);
+  /** A second language of the same host, for what the first one cannot say (decision 0015). */
+  readonly alternate?: HostAlternate;
   /** The unbilled list call; undefined: there is none. */
   readonly modelsPath: string | undefined;
   /** Header that carries the key. */
@@ -49,7 +59,13 @@ const imitation = { maxTokensField: "max_tokens", developerRole: false } as cons
  * known dialect is one entry here.
  */
 export const hosts = {
-  openai: { ...vendor, issuer: "openai", baseUrl: "https://api.openai.com/v1", quirks: {} },
+  openai: {
+    ...vendor,
+    issuer: "openai",
+    baseUrl: "https://api.openai.com/v1",
+    alternate: { dialect: "openai-responses", chatPath: "/responses", extensions: "openai_responses" },
+    quirks: {},
+  },
   anthropic: {
     dialect: "anthropic-messages",
     issuer: "anthropic",

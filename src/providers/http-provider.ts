@@ -1,9 +1,10 @@
 import type { Attempt } from "../core/call.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Quirks, UpstreamDialect } from "../core/dialect.ts";
+import type { Quirks } from "../core/dialect.ts";
 import { ChatError } from "../core/error.ts";
 import type { Provider, ProviderEvent } from "../core/provider.ts";
 import type { Secret } from "../core/secret.ts";
+import { type ChatLanguages, languageFor } from "./chat-language.ts";
 import { type Answering, failureFrom, listFrom, requestIdFrom, streamEvents, wholeAnswer } from "./http-answer.ts";
 import type { KeyHeader } from "./hosts.ts";
 import type { WireAnswer } from "./wire/body.ts";
@@ -15,13 +16,10 @@ const listIdleMs = 5000;
 const keyLengthMin = 8;
 
 /** A host and how to speak to it. */
-export interface HttpProviderOptions {
+export interface HttpProviderOptions extends ChatLanguages {
   readonly name: string;
   readonly wire: Wire;
-  readonly dialect: UpstreamDialect;
   readonly quirks: Quirks;
-  /** From the origin's root, base path and query included. */
-  readonly chatPath: (call: { readonly model: string; readonly streamed: boolean }) => string;
   /** The unbilled list call; undefined: there is none. */
   readonly modelsPath: string | undefined;
   readonly auth: KeyHeader;
@@ -31,12 +29,15 @@ export interface HttpProviderOptions {
 
 /** Any dialect over HTTP: one POST a call; knows nothing of retries, caches or limits. */
 export function createHttpProvider(options: HttpProviderOptions): Provider {
-  const { dialect, quirks, name } = options;
+  const { quirks, name } = options;
   const prepared: Prepared = { ...options, fixed: fixedHeaders(options), answering: answeringOf(options) };
   return {
     name,
     chat: (attempt) => chat(attempt, prepared),
-    translator: { notes: (request, target, streamed) => dialect.encodeRequest(request, target, quirks, streamed).notes },
+    translator: {
+      notes: (request, target, streamed) =>
+        languageFor(options, request, target).dialect.encodeRequest(request, target, quirks, streamed).notes,
+    },
     ...(options.modelsPath !== undefined && { probing: { probe: (signal) => probe(prepared, signal) } }),
   };
 }
@@ -56,8 +57,10 @@ function fixedHeaders({ auth, apiKey }: HttpProviderOptions): readonly string[] 
 }
 
 async function* chat(attempt: Attempt, prepared: Prepared): AsyncGenerator<readonly ProviderEvent[], undefined> {
-  const { dialect, quirks, wire, chatPath, clock, fixed, answering } = prepared;
+  const { quirks, wire, clock, fixed } = prepared;
   const { request, target, streamed, signal, snapshot } = attempt;
+  const { dialect, chatPath } = languageFor(prepared, request, target);
+  const answering = { ...prepared.answering, dialect };
   const encoded = dialect.encodeRequest(request, target, quirks, streamed);
   const headers = [...fixed];
   for (const [header, value] of Object.entries(encoded.headers ?? {})) headers.push(header, value);

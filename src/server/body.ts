@@ -22,29 +22,41 @@ export interface BodyOptions {
 /** The body as text; a byte order mark is taken off, and bytes that are not UTF-8 are INVALID_REQUEST (RFC 8259, 8.1). */
 export async function readText(request: ServerRequest, options: BodyOptions): Promise<string> {
   const body = await readBody(request, options);
-  return textFrom(isCompressed(request.headers["content-encoding"]) ? await decompressed(body, options.bytesMax) : body);
+  const coding = codingOf(request.headers["content-encoding"]);
+  return textFrom(coding === undefined ? body : await decompressed(body, options.bytesMax, coding));
 }
 
-/** Whether the body is gzip, the only content coding that is understood; any other, or several, is refused (415) by its name. */
-export function isCompressed(contentEncoding: string | undefined): boolean {
+/** A content coding that is understood. */
+export type Coding = "gzip" | "zstd";
+
+/** How the body is compressed; undefined: not at all. Other codings, or several, are refused (415) by their name. */
+export function codingOf(contentEncoding: string | undefined): Coding | undefined {
   const coding = contentEncoding?.trim().toLowerCase() ?? "identity";
-  if (coding === "identity") return false;
-  if (coding === "gzip") return true;
+  if (coding === "identity") return undefined;
+  if (coding === "gzip" || coding === "zstd") return coding;
   const told = JSON.stringify(coding.slice(0, 64));
-  throw new Refusal(415, "unsupported_encoding", `content encoding ${told} is not supported; gzip is`, [["accept-encoding", "gzip"]]);
+  throw new Refusal(415, "unsupported_encoding", `content encoding ${told} is not supported; gzip and zstd are`, [
+    ["accept-encoding", "gzip, zstd"],
+  ]);
 }
 
-/** Of gzip, as far as it fits into `bytesMax`: a few bytes can say that they are gigabytes. */
-export async function decompressed(body: Uint8Array, bytesMax: number): Promise<Buffer> {
+/** As far as it fits into `bytesMax`: a few bytes can say that they are gigabytes. */
+export async function decompressed(body: Uint8Array, bytesMax: number, coding: Coding = "gzip"): Promise<Buffer> {
   try {
-    return await gunzip(body, { maxOutputLength: bytesMax });
+    return await (coding === "gzip"
+      ? gunzip(body, { maxOutputLength: bytesMax })
+      : unzstd(body, { maxOutputLength: bytesMax, params: zstdBounds }));
   } catch (thrown) {
     if (thrown instanceof Error && "code" in thrown && thrown.code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(bytesMax);
-    throw new ChatError("INVALID_REQUEST", "the body is not valid gzip");
+    throw new ChatError("INVALID_REQUEST", `the body is not valid ${coding}`);
   }
 }
 
 const gunzip = promisify<zlib.InputType, zlib.ZlibOptions, Buffer>(zlib.gunzip);
+const unzstd = promisify<zlib.InputType, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress);
+
+/** A frame says itself how much memory its reader needs; 8 MiB is what every encoder may count on (RFC 8878, 3.1.1.1.2). */
+const zstdBounds = { [zlib.constants.ZSTD_d_windowLogMax]: 23 };
 
 /** UTF-8 without its byte order mark. */
 export function textFrom(body: Buffer): string {

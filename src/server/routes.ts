@@ -4,7 +4,8 @@ import type { ErrorShape } from "../core/dialect.ts";
 import { chatErrorFrom, ChatError } from "../core/error.ts";
 import type { RefusedRequest } from "../core/telemetry.ts";
 import { openaiChatDoor, openaiErrors } from "../dialects/openai-chat/door.ts";
-import { bodyMs, isCompressed } from "./body.ts";
+import { openaiResponsesDoor } from "../dialects/openai-responses/door.ts";
+import { bodyMs, codingOf } from "./body.ts";
 import { type BrowserRequest, type BrowserRule, isAdminPath } from "./browsers.ts";
 import { shownMessage, statusOf } from "./errors.ts";
 import type { RequestHandler, ServerRequest, ServerResponse } from "./listen.ts";
@@ -100,7 +101,10 @@ export function createRequestHandler(parts: ServerParts, doors: DoorSet): Reques
 }
 
 /** Doors for chats, by path. */
-const chatDoors: ReadonlyMap<string, ChatDoor> = new Map([["/v1/chat/completions", { name: "openai", dialect: openaiChatDoor }]]);
+const chatDoors: ReadonlyMap<string, ChatDoor> = new Map<string, ChatDoor>([
+  ["/v1/chat/completions", { name: "openai", dialect: openaiChatDoor }],
+  ["/v1/responses", { name: "responses", dialect: openaiResponsesDoor }],
+]);
 
 /** The language in which errors at a path are told: its door's, else OpenAI's. */
 function errorsAt(path: string): ErrorShape {
@@ -221,7 +225,7 @@ function decoded(text: string): string {
   }
 }
 
-/** JSON with any charset parameter; none at all only from callers that are no browser. Plain, or as gzip. */
+/** JSON with any charset parameter; none at all only from callers that are no browser. Plain, or compressed. */
 function refuseContent(request: ServerRequest): void {
   const type = request.headers["content-type"];
   const media = type?.split(";", 1)[0]?.trim().toLowerCase();
@@ -232,11 +236,11 @@ function refuseContent(request: ServerRequest): void {
       `content type must be application/json, and is ${media === undefined ? "not given" : JSON.stringify(media)}`,
     );
   }
-  isCompressed(request.headers["content-encoding"]);
+  codingOf(request.headers["content-encoding"]);
 }
 
 function notFound(path: string): Refusal {
-  const tail = /\/(chat\/completions|models(?:\/.*)?)$/.exec(path)?.[1];
+  const tail = /\/(chat\/completions|responses|models(?:\/.*)?)$/.exec(path)?.[1];
   const hint = tail === undefined ? "" : `; did you mean /v1/${tail}?`;
   return new Refusal(404, "not_found", `there is nothing at ${JSON.stringify(path)}${hint}`);
 }

@@ -4,7 +4,7 @@ import { note, TranslationAction } from "../../core/chat.ts";
 import type { EncodedRequest, Quirks } from "../../core/dialect.ts";
 import { reservedFields } from "../../core/reserved.ts";
 import { drop, type EncodeContext } from "./encode-context.ts";
-import { merged } from "../../core/extensions.ts";
+import { foreignPaths, merged } from "../../core/extensions.ts";
 import { extensionIssuer, extraFields } from "./extensions.ts";
 import type { JsonObject } from "../../core/json-fields.ts";
 import { encodeMessages } from "./messages-encode.ts";
@@ -32,8 +32,7 @@ export function encodeRequest(request: Readonly<ChatRequest>, target: Target, qu
 }
 
 function extraOf(request: Readonly<ChatRequest>, context: EncodeContext): JsonObject {
-  for (const issuer of Object.keys(request.extensionsJson))
-    if (issuer !== extensionIssuer) drop(context, `extensions_json.${issuer}`, "fields of another dialect");
+  for (const path of foreignPaths(extensionIssuer, request.extensionsJson)) drop(context, path, "a field of another dialect");
   const extra: Record<string, unknown> = { ...extraFields(request.extensionsJson) };
   for (const key of Object.keys(extra)) {
     if (context.quirks.strictFields === true) drop(context, key, "the host refuses fields it does not know");

@@ -1,7 +1,7 @@
 import type { ChatRequest, Tool, ToolChoice } from "../../core/chat.ts";
 import { ToolChoice_Mode } from "../../core/chat.ts";
 import { encodeCacheControl } from "./cache-control.ts";
-import { drop, type EncodeContext, extended } from "./encode-context.ts";
+import { drop, type EncodeContext, extended, unsupported } from "./encode-context.ts";
 import { extensionIssuer } from "./extensions.ts";
 import type { JsonObject } from "../../core/json-fields.ts";
 import { jsonOf } from "./parts-encode.ts";
@@ -15,6 +15,8 @@ export function encodeTools(request: Readonly<ChatRequest>, body: Record<string,
   const isFiltered = filtered && context.target.issuer !== "openai";
   const shown = isFiltered ? request.tools.filter((tool) => names.includes(nameOf(tool))) : request.tools;
   const tools = shown.flatMap((tool, i) => encodeTool(tool, i, context));
+  if (toolChoice?.mode === ToolChoice_Mode.REQUIRED && !canBeForced(request.tools, names, tools.length))
+    unsupported(context, "tool_choice", "has none of the tools of which one must be called");
   // Hosts refuse an empty list, and a choice without a list.
   if (tools.length === 0) return;
   body["tools"] = tools;
@@ -24,6 +26,12 @@ export function encodeTools(request: Readonly<ChatRequest>, body: Record<string,
   // A model that makes one call at a time already does what false asks for.
   if (toolChoice.parallel !== undefined && context.target.capabilities.parallelTools !== false)
     body["parallel_tool_calls"] = toolChoice.parallel;
+}
+
+/** Whether a tool that has to be called is among those that have a form here. */
+function canBeForced(tools: readonly Tool[], names: readonly string[], encoded: number): boolean {
+  if (names.length > 0) return tools.some((tool) => names.includes(nameOf(tool)));
+  return encoded > 0 || tools.length === 0;
 }
 
 function nameOf(tool: Tool): string {

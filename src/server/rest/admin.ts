@@ -5,7 +5,7 @@ import { readAllBytes, type UniversalServerRequest, type UniversalServerResponse
 import { AdminService } from "../../../gen/semaroute/v1/admin_pb.ts";
 import { parseCallerJson } from "../../core/json.ts";
 import { chatErrorFrom } from "../../core/error.ts";
-import { decompressed, isCompressed, textFrom } from "../body.ts";
+import { decompressed, codingOf, textFrom } from "../body.ts";
 import { connectErrorFrom, createRefusal } from "../errors.ts";
 import { type AdminMethods, adminOptions } from "../rpc/admin.ts";
 import { Refusal } from "./refusal.ts";
@@ -124,8 +124,8 @@ async function bodyObject(request: UniversalServerRequest, bytesMax: number): Pr
   if (typeof body !== "object" || body === null || !(Symbol.asyncIterator in body)) return {};
   const bytes = await readAllBytes(body, bytesMax, request.header.get("content-length"));
   if (bytes.byteLength === 0) return {};
-  const compressed = isCompressed(request.header.get("content-encoding") ?? undefined);
-  const value = parseCallerJson(textFrom(compressed ? await decompressed(bytes, bytesMax) : Buffer.from(bytes)));
+  const coding = codingOf(request.header.get("content-encoding") ?? undefined);
+  const value = parseCallerJson(textFrom(coding === undefined ? Buffer.from(bytes) : await decompressed(bytes, bytesMax, coding)));
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw refused("", "the body is not a JSON object");
   return { ...value };
 }
