@@ -9,6 +9,7 @@ import { gemini } from "../dialects/gemini/upstream.ts";
 import { bedrockConverse } from "../dialects/bedrock-converse/upstream.ts";
 import { openaiChat } from "../dialects/openai-chat/upstream.ts";
 import { openaiEmbeddings } from "../dialects/openai-embeddings/upstream.ts";
+import { openaiResponses } from "../dialects/openai-responses/upstream.ts";
 import { baseUrlOf, type Host, type HostCall, hosts, isHostType } from "../providers/hosts.ts";
 import type { Embedding } from "../providers/http-embed.ts";
 import { createHttpProvider } from "../providers/http-provider.ts";
@@ -32,6 +33,7 @@ export interface RunningProvider {
 
 const dialects = {
   "openai-chat": { upstream: { ...openaiChat, embeddings: openaiEmbeddings }, shown: ProviderDialect.OPENAI_CHAT },
+  "openai-responses": { upstream: openaiResponses, shown: ProviderDialect.OPENAI_RESPONSES },
   "anthropic-messages": { upstream: anthropicMessages, shown: ProviderDialect.ANTHROPIC_MESSAGES },
   gemini: { upstream: gemini, shown: ProviderDialect.GEMINI },
   "bedrock-converse": { upstream: bedrockConverse, shown: ProviderDialect.BEDROCK_CONVERSE },
@@ -58,13 +60,20 @@ export function startProvider(
   });
   const path = base.pathname.replace(/\/$/, "");
   const { upstream, shown } = dialects[host.dialect];
+  const at = (call: Asking, below: HostPath): string => located(base, pathOf(below, { ...call, apiVersion: settings.api_version }));
+  const { alternate } = host;
   const provider = createHttpProvider({
     name,
     wire,
     dialect: upstream,
     quirks: host.quirks,
-    chatPath: (call) => located(base, pathOf(host.chatPath, { ...call, apiVersion: settings.api_version })),
-    embedding: embeddingOf(host, (call, below) => located(base, pathOf(below, { ...call, apiVersion: settings.api_version }))),
+    chatPath: (call) => at(call, host.chatPath),
+    alternate: alternate && {
+      dialect: dialects[alternate.dialect].upstream,
+      chatPath: (call) => at(call, alternate.chatPath),
+      extensions: alternate.extensions,
+    },
+    embedding: embeddingOf(host, at),
     modelsPath: host.modelsPath === undefined ? undefined : located(base, host.modelsPath),
     auth: host.auth,
     apiKey: settings.api_key,
@@ -145,7 +154,7 @@ export function catalogPart(
   listed: readonly string[] | undefined,
 ): CatalogProvider {
   const target = (model: ModelSettings): Target => {
-    const { capabilities, price, ...known } = describeModel(settings.type, model.upstream ?? model.id);
+    const { capabilities, price, alternate, ...known } = describeModel(settings.type, model.upstream ?? model.id);
     const kind = model.kind ?? known.kind;
     return {
       id: `${name}/${model.id}` as TargetId,
@@ -157,6 +166,7 @@ export function catalogPart(
       capabilities: model.context_tokens === undefined ? capabilities : { ...capabilities, contextTokens: model.context_tokens },
       price: ownPrice(model, kind, price),
       timeoutMs: settings.timeout,
+      ...(alternate !== undefined && { alternate }),
       ...(settings.fallback_on_refusal && { fallbackOnRefusal: true as const }),
     };
   };

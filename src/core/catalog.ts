@@ -8,6 +8,12 @@ export type TargetId = string & { readonly __brand: "TargetId" };
 /** What a model is for. */
 export type ModelKind = "chat" | "embedding";
 
+/**
+ * Which calls of a model only its host's other language serves: all of them; those with tools, unless the effort is none; those with
+ * tools and an effort other than none.
+ */
+export type AlternateUse = "always" | "tools" | "tools_with_effort";
+
 /** A model at a provider. */
 export interface Target {
   readonly id: TargetId;
@@ -23,6 +29,8 @@ export interface Target {
   readonly capabilities: ModelCapabilities;
   /** Undefined: unpriced, which is not free. */
   readonly price: Price | undefined;
+  /** When its host must be called in its other language; absent: the first one serves it. */
+  readonly alternate?: AlternateUse;
   /** Present where a caller made the name up as `provider/any-name`: then its being unknown upstream is the caller's to hear. */
   readonly madeUp?: true;
   /** Present where the name was made up and says nothing of the kind: then it is of the kind that it is asked for. */

@@ -2,7 +2,7 @@ import type { Quirks } from "../core/dialect.ts";
 import { methodPath } from "../dialects/gemini/paths.ts";
 
 /** The wire languages that hosts speak. */
-export type HostDialect = "openai-chat" | "anthropic-messages" | "gemini" | "bedrock-converse";
+export type HostDialect = "openai-chat" | "openai-responses" | "anthropic-messages" | "gemini" | "bedrock-converse";
 
 /** Where a key goes: `authorization: Bearer`, or a header of this name, as it is. */
 export type KeyHeader = "bearer" | "x-api-key" | "x-goog-api-key" | "api-key";
@@ -14,6 +14,14 @@ export interface HostCall {
   readonly streamed: boolean;
   /** The setting `api_version`; undefined: not set. */
   readonly apiVersion: string | undefined;
+}
+
+/** A second language that a host speaks. */
+export interface HostAlternate {
+  readonly dialect: HostDialect;
+  readonly chatPath: Host["chatPath"];
+  /** What a request's own words in this language are filed under: one that has some is sent in it. */
+  readonly extensions: string;
 }
 
 /** A vendor, or a kind of server, as data. */
@@ -36,6 +44,8 @@ export interface Host {
   readonly embedInputsMax?: number;
   /** Where tokens are counted, unbilled; absent: nowhere. */
   readonly countPath?: string | ((call: HostCall) => string);
+  /** A second language of the same host, for what the first one cannot say (decision 0015). */
+  readonly alternate?: HostAlternate;
   /** The unbilled list call; undefined: there is none. */
   readonly modelsPath: string | undefined;
   /** Header that carries the key. */
@@ -69,6 +79,7 @@ export const hosts = {
     issuer: "openai",
     baseUrl: "https://api.openai.com/v1",
     quirks: { endUserField: "safety_identifier", base64Vectors: true, tokenInput: true },
+    alternate: { dialect: "openai-responses", chatPath: "/responses", extensions: "openai_responses" },
   },
   anthropic: {
     dialect: "anthropic-messages",

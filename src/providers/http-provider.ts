@@ -1,11 +1,12 @@
 import type { Attempt } from "../core/call.ts";
 import { type CallRequest, type ChatRequest, isEmbedRequest, type TranslationNote } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
-import type { EncodedRequest, Quirks, UpstreamDialect } from "../core/dialect.ts";
+import type { EncodedRequest, Quirks } from "../core/dialect.ts";
 import { ChatError } from "../core/error.ts";
 import type { Target } from "../core/catalog.ts";
 import type { Provider, ProviderEvent } from "../core/provider.ts";
 import type { Secret } from "../core/secret.ts";
+import { type ChatLanguages, languageFor } from "./chat-language.ts";
 import { type Answering, failureFrom, listFrom, requestIdFrom, streamEvents, wholeAnswer } from "./http-answer.ts";
 import { embed, type Embedding, embedLanguage } from "./http-embed.ts";
 import type { KeyHeader } from "./hosts.ts";
@@ -20,13 +21,10 @@ const listIdleMs = 5000;
 const keyLengthMin = 8;
 
 /** A host and how to speak to it. */
-export interface HttpProviderOptions {
+export interface HttpProviderOptions extends ChatLanguages {
   readonly name: string;
   readonly wire: Wire;
-  readonly dialect: UpstreamDialect;
   readonly quirks: Quirks;
-  /** From the origin's root, base path and query included. */
-  readonly chatPath: (call: { readonly model: string; readonly streamed: boolean }) => string;
   /** Where the host embeds; undefined: nowhere. */
   readonly embedding?: Embedding | undefined;
   /** The unbilled list call; undefined: there is none. */
@@ -76,8 +74,10 @@ async function* chat(
   request: Readonly<ChatRequest>,
   prepared: Prepared,
 ): AsyncGenerator<readonly ProviderEvent[], undefined> {
-  const { dialect, quirks, chatPath, answering } = prepared;
+  const { quirks } = prepared;
   const { target, streamed } = attempt;
+  const { dialect, chatPath } = languageFor(prepared, request, target);
+  const answering = { ...prepared.answering, dialect };
   const encoded = dialect.encodeRequest(request, target, quirks, streamed);
   const answer = await post(attempt, prepared, { path: chatPath({ model: target.upstreamModel, streamed }), encoded });
   try {
@@ -132,8 +132,8 @@ function notesOn(
   streamed: boolean,
   options: HttpProviderOptions,
 ): readonly TranslationNote[] {
-  const { dialect, quirks } = options;
-  if (!isEmbedRequest(request)) return dialect.encodeRequest(request, target, quirks, streamed).notes;
+  const { quirks } = options;
+  if (!isEmbedRequest(request)) return languageFor(options, request, target).dialect.encodeRequest(request, target, quirks, streamed).notes;
   return embedLanguage(options.name, options).encodeRequest(request, target, quirks).notes;
 }
 

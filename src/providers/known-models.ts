@@ -1,4 +1,4 @@
-import type { ModelKind } from "../core/catalog.ts";
+import type { AlternateUse, ModelKind } from "../core/catalog.ts";
 import type { ModelCapabilities } from "../core/chat.ts";
 import type { Price } from "../core/price.ts";
 import { modelFamilies, type ModelFamily } from "./model-families.ts";
@@ -11,6 +11,8 @@ export interface ModelDescription {
   readonly capabilities: ModelCapabilities;
   /** Undefined: unpriced, which is not free. */
   readonly price: Price | undefined;
+  /** When its host's other language has to be used; absent: never. */
+  readonly alternate?: AlternateUse | undefined;
 }
 
 /** A model that a vendor is known to offer. */
@@ -21,7 +23,7 @@ export interface KnownModel extends ModelDescription {
 
 /**
  * The chat and embedding models a provider offers where its `models` says nothing; as of November 2026, from the vendors' model
- * and deprecation pages. Left out are models that chat completions do not serve (Responses API only, audio, images), and retired
+ * and deprecation pages. Left out are models that write no text (audio, images), and retired
  * ones, but for a few names that callers still use and that servers behind the same API still answer to: each of those is dearer
  * than a current model beside it, so that a policy by cost does not send `auto` there first.
  */
@@ -30,7 +32,7 @@ const listed = {
     gpt-6.1-sol gpt-6.1-terra gpt-6-astra gpt-6-sol gpt-6-luna gpt-5.6-sol gpt-5.6-terra gpt-5.6-luna gpt-5.5 gpt-5.4
     gpt-5.4-mini gpt-5.4-nano gpt-5.2 gpt-5.1 gpt-5 gpt-5-mini gpt-5-nano o3 gpt-4.1 gpt-4.1-2025-04-14 gpt-4.1-mini
     gpt-4.1-mini-2025-04-14 gpt-4o gpt-4o-2024-08-06 gpt-4o-2024-11-20 gpt-4o-mini gpt-4o-mini-2024-07-18 o4-mini o3-mini o1
-    gpt-4-turbo gpt-4 gpt-3.5-turbo text-embedding-3-small text-embedding-3-large text-embedding-ada-002
+    gpt-5.5-pro gpt-5.4-pro gpt-5.3-codex gpt-4-turbo gpt-4 gpt-3.5-turbo text-embedding-3-small text-embedding-3-large text-embedding-ada-002
   `),
   anthropic: words(`
     claude-fable-5-1 claude-fable-5 claude-opus-5-5 claude-sonnet-5-5 claude-haiku-5-5 claude-opus-5 claude-sonnet-5
@@ -94,7 +96,7 @@ export function describeModel(type: string, id: string, at?: Date): ModelDescrip
   for (const ability of family?.cannot ?? []) capabilities[ability] = false;
   if (contextTokens !== undefined) capabilities.contextTokens = contextTokens;
   if (family?.maxOutputTokens !== undefined) capabilities.maxOutputTokens = family.maxOutputTokens;
-  return { kind, capabilities: Object.assign(capabilities, vendorLimits.get(type)), price };
+  return { kind, capabilities: Object.assign(capabilities, vendorLimits.get(type)), price, alternate: family?.alternate };
 }
 
 /** The model's own name, in lower case, without the maker in front. */

@@ -1,4 +1,4 @@
-import type { ModelKind } from "../core/catalog.ts";
+import type { AlternateUse, ModelKind } from "../core/catalog.ts";
 import type { ModelCapabilities } from "../core/chat.ts";
 
 /** A capability that is had or not had. */
@@ -14,6 +14,8 @@ export interface ModelFamily {
   /** Only where the price source does not know it. */
   readonly contextTokens?: number;
   readonly maxOutputTokens?: number;
+  /** When its host's other language has to be used; absent: never. */
+  readonly alternate?: AlternateUse;
 }
 
 const chat = { kind: "chat" } as const;
@@ -46,6 +48,16 @@ export const modelFamilies: readonly ModelFamily[] = [
 
   // OpenAI
   { names: /^gpt-5(\.\d)?-chat/, ...chat, can: [...openai, ...reading], cannot: writing, maxOutputTokens: 16_384 },
+  // The Responses API alone serves these.
+  {
+    names: /^(gpt-\d+(\.\d+)?-(codex|pro)|o[13]-pro|o[34](-mini)?-deep-research|codex-)/,
+    ...chat,
+    can: [...openai, ...reading, "reasoning"],
+    cannot: [...writing, "samplingParameters"],
+    maxOutputTokens: 100_000,
+    alternate: "always",
+  },
+  // Chat completions refuse tools to those who think: from gpt-5.5 on that is the default, at gpt-5.4 it has to be asked for.
   {
     names: /^gpt-6/,
     ...chat,
@@ -53,6 +65,25 @@ export const modelFamilies: readonly ModelFamily[] = [
     cannot: [...writing, "samplingParameters"],
     contextTokens: 1_050_000,
     maxOutputTokens: 128_000,
+    alternate: "tools",
+  },
+  {
+    names: /^gpt-5\.([5-9]|\d\d)/,
+    ...chat,
+    can: [...openai, ...reading, "reasoning"],
+    cannot: [...writing, "samplingParameters"],
+    contextTokens: 400_000,
+    maxOutputTokens: 128_000,
+    alternate: "tools",
+  },
+  {
+    names: /^gpt-5\.4/,
+    ...chat,
+    can: [...openai, ...reading, "reasoning"],
+    cannot: [...writing, "samplingParameters"],
+    contextTokens: 400_000,
+    maxOutputTokens: 128_000,
+    alternate: "tools_with_effort",
   },
   {
     names: /^gpt-5/,

@@ -51,9 +51,13 @@ export async function decompressed(body: Uint8Array, bytesMax: number, coding: C
 
 type Decoder = (body: Uint8Array, options: { readonly maxOutputLength: number }) => Promise<Buffer>;
 
+const unzstd = promisify<zlib.InputType, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress);
+/** A frame says itself how much memory its reader needs; 8 MiB is what every encoder may count on (RFC 8878, 3.1.1.1.2). */
+const zstdBounds = { [zlib.constants.ZSTD_d_windowLogMax]: 23 };
+
 const decoders: Readonly<Record<Coding, Decoder>> = {
   gzip: promisify<zlib.InputType, zlib.ZlibOptions, Buffer>(zlib.gunzip),
-  zstd: promisify<zlib.InputType, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress),
+  zstd: (body, options) => unzstd(body, { ...options, params: zstdBounds }),
 };
 
 /** UTF-8 without its byte order mark. */

@@ -4,6 +4,7 @@ import type { ErrorShape } from "../core/dialect.ts";
 import { chatErrorFrom, ChatError } from "../core/error.ts";
 import type { RefusedRequest } from "../core/telemetry.ts";
 import { openaiChatDoor, openaiErrors } from "../dialects/openai-chat/door.ts";
+import { openaiResponsesDoor } from "../dialects/openai-responses/door.ts";
 import { bodyMs, codingOf } from "./body.ts";
 import { type BrowserRequest, type BrowserRule, isAdminPath } from "./browsers.ts";
 import { shownMessage, statusOf } from "./errors.ts";
@@ -103,7 +104,10 @@ export function createRequestHandler(parts: ServerParts, doors: DoorSet): Reques
 }
 
 /** Doors for chats, by path. */
-const chatDoors: ReadonlyMap<string, ChatDoor> = new Map([["/v1/chat/completions", { name: "openai", dialect: openaiChatDoor }]]);
+const chatDoors: ReadonlyMap<string, ChatDoor> = new Map<string, ChatDoor>([
+  ["/v1/chat/completions", { name: "openai", dialect: openaiChatDoor }],
+  ["/v1/responses", { name: "responses", dialect: openaiResponsesDoor }],
+]);
 
 /** The language in which errors at a path are told: its door's, else OpenAI's. */
 function errorsAt(path: string): ErrorShape {

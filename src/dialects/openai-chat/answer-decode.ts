@@ -1,7 +1,7 @@
 import { decodeBase64 } from "../../core/base64.ts";
 import type { AudioPart, Citation } from "../../core/chat.ts";
-import { isJsonObject, type JsonObject } from "./json-fields.ts";
-import { media } from "./media.ts";
+import { isJsonObject, type JsonObject } from "../../core/json-fields.ts";
+import { media } from "../../core/media.ts";
 import { plainText } from "./opaque.ts";
 
 // Pieces that whole answers and streams have in common.

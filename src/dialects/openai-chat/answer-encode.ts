@@ -1,9 +1,9 @@
 import { encodeBase64 } from "../../core/base64.ts";
 import type { AudioPart, Citation, Media, TokenLogprob, ToolCallPart } from "../../core/chat.ts";
-import { merged } from "./extensions.ts";
-import type { JsonObject } from "./json-fields.ts";
-import { encodeLogprobs } from "./logprobs.ts";
-import { encodeDataUrl } from "./media.ts";
+import { merged } from "../../core/extensions.ts";
+import type { JsonObject } from "../../core/json-fields.ts";
+import { encodeLogprobs } from "../../core/openai/logprobs.ts";
+import { encodeDataUrl } from "../../core/media.ts";
 
 // Pieces that whole answers and streams have in common.
 

@@ -2,8 +2,9 @@ import type { AudioPart, ContentPart, Message, ToolCallPart } from "../../core/c
 import { note, TranslationAction } from "../../core/chat.ts";
 import { wrapped } from "../../core/freeform.ts";
 import { type EncodeContext, drop, extended } from "./encode-context.ts";
-import { type Extensions, extensionsFrom, extraFields } from "./extensions.ts";
-import type { JsonObject } from "./json-fields.ts";
+import { type Extensions } from "../../core/extensions.ts";
+import { extensionsFrom, extraFields } from "./extensions.ts";
+import type { JsonObject } from "../../core/json-fields.ts";
 import { extraContent } from "./opaque.ts";
 import { contentOf, encodeParts, textJson } from "./parts-encode.ts";
 import { toolCallId } from "./tool-call-id.ts";

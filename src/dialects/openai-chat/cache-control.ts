@@ -1,5 +1,5 @@
 import type { CacheControl } from "../../core/chat.ts";
-import { at, type JsonObject, optionalObject, optionalString, refuse } from "./json-fields.ts";
+import { at, type JsonObject, optionalObject, optionalString, refuse } from "../../core/json-fields.ts";
 
 /** Reads Anthropic's `cache_control`, which OpenRouter, LiteLLM and their kin take on parts, tools and messages. */
 export function decodeCacheControl(object: JsonObject, path: string): CacheControl | undefined {

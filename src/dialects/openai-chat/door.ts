@@ -1,5 +1,5 @@
 import type { DoorDialect, ErrorShape } from "../../core/dialect.ts";
-import { encodeError, streamErrorText } from "./error-encode.ts";
+import { encodeError, streamErrorText } from "../../core/openai/error-encode.ts";
 import { decodeChatRequest } from "./request-decode.ts";
 import { encodeChatResponse } from "./response-encode.ts";
 import { createStreamEncoder } from "./stream-encode.ts";

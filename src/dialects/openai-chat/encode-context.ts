@@ -4,8 +4,9 @@ import { dropped } from "../../core/chat.ts";
 import type { Quirks } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
 import type { ToolNames } from "../../core/tool-names.ts";
-import { type Extensions, extensionIssuer, extraFields, merged } from "./extensions.ts";
-import type { JsonObject } from "./json-fields.ts";
+import { type Extensions, merged } from "../../core/extensions.ts";
+import { extensionIssuer, extraFields } from "./extensions.ts";
+import type { JsonObject } from "../../core/json-fields.ts";
 
 /** Where a request goes, and what has been told of its translation so far. */
 export interface EncodeContext {

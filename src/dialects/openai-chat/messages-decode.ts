@@ -1,7 +1,8 @@
 import type { ContentPart, Message, Opaque } from "../../core/chat.ts";
 import { contentPart, message, Role, textPart } from "../../core/chat.ts";
 import { decodeCacheControl } from "./cache-control.ts";
-import { extensionsOf, keys, shape } from "./extensions.ts";
+import { keys, shape } from "../../core/extensions.ts";
+import { extensionsOf } from "./extensions.ts";
 import {
   at,
   isJsonObject,
@@ -13,7 +14,7 @@ import {
   refuse,
   requiredName,
   requiredObject,
-} from "./json-fields.ts";
+} from "../../core/json-fields.ts";
 import { reasoningFromBlock, reasoningPart, thoughtSignatures } from "./opaque.ts";
 import { decodePart, refusalPart } from "./parts-decode.ts";
 

@@ -2,7 +2,7 @@ import type { ContentPart, Message, ToolResultPart } from "../../core/chat.ts";
 import { Role, textPart } from "../../core/chat.ts";
 import { assistantMessage } from "./assistant-encode.ts";
 import { type EncodeContext, extended } from "./encode-context.ts";
-import type { JsonObject } from "./json-fields.ts";
+import type { JsonObject } from "../../core/json-fields.ts";
 import { contentOf, encodeParts, textJson } from "./parts-encode.ts";
 import { toolCallId } from "./tool-call-id.ts";
 

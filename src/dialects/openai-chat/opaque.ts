@@ -1,6 +1,6 @@
 import type { ContentPart, Opaque } from "../../core/chat.ts";
 import { contentPart } from "../../core/chat.ts";
-import { isJsonObject, type JsonObject } from "./json-fields.ts";
+import { isJsonObject, type JsonObject } from "../../core/json-fields.ts";
 
 // OpenAI's chat has no place for vendors' reasoning tokens. Two conventions of its compatible world do, and clients that
 // send messages back as they came keep them alive: LiteLLM's `thinking_blocks` and Google's `extra_content`.

@@ -2,7 +2,8 @@ import { decodeBase64 } from "../../core/base64.ts";
 import type { ContentPart, Media } from "../../core/chat.ts";
 import { contentPart, textPart } from "../../core/chat.ts";
 import { decodeCacheControl } from "./cache-control.ts";
-import { extensionIssuer, extensionsOf, keys, type Shape, shape } from "./extensions.ts";
+import { keys, type Shape, shape } from "../../core/extensions.ts";
+import { extensionIssuer, extensionsOf } from "./extensions.ts";
 import {
   at,
   type JsonObject,
@@ -13,10 +14,10 @@ import {
   requiredName,
   requiredObject,
   requiredString,
-} from "./json-fields.ts";
-import { decodeDataUrl, isDataUrl, isWebUrl, media, mimeTypeOfAudio, mimeTypeOfFile } from "./media.ts";
+} from "../../core/json-fields.ts";
+import { decodeDataUrl, isDataUrl, isWebUrl, media, mimeTypeOfAudio, mimeTypeOfFile } from "../../core/media.ts";
 import { reasoningFromBlock } from "./opaque.ts";
-import { detailByWord } from "./words.ts";
+import { detailByWord } from "../../core/openai/words.ts";
 
 /** One part of a message's content. Kinds that the vocabulary has not are kept whole for targets of this dialect. */
 export function decodePart(value: unknown, path: string): ContentPart {

@@ -5,9 +5,9 @@ import { parseJson } from "../../core/json.ts";
 import { encodeCacheControl } from "./cache-control.ts";
 import { drop, type EncodeContext, extended, unsupported } from "./encode-context.ts";
 import { extensionIssuer } from "./extensions.ts";
-import { isJsonObject, type JsonObject } from "./json-fields.ts";
-import { audioFormat, encodeDataUrl, sniffImage } from "./media.ts";
-import { wordByDetail } from "./words.ts";
+import { isJsonObject, type JsonObject } from "../../core/json-fields.ts";
+import { audioFormat, encodeDataUrl, sniffImage } from "../../core/media.ts";
+import { wordByDetail } from "../../core/openai/words.ts";
 
 /** A part as elements of `content`: none where this dialect has no form for it, which is noted. */
 export function encodeParts(parts: readonly ContentPart[], context: EncodeContext): JsonObject[] {

@@ -1,6 +1,7 @@
 import type { ChatRequest, Reasoning, Sampling } from "../../core/chat.ts";
 import { ReasoningSummary } from "../../core/chat.ts";
-import { type Extensions, extensionsFrom, keys, shape, unknownOf } from "./extensions.ts";
+import { type Extensions, keys, shape, unknownOf } from "../../core/extensions.ts";
+import { extensionsFrom } from "./extensions.ts";
 import {
   at,
   isJsonObject,
@@ -17,10 +18,10 @@ import {
   refuse,
   requiredName,
   uint32Max,
-} from "./json-fields.ts";
+} from "../../core/json-fields.ts";
 import { decodeMessages } from "./messages-decode.ts";
 import { decodeOutputFormat, decodeTools, decodeToolChoice } from "./tools-decode.ts";
-import { effortByWord } from "./words.ts";
+import { effortByWord } from "../../core/openai/words.ts";
 
 /** A caller's chat completion, and how it wants the answer. */
 export interface DecodedChatRequest {

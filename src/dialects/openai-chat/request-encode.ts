@@ -5,8 +5,9 @@ import type { EncodedRequest, Quirks } from "../../core/dialect.ts";
 import { reservedFields } from "../../core/reserved.ts";
 import { ToolNames } from "../../core/tool-names.ts";
 import { drop, type EncodeContext } from "./encode-context.ts";
-import { extensionIssuer, extraFields, merged } from "./extensions.ts";
-import type { JsonObject } from "./json-fields.ts";
+import { foreignPaths, merged } from "../../core/extensions.ts";
+import { extensionIssuer, extraFields } from "./extensions.ts";
+import type { JsonObject } from "../../core/json-fields.ts";
 import { encodeMessages } from "./messages-encode.ts";
 import { encodeReasoning, encodeSampling } from "./sampling-encode.ts";
 import { encodeOutputFormat, encodeTools } from "./tools-encode.ts";
@@ -36,8 +37,7 @@ export function encodeRequest(request: Readonly<ChatRequest>, target: Target, qu
 }
 
 function extraOf(request: Readonly<ChatRequest>, context: EncodeContext): JsonObject {
-  for (const issuer of Object.keys(request.extensionsJson))
-    if (issuer !== extensionIssuer) drop(context, `extensions_json.${issuer}`, "fields of another dialect");
+  for (const path of foreignPaths(extensionIssuer, request.extensionsJson)) drop(context, path, "a field of another dialect");
   const extra: Record<string, unknown> = { ...extraFields(request.extensionsJson) };
   for (const key of Object.keys(extra)) {
     if (context.quirks.strictFields === true) drop(context, key, "the host refuses fields it does not know");

@@ -11,7 +11,7 @@ import {
 } from "./answer-encode.ts";
 import { extraFields, withExtensions } from "./extensions.ts";
 import { encodeFinishReason } from "./finish-reason.ts";
-import type { JsonObject } from "./json-fields.ts";
+import type { JsonObject } from "../../core/json-fields.ts";
 import { blockFromReasoning, extraContent } from "./opaque.ts";
 import { encodeUsage } from "./usage.ts";
 

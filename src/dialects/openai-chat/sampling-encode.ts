@@ -1,7 +1,7 @@
 import type { ChatRequest } from "../../core/chat.ts";
 import { note, ReasoningEffort, ReasoningSummary, TranslationAction } from "../../core/chat.ts";
 import { drop, type EncodeContext } from "./encode-context.ts";
-import { wordByEffort } from "./words.ts";
+import { wordByEffort } from "../../core/openai/words.ts";
 
 /** Puts the sampling fields into the body; models that think sample as they like, and refuse them. */
 export function encodeSampling(request: Readonly<ChatRequest>, body: Record<string, unknown>, context: EncodeContext): void {

@@ -4,10 +4,11 @@ import { contentPart, FinishReason, partDelta, partEnded, partStarted, textPart 
 import type { AnswerContext } from "../../core/dialect.ts";
 import { withMessageExtensions } from "../../core/message-extensions.ts";
 import { audioPart, decodeCitations, textsOf, withAnnotations } from "./answer-decode.ts";
-import { extensionsFrom, keys, shape, unknownOf } from "./extensions.ts";
+import { keys, shape, unknownOf } from "../../core/extensions.ts";
+import { extensionsFrom } from "./extensions.ts";
 import { decodeFinishReason } from "./finish-reason.ts";
-import { isJsonObject, type JsonObject } from "./json-fields.ts";
-import { decodeLogprobs } from "./logprobs.ts";
+import { isJsonObject, type JsonObject } from "../../core/json-fields.ts";
+import { decodeLogprobs } from "../../core/openai/logprobs.ts";
 import { reasoningFromBlock, reasoningPart } from "./opaque.ts";
 import { refusalPart } from "./parts-decode.ts";
 import { CallReader } from "./stream-calls-decode.ts";

@@ -1,11 +1,12 @@
 import type { ChatEvent, Usage } from "../../core/chat.ts";
 import type { AnswerContext, Quirks, StreamDecoder } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
-import { extensionsFrom, keys, shape, unknownOf } from "./extensions.ts";
-import { failureInside } from "./failure.ts";
-import { isErrorBody } from "./failure-shape.ts";
+import { keys, shape, unknownOf } from "../../core/extensions.ts";
+import { extensionsFrom } from "./extensions.ts";
+import { failureInside } from "../../core/openai/failure.ts";
+import { isErrorBody } from "../../core/openai/failure-shape.ts";
 import { isErrorFinish } from "./finish-reason.ts";
-import { isJsonObject, type JsonObject } from "./json-fields.ts";
+import { isJsonObject, type JsonObject } from "../../core/json-fields.ts";
 import { finishFailure } from "./response-decode.ts";
 import { ChoiceReader } from "./stream-choice-decode.ts";
 import { decodeUsage } from "./usage.ts";

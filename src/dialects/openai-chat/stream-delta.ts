@@ -1,8 +1,9 @@
 import { encodeBase64 } from "../../core/base64.ts";
 import type { ContentPart, Opaque, PartDelta } from "../../core/chat.ts";
 import { encodeAudio, encodeCitation, encodeImage, encodeToolCall, withExtra } from "./answer-encode.ts";
-import { extraFields, merged, withExtensions } from "./extensions.ts";
-import type { JsonObject } from "./json-fields.ts";
+import { merged } from "../../core/extensions.ts";
+import { extraFields, withExtensions } from "./extensions.ts";
+import type { JsonObject } from "../../core/json-fields.ts";
 import { extraContent } from "./opaque.ts";
 
 /** What a stream's writer remembers of one choice. */

@@ -1,8 +1,9 @@
 import type { Opaque } from "../../core/chat.ts";
-import { type Extensions, extensionsOf, keys, shape } from "./extensions.ts";
-import { isJsonObject, type JsonObject } from "./json-fields.ts";
+import { type Extensions, keys, shape } from "../../core/extensions.ts";
+import { extensionsOf } from "./extensions.ts";
+import { isJsonObject, type JsonObject } from "../../core/json-fields.ts";
 import { thoughtSignatures } from "./opaque.ts";
-import { hashText } from "./tool-call-id.ts";
+import { hashText } from "../../core/hash-text.ts";
 
 /** One entry of `tool_calls`, or what a stream's delta says of it. */
 export interface CallEntry {

@@ -1,21 +1,8 @@
 import type { Quirks } from "../../core/dialect.ts";
+import { hashText } from "../../core/hash-text.ts";
 
 /** An id in the shape that the host takes: a pure function of it, so that every turn says the same in call and result. */
 export function toolCallId(id: string, quirks: Quirks): string {
   if (quirks.toolCallId === undefined || /^[A-Za-z0-9]{9}$/.test(id)) return id;
   return hashText(id).padStart(9, "0").slice(-9);
-}
-
-/** 53 bits of a text's hash in base 36 (cyrb53): short, stable, and spread well enough for the calls of one conversation. */
-export function hashText(text: string): string {
-  let high = 0xdeadbeef;
-  let low = 0x41c6ce57;
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    high = Math.imul(high ^ unit, 2654435761);
-    low = Math.imul(low ^ unit, 1597334677);
-  }
-  high = Math.imul(high ^ (high >>> 16), 2246822507) ^ Math.imul(low ^ (low >>> 13), 3266489909);
-  low = Math.imul(low ^ (low >>> 16), 2246822507) ^ Math.imul(high ^ (high >>> 13), 3266489909);
-  return (4294967296 * (2097151 & low) + (high >>> 0)).toString(36);
 }

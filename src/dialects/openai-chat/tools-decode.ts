@@ -1,7 +1,8 @@
 import type { ChatRequest, Tool, ToolChoice } from "../../core/chat.ts";
 import { ToolChoice_Mode } from "../../core/chat.ts";
 import { decodeCacheControl } from "./cache-control.ts";
-import { extensionIssuer, extensionsOf, keys, shape } from "./extensions.ts";
+import { keys, shape } from "../../core/extensions.ts";
+import { extensionIssuer, extensionsOf } from "./extensions.ts";
 import {
   at,
   type JsonObject,
@@ -14,7 +15,7 @@ import {
   refuse,
   requiredName,
   requiredObject,
-} from "./json-fields.ts";
+} from "../../core/json-fields.ts";
 
 const functionShape = shape(keys("type", "cache_control"), { function: keys("name", "description", "parameters", "strict") });
 const customShape = shape(keys("type", "cache_control"), { custom: keys("name", "description", "format") });

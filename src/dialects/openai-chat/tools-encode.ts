@@ -2,9 +2,9 @@ import type { ChatRequest, CustomTool, Tool, ToolChoice } from "../../core/chat.
 import { note, ToolChoice_Mode, TranslationAction } from "../../core/chat.ts";
 import { freeformFunction } from "../../core/freeform.ts";
 import { encodeCacheControl } from "./cache-control.ts";
-import { drop, type EncodeContext, extended } from "./encode-context.ts";
+import { drop, type EncodeContext, extended, unsupported } from "./encode-context.ts";
 import { extensionIssuer } from "./extensions.ts";
-import type { JsonObject } from "./json-fields.ts";
+import type { JsonObject } from "../../core/json-fields.ts";
 import { jsonOf } from "./parts-encode.ts";
 
 /** Puts `tools`, `tool_choice` and `parallel_tool_calls` into the body. */
@@ -16,6 +16,8 @@ export function encodeTools(request: Readonly<ChatRequest>, body: Record<string,
   const isFiltered = filtered && context.target.issuer !== "openai";
   const shown = isFiltered ? request.tools.filter((tool) => names.includes(nameOf(tool))) : request.tools;
   const tools = shown.flatMap((tool, i) => encodeTool(tool, i, context));
+  if (toolChoice?.mode === ToolChoice_Mode.REQUIRED && !canBeForced(request.tools, names, tools.length))
+    unsupported(context, "tool_choice", "has none of the tools of which one must be called");
   // Hosts refuse an empty list, and a choice without a list.
   if (tools.length === 0) return;
   body["tools"] = tools;
@@ -25,6 +27,12 @@ export function encodeTools(request: Readonly<ChatRequest>, body: Record<string,
   // A model that makes one call at a time already does what false asks for.
   if (toolChoice.parallel !== undefined && context.target.capabilities.parallelTools !== false)
     body["parallel_tool_calls"] = toolChoice.parallel;
+}
+
+/** Whether a tool that has to be called is among those that have a form here. */
+function canBeForced(tools: readonly Tool[], names: readonly string[], encoded: number): boolean {
+  if (names.length > 0) return tools.some((tool) => names.includes(nameOf(tool)));
+  return encoded > 0 || tools.length === 0;
 }
 
 function nameOf(tool: Tool): string {

@@ -1,7 +1,8 @@
 import type { Usage } from "../../core/chat.ts";
 import { usageOf } from "../../core/chat.ts";
-import { extensionsOf, keys, shape, withExtensions } from "./extensions.ts";
-import { isJsonObject, type JsonObject, uint32Max } from "./json-fields.ts";
+import { keys, shape } from "../../core/extensions.ts";
+import { extensionsOf, withExtensions } from "./extensions.ts";
+import { isJsonObject, type JsonObject, uint32Max } from "../../core/json-fields.ts";
 
 const usageShape = shape(keys("prompt_tokens", "completion_tokens", "total_tokens"), {
   prompt_tokens_details: keys("cached_tokens", "cache_write_tokens", "audio_tokens"),

@@ -11,7 +11,7 @@ import {
   TranslationAction,
 } from "../../../src/core/chat.ts";
 import type { Quirks } from "../../../src/core/dialect.ts";
-import { media } from "../../../src/dialects/openai-chat/media.ts";
+import { media } from "../../../src/core/media.ts";
 import { opaque, reasoningPart } from "../../../src/dialects/openai-chat/opaque.ts";
 import { toolCallId } from "../../../src/dialects/openai-chat/tool-call-id.ts";
 import { ask, decoded, encoded, target, thrown } from "./support.ts";
@@ -113,10 +113,13 @@ test("extra fields never override what the gateway decides", () => {
     temperature: 0.3,
     foo: 1,
   };
-  const { body, fields } = encoded({ ...request, extensionsJson: { openai: JSON.stringify(extra), anthropic: "{}" } });
+  const { body, fields } = encoded({
+    ...request,
+    extensionsJson: { openai: JSON.stringify(extra), anthropic: '{"top_k":1}', openai_responses: "{}" },
+  });
   expect(body).toEqual({ model: "gpt-test-1", n: 1, stream: false, temperature: 0.3, foo: 1, messages: [{ role: "user", content: "hi" }] });
   expect(fields).toContain("models");
-  expect(fields).toContain("extensions_json.anthropic");
+  expect(fields.filter((field) => field.startsWith("extensions_json"))).toEqual(["extensions_json.anthropic.top_k"]);
 });
 
 test("extra fields that are no JSON object are the caller's mistake", () => {

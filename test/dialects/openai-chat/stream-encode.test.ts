@@ -17,7 +17,7 @@ import {
   usageOf,
 } from "../../../src/core/chat.ts";
 import { eventsFromResponse } from "../../../src/core/stream.ts";
-import { media } from "../../../src/dialects/openai-chat/media.ts";
+import { media } from "../../../src/core/media.ts";
 import { callPart } from "../../../src/dialects/openai-chat/messages-decode.ts";
 import { opaque, reasoningPart } from "../../../src/dialects/openai-chat/opaque.ts";
 import { refusalPart } from "../../../src/dialects/openai-chat/parts-decode.ts";

@@ -1,4 +1,4 @@
-import { ImageDetail, ReasoningEffort } from "../../core/chat.ts";
+import { ImageDetail, ReasoningEffort } from "../chat.ts";
 
 /** Each word of the wire and what it means here. */
 export const effortByWord: ReadonlyMap<string, ReasoningEffort> = new Map([

@@ -2,7 +2,7 @@ import type { Failure } from "../../core/error.ts";
 import { isDailyQuota, retryDelayMs } from "../../core/google-errors.ts";
 import { failureOfPage } from "../../core/upstream-status.ts";
 import { failureByOpenRouter } from "./error-words.ts";
-import { isJsonObject, type JsonObject } from "./json-fields.ts";
+import { isJsonObject, type JsonObject } from "../json-fields.ts";
 
 /** What an error answer says, whatever its shape. */
 export interface ErrorFacts {

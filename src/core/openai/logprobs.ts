@@ -1,5 +1,5 @@
-import type { TokenLogprob } from "../../core/chat.ts";
-import { isJsonObject, type JsonObject } from "./json-fields.ts";
+import type { TokenLogprob } from "../chat.ts";
+import { isJsonObject, type JsonObject } from "../json-fields.ts";
 
 /** The array in `logprobs.content` or `logprobs.refusal`; anything else, such as the old completions' shape, is none. */
 export function decodeLogprobs(value: unknown): TokenLogprob[] {

@@ -1,4 +1,4 @@
-import type { ChatError, Failure } from "../../core/error.ts";
+import type { ChatError, Failure } from "../error.ts";
 
 /** OpenAI's error body; all four keys are always there. */
 export interface ErrorBody {

@@ -1,5 +1,5 @@
-import { ChatError } from "../../core/error.ts";
-import { integerText } from "../../core/json.ts";
+import { ChatError } from "./error.ts";
+import { integerText } from "./json.ts";
 
 /** A JSON object that nobody has looked at. */
 export type JsonObject = Readonly<Record<string, unknown>>;

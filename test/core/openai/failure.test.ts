@@ -2,10 +2,10 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
 import { ChatError, type Failure, remedies } from "../../../src/core/error.ts";
-import { knownBodies } from "../../../src/dialects/openai-chat/error-bodies.ts";
-import { encodeError, streamErrorText } from "../../../src/dialects/openai-chat/error-encode.ts";
-import { failureByWord } from "../../../src/dialects/openai-chat/error-words.ts";
-import { factsFrom } from "../../../src/dialects/openai-chat/failure-shape.ts";
+import { knownBodies } from "../../../src/core/openai/error-bodies.ts";
+import { encodeError, streamErrorText } from "../../../src/core/openai/error-encode.ts";
+import { failureByWord } from "../../../src/core/openai/error-words.ts";
+import { factsFrom } from "../../../src/core/openai/failure-shape.ts";
 import { openaiChat } from "../../../src/dialects/openai-chat/upstream.ts";
 import { realBodies } from "./error-bodies.ts";
 

@@ -1,5 +1,5 @@
-import { decodeBase64, encodeBase64 } from "../../core/base64.ts";
-import type { Media } from "../../core/chat.ts";
+import { decodeBase64, encodeBase64 } from "./base64.ts";
+import type { Media } from "./chat.ts";
 
 /** Bytes and what they are. */
 export interface Inline {
