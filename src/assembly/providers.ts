@@ -5,6 +5,7 @@ import { microUsdPerMillion, type Price } from "../core/price.ts";
 import type { Provider, ProviderFacts } from "../core/provider.ts";
 import type { ModelSettings, ProviderSettings, Settings } from "../config/schema.ts";
 import { anthropicMessages } from "../dialects/anthropic-messages/upstream.ts";
+import { cohere } from "../dialects/cohere/upstream.ts";
 import { openaiChat } from "../dialects/openai-chat/upstream.ts";
 import { baseUrlOf, type Host, type HostCall, hosts, isHostType } from "../providers/hosts.ts";
 import { createHttpProvider } from "../providers/http-provider.ts";
@@ -28,6 +29,7 @@ export interface RunningProvider {
 const dialects = {
   "openai-chat": { upstream: openaiChat, shown: ProviderDialect.OPENAI_CHAT },
   "anthropic-messages": { upstream: anthropicMessages, shown: ProviderDialect.ANTHROPIC_MESSAGES },
+  cohere: { upstream: cohere, shown: ProviderDialect.COHERE_V2 },
 } as const;
 
 /** Makes a provider from its settings, which have been checked. */
@@ -57,7 +59,7 @@ export function startProvider(
     dialect: upstream,
     quirks: host.quirks,
     chatPath: (call) => located(base, pathOf(host, { ...call, apiVersion: settings.api_version })),
-    modelsPath: host.modelsPath === undefined ? undefined : located(base, host.modelsPath),
+    modelsPath: modelsPathOf(host, base, settings.api_version),
     auth: host.auth,
     apiKey: settings.api_key,
     clock,
@@ -75,6 +77,11 @@ export function startProvider(
 
 function pathOf({ chatPath }: Host, call: HostCall): string {
   return typeof chatPath === "string" ? chatPath : chatPath(call);
+}
+
+function modelsPathOf({ modelsPath }: Host, base: URL, apiVersion: string | undefined): string | undefined {
+  const path = typeof modelsPath === "function" ? modelsPath({ apiVersion }) : modelsPath;
+  return path === undefined ? undefined : located(base, path);
 }
 
 /** A host's path below the base URL's, with the queries of both. */

@@ -1,7 +1,7 @@
 import type { Quirks } from "../core/dialect.ts";
 
 /** The wire languages that hosts speak. */
-export type HostDialect = "openai-chat" | "anthropic-messages";
+export type HostDialect = "openai-chat" | "anthropic-messages" | "cohere";
 
 /** Where a key goes: `authorization: Bearer`, or a header of this name, as it is. */
 export type KeyHeader = "bearer" | "x-api-key" | "x-goog-api-key" | "api-key";
@@ -22,18 +22,22 @@ export interface Host {
   readonly issuer: string;
   /** What the vendor's own SDK calls base URL; no slash at the end. Undefined: the configuration must name one. */
   readonly baseUrl: string | undefined;
-  /** A tail of the base URL that users may write or leave out; the paths below have it. */
-  readonly optionalBasePath?: string;
+  /** A tail of the base URL that users may write or leave out, or the longest first of several; the paths below have it. */
+  readonly optionalBasePath?: string | readonly string[];
   /** Appended to the base URL; hosts that name the model in the path make it of the call. */
   readonly chatPath: string | ((call: HostCall) => string);
   /** The unbilled list call; undefined: there is none. */
-  readonly modelsPath: string | undefined;
+  readonly modelsPath: string | ((settings: Pick<HostCall, "apiVersion">) => string) | undefined;
+  /** Where texts are embedded, as `chatPath`. Absent: nowhere. */
+  readonly embeddingsPath?: string | ((call: HostCall) => string);
   /** Header that carries the key. */
   readonly auth: KeyHeader;
   /** True: without a key the host answers nothing. */
   readonly needsKey: boolean;
   /** True: what the host lists is what it offers, for we cannot know it. */
   readonly listsModels: boolean;
+  /** True: the names sent upstream are the operator's own, so what is known of a model is looked up by the callers' name for it, too. */
+  readonly namesDeployments?: boolean;
   readonly quirks: Quirks;
 }
 
@@ -43,6 +47,15 @@ const ownServer = { ...openaiPaths, needsKey: false, listsModels: true } as cons
 
 /** What servers that imitate OpenAI's API have in common: the older limit field, templates that know no `developer`, functions as the only tools. */
 const imitation = { maxTokensField: "max_tokens", developerRole: false, customTools: false } as const satisfies Quirks;
+
+/** Azure's two APIs: the older one of dated versions has the deployment in the path, the other one is OpenAI's own below `/openai/v1`. */
+function azurePath(end: string, model: string, apiVersion: string | undefined): string {
+  if (apiVersion === undefined) return `/openai/v1${end}`;
+  const query = `?api-version=${encodeURIComponent(apiVersion)}`;
+  // Words such as `preview` are versions of the newer API.
+  if (!/^\d/.test(apiVersion)) return `/openai/v1${end}${query}`;
+  return model === "" ? `/openai${end}${query}` : `/openai/deployments/${encodeURIComponent(model)}${end}${query}`;
+}
 
 /**
  * Who can be called, by the configuration's `type`. `quirks.refuses` holds field names of the OpenAI wire format. A new host of a
@@ -60,6 +73,34 @@ export const hosts = {
     auth: "x-api-key",
     needsKey: true,
     listsModels: false,
+    quirks: {},
+  },
+  cohere: {
+    dialect: "cohere",
+    issuer: "cohere",
+    baseUrl: "https://api.cohere.com",
+    optionalBasePath: ["/v2", "/v1"],
+    chatPath: "/v2/chat",
+    embeddingsPath: "/v2/embed",
+    modelsPath: "/v1/models",
+    auth: "bearer",
+    needsKey: true,
+    listsModels: false,
+    quirks: {},
+  },
+  azure_openai: {
+    dialect: "openai-chat",
+    // Sealed reasoning belongs to the account that it was made in.
+    issuer: "azure_openai",
+    baseUrl: undefined,
+    optionalBasePath: ["/openai/v1", "/openai"],
+    chatPath: ({ model, apiVersion }) => azurePath("/chat/completions", model, apiVersion),
+    embeddingsPath: ({ model, apiVersion }) => azurePath("/embeddings", model, apiVersion),
+    modelsPath: ({ apiVersion }) => azurePath("/models", "", apiVersion),
+    auth: "api-key",
+    needsKey: true,
+    listsModels: false,
+    namesDeployments: true,
     quirks: {},
   },
   openai_compatible: { ...ownServer, listsModels: false, issuer: "openai_compatible", baseUrl: undefined, quirks: imitation },
@@ -149,6 +190,6 @@ export function baseUrlOf(host: Host, configured: string | undefined): string | 
   let url = configured ?? host.baseUrl;
   if (url === undefined) return undefined;
   while (url.endsWith("/")) url = url.slice(0, -1);
-  const tail = host.optionalBasePath;
-  return tail !== undefined && url.endsWith(tail) ? url.slice(0, -tail.length) : url;
+  const tail = [host.optionalBasePath ?? []].flat().find((each) => url?.endsWith(each) === true);
+  return tail === undefined ? url : url.slice(0, -tail.length);
 }
