@@ -7,9 +7,9 @@ import type { ModelSettings, ProviderSettings, Settings } from "../config/schema
 import { anthropicMessages } from "../dialects/anthropic-messages/upstream.ts";
 import { cohere } from "../dialects/cohere/upstream.ts";
 import { openaiChat } from "../dialects/openai-chat/upstream.ts";
-import { baseUrlOf, type Host, type HostCall, hosts, isHostType } from "../providers/hosts.ts";
+import { baseUrlOf, type Host, type HostCall, type HostType, hosts, isHostType } from "../providers/hosts.ts";
 import { createHttpProvider } from "../providers/http-provider.ts";
-import { describeModel, knownModels } from "../providers/known-models.ts";
+import { describeModel, knownModels, type ModelDescription } from "../providers/known-models.ts";
 import { createSimulatedProvider } from "../providers/simulated.ts";
 import { createWire } from "../providers/wire/pool.ts";
 
@@ -41,7 +41,7 @@ export function startProvider(
 ): RunningProvider {
   const fingerprint = fingerprintOf(settings, timeouts);
   if (!isHostType(settings.type)) return startSimulated(name, settings, fingerprint, clock);
-  const host: Host = hosts[settings.type];
+  const host = hostOf(settings.type);
   const base = new URL(baseUrlOf(host, settings.base_url) ?? "");
   const wire = createWire({
     clock,
@@ -119,7 +119,7 @@ export function catalogPart(
   listed: readonly string[] | undefined,
 ): CatalogProvider {
   const target = (model: ModelSettings): Target => {
-    const { kind, capabilities, price } = describeModel(settings.type, model.upstream ?? model.id);
+    const { kind, capabilities, price } = described(settings.type, model);
     return {
       id: `${name}/${model.id}` as TargetId,
       provider: name,
@@ -136,6 +136,18 @@ export function catalogPart(
   const known = (): ModelSettings[] => knownModels(settings.type).map(({ id }) => ({ id }));
   const models = settings.models ?? (listsModels ? (listed ?? []).map((id) => ({ id })) : known());
   return { name, targets: models.map(target), other: (model) => ({ ...target({ id: model }), madeUp: true }) };
+}
+
+/** What is known of a model; of a deployment, whose name may say nothing, by the callers' name for it. */
+function described(type: string, { id, upstream = id }: ModelSettings): ModelDescription {
+  const known = describeModel(type, upstream);
+  const isOwnName = isHostType(type) && hostOf(type).namesDeployments === true;
+  const saysNothing = known.price === undefined && Object.keys(known.capabilities).length === 1;
+  return isOwnName && saysNothing ? describeModel(type, id) : known;
+}
+
+function hostOf(type: HostType): Host {
+  return hosts[type];
 }
 
 /** The configuration's prices win, each by itself; 0 there means free. Half a price is none. */

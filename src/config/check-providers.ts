@@ -81,6 +81,8 @@ function checkType(path: readonly string[], provider: ProviderSettings, context:
       report.error([...path, setting], `is required for type ${type}`);
     }
   }
+  if (facts?.ownNames === true && provider.models === undefined)
+    report.warn([...path, "models"], `not set; of ${type} nothing is known then, and only provider/any-name reaches it`);
   if (facts?.keyVariable !== undefined && provider.api_key === undefined) {
     report.warn([...path, "api_key"], `not set, nor is ${facts.keyVariable}; ${type} answers nobody without a key`);
   }

@@ -5,6 +5,7 @@
 import type { RouteInfo, StreamChatResponse, Usage } from "../../gen/semaroute/v1/chat_pb.ts";
 import type { ChatResponse, Choice, ContentPart, Message, PartDelta, TextPart, TranslationNote } from "../../gen/semaroute/v1/chat_pb.ts";
 import { Role, TranslationAction } from "../../gen/semaroute/v1/chat_pb.ts";
+import type { Embedding, EmbedResponse } from "../../gen/semaroute/v1/router_pb.ts";
 
 export type {
   Attempt as AttemptInfo,
@@ -174,6 +175,14 @@ export function chatResponse(model: string, choices: Choice[], usage: Usage | un
     systemFingerprint: "",
     extensionsJson: {},
   };
+  if (usage !== undefined) response.usage = usage;
+  return response;
+}
+
+/** An answer of vectors, in the order of the inputs; the gateway fills the route. */
+export function embedResponse(model: string, vectors: readonly number[][], usage: Usage | undefined): EmbedResponse {
+  const embeddings = vectors.map((values, index): Embedding => ({ $typeName: "semaroute.v1.Embedding", index, values }));
+  const response: EmbedResponse = { $typeName: "semaroute.v1.EmbedResponse", model, embeddings };
   if (usage !== undefined) response.usage = usage;
   return response;
 }

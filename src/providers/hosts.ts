@@ -26,10 +26,12 @@ export interface Host {
   readonly optionalBasePath?: string | readonly string[];
   /** Appended to the base URL; hosts that name the model in the path make it of the call. */
   readonly chatPath: string | ((call: HostCall) => string);
+  /** The same for embeddings, in the dialect's `embeddings`; undefined: the host has none. */
+  readonly embedPath?: string | ((call: HostCall) => string);
+  /** Most inputs of one request for embeddings; a call with more is several requests, one after another. Default: as many as it has. */
+  readonly embedInputsMax?: number;
   /** The unbilled list call; undefined: there is none. */
   readonly modelsPath: string | ((settings: Pick<HostCall, "apiVersion">) => string) | undefined;
-  /** Where texts are embedded, as `chatPath`. Absent: nowhere. */
-  readonly embeddingsPath?: string | ((call: HostCall) => string);
   /** Header that carries the key. */
   readonly auth: KeyHeader;
   /** True: without a key the host answers nothing. */
@@ -81,7 +83,8 @@ export const hosts = {
     baseUrl: "https://api.cohere.com",
     optionalBasePath: ["/v2", "/v1"],
     chatPath: "/v2/chat",
-    embeddingsPath: "/v2/embed",
+    embedPath: "/v2/embed",
+    embedInputsMax: 96,
     modelsPath: "/v1/models",
     auth: "bearer",
     needsKey: true,
@@ -95,7 +98,7 @@ export const hosts = {
     baseUrl: undefined,
     optionalBasePath: ["/openai/v1", "/openai"],
     chatPath: ({ model, apiVersion }) => azurePath("/chat/completions", model, apiVersion),
-    embeddingsPath: ({ model, apiVersion }) => azurePath("/embeddings", model, apiVersion),
+    embedPath: ({ model, apiVersion }) => azurePath("/embeddings", model, apiVersion),
     modelsPath: ({ apiVersion }) => azurePath("/models", "", apiVersion),
     auth: "api-key",
     needsKey: true,
@@ -190,6 +193,6 @@ export function baseUrlOf(host: Host, configured: string | undefined): string | 
   let url = configured ?? host.baseUrl;
   if (url === undefined) return undefined;
   while (url.endsWith("/")) url = url.slice(0, -1);
-  const tail = [host.optionalBasePath ?? []].flat().find((each) => url?.endsWith(each) === true);
-  return tail === undefined ? url : url.slice(0, -tail.length);
+  for (const tail of [host.optionalBasePath ?? []].flat()) if (url.endsWith(tail)) return url.slice(0, -tail.length);
+  return url;
 }

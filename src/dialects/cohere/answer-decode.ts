@@ -1,6 +1,7 @@
 import { type Citation, type ContentPart, contentPart, type TokenLogprob } from "../../core/chat.ts";
+import type { AnswerContext } from "../../core/dialect.ts";
+import { callerTool } from "../../core/tool-names.ts";
 import { type Fields, fieldsAt, isFields, issuer, listAt, textAt } from "./fields.ts";
-import { callerToolName } from "./tool-names.ts";
 import { count } from "./usage-decode.ts";
 
 // Pieces that whole answers and streams have in common.
@@ -16,8 +17,8 @@ export function nativePart(block: Fields): ContentPart {
 }
 
 /** A call without its arguments; `fallbackId` is for one that came without an id. */
-export function callPart(call: Fields, fallbackId: string): ContentPart {
-  const { name, custom } = callerToolName(textAt(fieldsAt(call, "function"), "name"));
+export function callPart(call: Fields, fallbackId: string, context: AnswerContext): ContentPart {
+  const { name, custom } = callerTool(textAt(fieldsAt(call, "function"), "name"), context);
   const id = textAt(call, "id") || fallbackId;
   return contentPart({ case: "toolCall", value: { $typeName: "semaroute.v1.ToolCallPart", id, name, argumentsJson: "", custom } });
 }

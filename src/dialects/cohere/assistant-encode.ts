@@ -1,9 +1,9 @@
 import type { ContentPart, Message, ReasoningPart, ToolCallPart } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
-import { drop, type Encoding } from "./encoding.ts";
+import { wrapped } from "../../core/freeform.ts";
+import { type Encoding, wireToolName } from "./encoding.ts";
 import { callerFields, extensionFields, type Fields, issuer } from "./fields.ts";
-import { argumentsText, wrapped } from "./tool-arguments.ts";
-import { wireToolName } from "./tool-names.ts";
+import { argumentsText } from "./tool-arguments.ts";
 
 /** An earlier answer; none where nothing of it can be said here. Beside tool calls, its words are the plan. */
 export function assistantMessage(
@@ -26,23 +26,23 @@ export function assistantMessage(
         content.push(...thinking(inner.value, encoding));
         break;
       case "toolCall":
-        calls.push({ ...extensionFields(part.extensionsJson, at), ...callJson(inner.value, at) });
+        calls.push({ ...extensionFields(part.extensionsJson, at), ...callJson(inner.value, at, encoding) });
         break;
       case "native":
         if (inner.value.issuer === issuer) content.push(callerFields(inner.value.json, `${at}.native.json`));
-        else drop(encoding, "messages.content.native", "parts of another vendor cannot be sent to cohere");
+        else encoding.notes.dropped("messages.content.native", "parts of another vendor cannot be sent to cohere");
         break;
       case "audio":
         if (inner.value.transcript !== "") texts.push(inner.value.transcript);
-        else drop(encoding, "messages.content.audio", "sound of earlier turns cannot be sent without its transcript");
+        else encoding.notes.dropped("messages.content.audio", "sound of earlier turns cannot be sent without its transcript");
         break;
       case "serverTool":
-        drop(encoding, "messages.content.server_tool", "tools that ran at another provider have no form at cohere");
+        encoding.notes.dropped("messages.content.server_tool", "tools that ran at another provider have no form at cohere");
         break;
       case "image":
       case "document":
       case "video":
-        drop(encoding, `messages.content.${inner.case}`, `cohere takes no ${inner.case} from the assistant`);
+        encoding.notes.dropped(`messages.content.${inner.case}`, `cohere takes no ${inner.case} from the assistant`);
         break;
       case "toolResult":
       case undefined:
@@ -72,14 +72,15 @@ function assistantFields(content: Fields[], texts: readonly string[], calls: rea
 /** Cohere's thoughts are plain text without a seal: whatever another vendor sealed is not its own. */
 function thinking(reasoning: ReasoningPart, encoding: Encoding): readonly Fields[] {
   if (reasoning.opaque.some((token) => token.issuer !== issuer))
-    drop(encoding, "messages.content.reasoning", "reasoning of another vendor cannot be sent to cohere");
-  else if (encoding.target.capabilities.reasoning === false) drop(encoding, "messages.content.reasoning", "the model does not think");
+    encoding.notes.dropped("messages.content.reasoning", "reasoning of another vendor cannot be sent to cohere");
+  else if (encoding.target.capabilities.reasoning === false)
+    encoding.notes.dropped("messages.content.reasoning", "the model does not think");
   else if (reasoning.text !== "") return [{ type: "thinking", thinking: reasoning.text }];
   return [];
 }
 
-function callJson(call: ToolCallPart, path: string): Fields {
-  const name = wireToolName(call.name, call.custom, `${path}.tool_call.name`);
-  const text = call.custom ? wrapped(call.argumentsJson) : argumentsText(call.argumentsJson);
+function callJson(call: ToolCallPart, path: string, encoding: Encoding): Fields {
+  const name = wireToolName(call.name, call.custom, `${path}.tool_call`, encoding);
+  const text = call.custom ? JSON.stringify(wrapped(call.argumentsJson)) : argumentsText(call.argumentsJson);
   return { id: call.id, type: "function", function: { name, arguments: text } };
 }

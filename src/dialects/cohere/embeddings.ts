@@ -1,8 +1,8 @@
 import type { Target } from "../../core/catalog.ts";
-import { type Embedding, type EmbedRequest, type EmbedResponse, TranslationAction } from "../../core/chat.ts";
+import { type EmbedRequest, type EmbedResponse, embedResponse } from "../../core/chat.ts";
 import type { EmbeddingLanguage, EncodedRequest } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
-import { drop, type Encoding, tell, unsupported } from "./encoding.ts";
+import { type Encoding, encodingFor, unsupported } from "./encoding.ts";
 import { extensionFields, type Fields, fieldsAt, isFields, issuer, listAt } from "./fields.ts";
 import { broken } from "./response-decode.ts";
 import { usageFrom } from "./usage-decode.ts";
@@ -28,25 +28,24 @@ export const embeddings: EmbeddingLanguage = {
 };
 
 function encodeRequest(request: Readonly<EmbedRequest>, target: Target): EncodedRequest {
-  const encoding: Encoding = { target, notes: [] };
-  if (request.endUserId !== "") drop(encoding, "end_user_id", "cohere is not told of end users");
+  const encoding = encodingFor(target);
+  if (request.endUserId !== "") encoding.notes.dropped("end_user_id", "cohere is not told of end users");
   for (const by of Object.keys(request.extensionsJson).toSorted())
-    if (by !== issuer) drop(encoding, `extensions_json.${by}`, "fields of another dialect");
+    if (by !== issuer) encoding.notes.dropped(`extensions_json.${by}`, "fields of another dialect");
   const body: Fields = { model: target.upstreamModel };
   const inputType = inputTypeOf(request.taskType, encoding);
   if (inputType !== undefined) body["input_type"] = inputType;
   body["embedding_types"] = ["float"];
   if (request.dimensions !== undefined) body["output_dimension"] = request.dimensions;
   body["texts"] = textsOf(request);
-  return { body: JSON.stringify({ input_type: inputTypeDefault, ...requestExtension(request), ...body }), notes: encoding.notes };
+  return { body: JSON.stringify({ input_type: inputTypeDefault, ...requestExtension(request), ...body }), notes: encoding.notes.list };
 }
 
 /** Undefined: not said. */
 function inputTypeOf(taskType: string, encoding: Encoding): string | undefined {
   if (taskType === "") return undefined;
   const known = inputTypes.get(taskType.toLowerCase());
-  if (known === undefined)
-    tell(encoding, TranslationAction.APPROXIMATED, "task_type", `cohere has no such task; ${inputTypeDefault} is used`);
+  if (known === undefined) encoding.notes.approximated("task_type", `cohere has no such task; ${inputTypeDefault} is used`);
   return known;
 }
 
@@ -78,15 +77,11 @@ function decodeResponse(body: unknown, request: Readonly<EmbedRequest>): EmbedRe
   // Without `embedding_types` it is the list itself.
   const list = isFields(told) ? listAt(told, "float") : listAt(body, "embeddings");
   if (list.length !== request.inputs.length) throw broken(`the answer has ${list.length} embeddings for ${request.inputs.length} texts`);
-  const response: EmbedResponse = { $typeName: "semaroute.v1.EmbedResponse", model: "", embeddings: list.map(embeddingFrom) };
-  const meta = fieldsAt(body, "meta");
-  const usage = usageFrom(meta);
-  if (usage !== undefined) response.usage = usage;
-  return response;
+  return embedResponse("", list.map(vectorFrom), usageFrom(fieldsAt(body, "meta")));
 }
 
-function embeddingFrom(values: unknown, index: number): Embedding {
+function vectorFrom(values: unknown, index: number): number[] {
   if (!Array.isArray(values) || values.length === 0 || !values.every((value) => typeof value === "number"))
     throw broken(`embedding ${index} of the answer is not a list of numbers`);
-  return { $typeName: "semaroute.v1.Embedding", index, values };
+  return values;
 }

@@ -1,28 +1,47 @@
 import type { Target } from "../../core/catalog.ts";
-import { note, TranslationAction, type TranslationNote } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
+import { Notes } from "../../core/notes.ts";
+import { fnv1a, hex32 } from "../../core/text-hash.ts";
+import { ToolNames } from "../../core/tool-names.ts";
 
 /** Where a request goes, and what was collected on its way. */
 export interface Encoding {
   readonly target: Target;
-  readonly notes: TranslationNote[];
+  readonly notes: Notes;
+  readonly names: ToolNames;
 }
 
-/** Notes a change; a long conversation meets the same trouble in each turn, so once for each field and kind. */
-export function tell(encoding: Encoding, action: TranslationAction, field: string, text: string): void {
-  const known = encoding.notes.some((each) => each.field === field && each.action === action);
-  if (!known) encoding.notes.push(note(field, action, text));
+/** Most characters of a tool's name. */
+const toolNameMax = 64;
+
+/** Nothing collected yet. */
+export function encodingFor(target: Target): Encoding {
+  return { target, notes: new Notes(), names: new ToolNames(toolNameMax, plainToolName) };
 }
 
-/** Notes that a field is left out. */
-export function drop(encoding: Encoding, field: string, text: string): void {
-  tell(encoding, TranslationAction.DROPPED, field, text);
+/** Letters, digits and underscores, no digit first. https://docs.cohere.com/reference/errors */
+function plainToolName(name: string, max: number): string {
+  if (name.length <= max && /^[A-Za-z_]\w*$/.test(name)) return name;
+  const hash = `_${hex32(fnv1a(name))}`;
+  return (
+    name
+      .replaceAll(/\W/g, "_")
+      .replace(/^(?=\d)/, "_")
+      .slice(0, max - hash.length) + hash
+  );
+}
+
+/** The name on the wire of a tool that stands at `path`. */
+export function wireToolName(name: string, custom: boolean, path: string, { names, notes }: Encoding): string {
+  const wire = custom ? names.freeform(name) : names.wire(name);
+  if (wire !== name) notes.approximated(`${path}.name`, "the name is spelled otherwise on its way, and as it was in the answer");
+  return wire;
 }
 
 /** A number within its bounds, with a note where it was not. */
 export function clamped(encoding: Encoding, field: string, value: number, [least, most]: readonly [number, number]): number {
   if (value >= least && value <= most) return value;
-  tell(encoding, TranslationAction.CLAMPED, field, `cohere takes ${least} to ${most}`);
+  encoding.notes.clamped(field, `cohere takes ${least} to ${most}`);
   return Math.min(Math.max(value, least), most);
 }
 

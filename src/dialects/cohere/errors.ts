@@ -3,7 +3,7 @@ import { ChatError, type ChatErrorOptions, type Failure } from "../../core/error
 import { knownBody } from "../../core/known-bodies.ts";
 import { retryAfterMs } from "../../core/retry-after.ts";
 import { sanitized, shownId } from "../../core/sanitize.ts";
-import { failureOfPage, failureOfStatus } from "../../core/upstream-status.ts";
+import { callerMayRead, failureOfPage, failureOfStatus, waitHeals } from "../../core/upstream-status.ts";
 import { knownBodies } from "./error-bodies.ts";
 import { type Fields, isFields, textAt } from "./fields.ts";
 
@@ -65,26 +65,15 @@ function verdictOn({ status, type, message, page }: Complaint): { readonly failu
   return { failure, field: known?.means === failure ? known.field : undefined };
 }
 
-/** Failures that waiting can heal. */
-const waits: ReadonlySet<Failure> = new Set<Failure>(["RATE_LIMITED", "OVERLOADED", "UPSTREAM_UNAVAILABLE"]);
-
-/** Failures whose reason is in the caller's request, so that the upstream's words help. */
-const callersOwn: ReadonlySet<Failure> = new Set<Failure>([
-  "INVALID_REQUEST",
-  "CONTEXT_LENGTH_EXCEEDED",
-  "CONTENT_POLICY",
-  "UNSUPPORTED_FEATURE",
-]);
-
 function errorOf(said: Complaint, { retryAfterMs: waitMs, ...rest }: ChatErrorOptions): ChatError {
   const { failure, field } = verdictOn(said);
   const options: ChatErrorOptions = {
     ...rest,
-    ...(waits.has(failure) && { retryAfterMs: waitMs }),
+    ...(waitHeals.has(failure) && { retryAfterMs: waitMs }),
     // It is what the model wrote that failed.
     blameless: failure === "UPSTREAM_PROTOCOL",
   };
-  if (!callersOwn.has(failure) || said.message === "") return new ChatError(failure, ownMessage(said), options);
+  if (!callerMayRead.has(failure) || said.message === "") return new ChatError(failure, ownMessage(said), options);
   return new ChatError(failure, sanitized(said.message), { ...options, fromUpstream: true, ...(field !== undefined && { field }) });
 }
 

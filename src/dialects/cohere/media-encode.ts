@@ -1,6 +1,8 @@
-import { type DocumentPart, ImageDetail, type ImagePart, type Media, TranslationAction } from "../../core/chat.ts";
+import { encodeBase64 } from "../../core/base64.ts";
+import { type DocumentPart, ImageDetail, type ImagePart, type Media } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
-import { type Encoding, tell, unsupported } from "./encoding.ts";
+import { sniffed } from "../../core/media-type.ts";
+import { type Encoding, unsupported } from "./encoding.ts";
 import type { Fields } from "./fields.ts";
 
 const details: ReadonlyMap<ImageDetail, string> = new Map([
@@ -13,7 +15,7 @@ const details: ReadonlyMap<ImageDetail, string> = new Map([
 /** A picture as an element of `content`. */
 export function imagePart(image: ImagePart, path: string, encoding: Encoding): Fields {
   if (image.detail === ImageDetail.ORIGINAL)
-    tell(encoding, TranslationAction.APPROXIMATED, "messages.content.image.detail", "cohere's highest detail is high");
+    encoding.notes.approximated("messages.content.image.detail", "cohere's highest detail is high");
   const detail = details.get(image.detail);
   return { type: "image_url", image_url: { url: imageUrl(image.media, path), ...(detail !== undefined && { detail }) } };
 }
@@ -24,27 +26,13 @@ function imageUrl(media: Media | undefined, path: string): string {
       return media.source.value;
     case "data": {
       const bytes = media.source.value;
-      const base64 = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
-      return `data:${sniffed(bytes) ?? (media.mimeType || "image/png")};base64,${base64}`;
+      return `data:${sniffed(bytes) ?? (media.mimeType || "image/png")};base64,${encodeBase64(bytes)}`;
     }
     case "file":
       throw unsupported(path, "takes images as bytes or by URL only");
     default:
       throw new ChatError("INVALID_REQUEST", "media has no source", { field: path });
   }
-}
-
-const signatures: readonly { readonly type: string; readonly at: number; readonly bytes: readonly number[] }[] = [
-  { type: "image/jpeg", at: 0, bytes: [0xff, 0xd8, 0xff] },
-  { type: "image/png", at: 0, bytes: [0x89, 0x50, 0x4e, 0x47] },
-  { type: "image/gif", at: 0, bytes: [0x47, 0x49, 0x46, 0x38] },
-  // After "RIFF" and four bytes of length.
-  { type: "image/webp", at: 8, bytes: [0x57, 0x45, 0x42, 0x50] },
-];
-
-/** Labels lie; the first bytes do not. */
-function sniffed(bytes: Uint8Array): string | undefined {
-  return signatures.find((signature) => signature.bytes.every((byte, i) => bytes[signature.at + i] === byte))?.type;
 }
 
 /** A document of text as what Cohere calls a document's data; other kinds are not taken apart here. */

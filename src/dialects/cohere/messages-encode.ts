@@ -1,7 +1,7 @@
-import { type ContentPart, type Message, Role, textPart, type ToolResultPart, TranslationAction } from "../../core/chat.ts";
+import { type ContentPart, type Message, Role, textPart, type ToolResultPart } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
 import { assistantMessage } from "./assistant-encode.ts";
-import { drop, type Encoding, tell, unsupported } from "./encoding.ts";
+import { type Encoding, unsupported } from "./encoding.ts";
 import { callerFields, extensionFields, type Fields, issuer, textAt } from "./fields.ts";
 import { documentData, imagePart } from "./media-encode.ts";
 
@@ -49,10 +49,10 @@ export function encodePrompt(messages: readonly Message[], options: PromptOption
 }
 
 function messagesOf(each: Message, path: string, place: Place): readonly Fields[] {
-  if (each.name !== "") drop(place, "messages.name", "cohere has no participant names");
+  if (each.name !== "") place.notes.dropped("messages.name", "cohere has no participant names");
   const parts = partsOf(each);
   if (parts.some((part) => part.cacheControl !== undefined))
-    drop(place, "messages.content.cache_control", "cohere caches prompts by itself");
+    place.notes.dropped("messages.content.cache_control", "cohere caches prompts by itself");
   if (each.role === Role.ASSISTANT) return assistantMessage(each, { parts, path }, place);
   const encoded: Fields[] = [];
   // Tool messages hold text and documents only: what else came with them follows as the user's.
@@ -108,10 +108,10 @@ function ownParts({ part: inner }: ContentPart, { path, role }: Spot, place: Pla
       throw unsupported(`${path}.${inner.case}`, `takes no ${inner.case}`);
     case "native":
       if (inner.value.issuer === issuer) return [callerFields(inner.value.json, `${path}.native.json`)];
-      drop(place, "messages.content.native", "parts of another vendor cannot be sent to cohere");
+      place.notes.dropped("messages.content.native", "parts of another vendor cannot be sent to cohere");
       return [];
     case "serverTool":
-      drop(place, "messages.content.server_tool", "tools that ran at another provider have no form at cohere");
+      place.notes.dropped("messages.content.server_tool", "tools that ran at another provider have no form at cohere");
       return [];
     case "reasoning":
       return [];
@@ -133,8 +133,13 @@ function textParts(text: string): readonly Fields[] {
 /** Documents stand beside the conversation; where they were, their names stand. */
 function documentParts(data: Fields, place: Place): readonly Fields[] {
   if (!place.options.documents) {
-    tell(place, TranslationAction.APPROXIMATED, "messages.content.document", "cohere takes no documents with a JSON format; sent as text");
-    return textParts(["title", "context", "text"].flatMap((key) => data[key] ?? []).join("\n\n"));
+    place.notes.approximated("messages.content.document", "cohere takes no documents with a JSON format; sent as text");
+    return textParts(
+      ["title", "context", "text"]
+        .map((key) => textAt(data, key))
+        .filter((text) => text !== "")
+        .join("\n\n"),
+    );
   }
   const id = `doc_${place.documents.length}`;
   place.documents.push({ id, data });
@@ -161,7 +166,7 @@ function toolMessage(result: ToolResultPart, { path, after }: { path: string; af
 /** A result must say something, for its call stays. */
 function standIn(attached: boolean, place: Place): Fields {
   if (attached) return { type: "text", text: "See the attachment below." };
-  tell(place, TranslationAction.APPROXIMATED, "messages.content.tool_result", "cohere takes no empty results; sent as null");
+  place.notes.approximated("messages.content.tool_result", "cohere takes no empty results; sent as null");
   return { type: "text", text: "null" };
 }
 

@@ -1,9 +1,9 @@
 import type { Target } from "../../core/catalog.ts";
-import { type ChatRequest, TranslationAction } from "../../core/chat.ts";
-import type { EncodedRequest } from "../../core/dialect.ts";
+import type { ChatRequest } from "../../core/chat.ts";
+import type { AnswerContext, EncodedRequest } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
 import { reservedFields } from "../../core/reserved.ts";
-import { drop, type Encoding, tell, unsupported } from "./encoding.ts";
+import { type Encoding, encodingFor, unsupported } from "./encoding.ts";
 import { callerFields, extensionFields, type Fields, isFields, issuer, listAt } from "./fields.ts";
 import { encodePrompt, type PromptOptions } from "./messages-encode.ts";
 import { encodeSampling } from "./sampling-encode.ts";
@@ -12,7 +12,7 @@ import { encodeTools } from "./tools-encode.ts";
 
 /** The body of POST /v2/chat for one target: pure, and the same bytes for the same history. */
 export function encodeRequest(request: Readonly<ChatRequest>, target: Target, streamed: boolean): EncodedRequest {
-  const encoding: Encoding = { target, notes: [] };
+  const encoding = encodingFor(target);
   refuseUnsupported(request);
   dropUnsupported(request, encoding);
   const extension = requestExtension(request);
@@ -31,7 +31,8 @@ export function encodeRequest(request: Readonly<ChatRequest>, target: Target, st
   const whole = withExtension(extension, body);
   // Last, so that the bodies of two turns begin alike.
   whole["messages"] = messages;
-  return { body: JSON.stringify(whole), notes: encoding.notes };
+  const answering: AnswerContext = { ...encoding.names.context(), ...(instruction !== undefined && { fencedJson: true }) };
+  return { body: JSON.stringify(whole), notes: encoding.notes.list, answering };
 }
 
 /** What would change the answer's meaning is not dropped: another target may have it. */
@@ -41,16 +42,16 @@ function refuseUnsupported(request: Readonly<ChatRequest>): void {
 }
 
 function dropUnsupported(request: Readonly<ChatRequest>, encoding: Encoding): void {
-  if (request.audio !== undefined) drop(encoding, "audio", "cohere has no audio output");
-  if (request.verbosity !== "") drop(encoding, "verbosity", "cohere has no verbosity");
+  if (request.audio !== undefined) encoding.notes.dropped("audio", "cohere has no audio output");
+  if (request.verbosity !== "") encoding.notes.dropped("verbosity", "cohere has no verbosity");
   if (!["", "auto", "default", "standard_only"].includes(request.serviceTier))
-    drop(encoding, "service_tier", "cohere has no tiers; its own field priority is a number");
-  if (request.endUserId !== "") drop(encoding, "end_user_id", "cohere is not told of end users");
-  if (request.promptCacheKey !== "") drop(encoding, "prompt_cache_key", "cohere's cache has no key");
-  if (Object.keys(request.metadata).length > 0) drop(encoding, "metadata", "cohere stores no metadata");
-  if (request.store === true) drop(encoding, "store", "cohere stores no answers");
+    encoding.notes.dropped("service_tier", "cohere has no tiers; its own field priority is a number");
+  if (request.endUserId !== "") encoding.notes.dropped("end_user_id", "cohere is not told of end users");
+  if (request.promptCacheKey !== "") encoding.notes.dropped("prompt_cache_key", "cohere's cache has no key");
+  if (Object.keys(request.metadata).length > 0) encoding.notes.dropped("metadata", "cohere stores no metadata");
+  if (request.store === true) encoding.notes.dropped("store", "cohere stores no answers");
   for (const by of Object.keys(request.extensionsJson).toSorted())
-    if (by !== issuer) drop(encoding, `extensions_json.${by}`, "fields of another dialect");
+    if (by !== issuer) encoding.notes.dropped(`extensions_json.${by}`, "fields of another dialect");
 }
 
 /** The caller's own fields, such as `safety_mode`, `priority` and `citation_options`. */
@@ -81,8 +82,7 @@ function encodeOutputFormat(request: Readonly<ChatRequest>, body: Fields, encodi
   const format = request.outputFormat?.format;
   if (format?.case === undefined) return undefined;
   const beside = body["tools"] !== undefined;
-  if (beside)
-    tell(encoding, TranslationAction.EMULATED, "output_format", "cohere takes no format beside tools; the model is told to write JSON");
+  if (beside) encoding.notes.emulated("output_format", "cohere takes no format beside tools; the model is told to write JSON");
   if (format.case === "jsonObject") {
     if (!beside) body["response_format"] = { type: "json_object" };
     return beside ? plain : undefined;
@@ -90,7 +90,7 @@ function encodeOutputFormat(request: Readonly<ChatRequest>, body: Fields, encodi
   const { description, jsonSchema } = format.value;
   const schema = callerFields(jsonSchema, "output_format.json_schema.json_schema");
   if (beside) return `${plain} It must match this JSON Schema:\n${jsonSchema}`;
-  if (description !== "") drop(encoding, "output_format.json_schema.description", "cohere takes the schema alone");
+  if (description !== "") encoding.notes.dropped("output_format.json_schema.description", "cohere takes the schema alone");
   body["response_format"] = { type: "json_object", json_schema: schema };
   return undefined;
 }

@@ -1,18 +1,21 @@
 import { type ChatResponse, chatResponse, choice, type ContentPart, FinishReason, textPart } from "../../core/chat.ts";
+import type { AnswerContext } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
 import { textOf } from "../../core/fold.ts";
+import { unwrapped } from "../../core/freeform.ts";
+import { unfenced } from "../../core/unfence.ts";
 import { callPart, citationsFrom, citedIn, logprobsFrom, nativePart, reasoningPart } from "./answer-decode.ts";
 import { failureInside, isErrorBody } from "./errors.ts";
 import { extensionsOf, type Fields, fieldsAt, isFields, listAt, textAt } from "./fields.ts";
 import { finishReasonFrom, refuseFailure } from "./finish-reasons.ts";
-import { argumentsText, unwrapped } from "./tool-arguments.ts";
+import { argumentsText } from "./tool-arguments.ts";
 import { usageFrom } from "./usage-decode.ts";
 
 const known: ReadonlySet<string> = new Set(["id", "finish_reason", "message", "usage", "logprobs", "response_type"]);
 const messageKnown: ReadonlySet<string> = new Set(["role", "content", "tool_calls", "tool_plan", "citations"]);
 
 /** A whole answer. Throws UPSTREAM_PROTOCOL for what is none, or what an error in it says. */
-export function decodeResponse(body: unknown): ChatResponse {
+export function decodeResponse(body: unknown, context: AnswerContext = {}): ChatResponse {
   if (!isFields(body)) throw broken("the answer is not a JSON object");
   if (isErrorBody(body)) throw failureInside(body);
   const { message } = body;
@@ -20,7 +23,7 @@ export function decodeResponse(body: unknown): ChatResponse {
   const native = textAt(body, "finish_reason");
   refuseFailure(native, textAt(body, "error"));
   const id = textAt(body, "id");
-  const parts = partsOf(message, id);
+  const parts = partsOf(message, id, context);
   const only = choice(0, parts);
   only.finishReason = finishReasonFrom(
     native,
@@ -43,10 +46,10 @@ export function decodeResponse(body: unknown): ChatResponse {
 }
 
 /** Thoughts and text, then the plan, which is the text in front of the calls. */
-function partsOf(message: Fields, answerId: string): ContentPart[] {
+function partsOf(message: Fields, answerId: string, context: AnswerContext): ContentPart[] {
   const { content } = message;
   const blocks = typeof content === "string" ? [{ type: "text", text: content }] : listAt(message, "content").filter(isFields);
-  const byBlock = blocks.map(partFromBlock);
+  const byBlock = blocks.map((block) => partFromBlock(block, context));
   const parts = byBlock.flatMap((part) => part ?? []);
   const planText = textAt(message, "tool_plan");
   const plan = planText === "" ? undefined : textPart(planText);
@@ -59,20 +62,21 @@ function partsOf(message: Fields, answerId: string): ContentPart[] {
     if (cited?.part.case === "text") cited.part.value.citations.push(...citationsFrom(citation));
   }
   const calls = listAt(message, "tool_calls").filter(isFields);
-  return [...parts, ...(plan === undefined ? [] : [plan]), ...calls.map((call, i) => wholeCall(call, inventedId(answerId, i)))];
+  return [...parts, ...(plan === undefined ? [] : [plan]), ...calls.map((call, i) => wholeCall(call, inventedId(answerId, i), context))];
 }
 
 /** Undefined: the block says nothing. */
-function partFromBlock(block: Fields): ContentPart | undefined {
+function partFromBlock(block: Fields, context: AnswerContext): ContentPart | undefined {
   const type = textAt(block, "type");
   if (type !== "text" && type !== "thinking") return nativePart(block);
   const text = textAt(block, type);
   if (text === "") return undefined;
-  return type === "text" ? textPart(text) : reasoningPart(text);
+  if (type === "thinking") return reasoningPart(text);
+  return textPart(context.fencedJson === true ? unfenced(text) : text);
 }
 
-function wholeCall(call: Fields, fallbackId: string): ContentPart {
-  const part = callPart(call, fallbackId);
+function wholeCall(call: Fields, fallbackId: string, context: AnswerContext): ContentPart {
+  const part = callPart(call, fallbackId, context);
   if (part.part.case !== "toolCall") return part;
   if (part.part.value.name === "") throw broken("a tool was called without a name");
   const text = argumentsText(fieldsAt(call, "function")["arguments"]);

@@ -1,5 +1,5 @@
 import type { ChatRequest, Sampling } from "../../core/chat.ts";
-import { clamped, drop, type Encoding, unsupported } from "./encoding.ts";
+import { clamped, type Encoding, unsupported } from "./encoding.ts";
 import type { Fields } from "./fields.ts";
 
 /** Stop sequences of one request at most. */
@@ -30,14 +30,14 @@ function encodePenalties(sampling: Sampling, body: Fields, encoding: Encoding): 
   if (frequency > 0) body["frequency_penalty"] = frequency;
   if (presence === 0) return;
   if (frequency === 0) body["presence_penalty"] = presence;
-  else drop(encoding, "sampling.presence_penalty", "cohere takes one penalty at a time");
+  else encoding.notes.dropped("sampling.presence_penalty", "cohere takes one penalty at a time");
 }
 
 /** Raw, because a seed may have more digits than a double holds. */
 function encodeSeed({ seed }: Sampling, body: Fields, encoding: Encoding): void {
   if (seed === undefined) return;
   if (seed >= 0n) body["seed"] = JSON.rawJSON(seed.toString());
-  else drop(encoding, "sampling.seed", "cohere takes no negative seed");
+  else encoding.notes.dropped("sampling.seed", "cohere takes no negative seed");
 }
 
 function dropForeign(sampling: Sampling, encoding: Encoding): void {
@@ -47,5 +47,5 @@ function dropForeign(sampling: Sampling, encoding: Encoding): void {
     logit_bias: Object.keys(sampling.logitBias).length > 0,
     top_logprobs: sampling.topLogprobs !== undefined && sampling.topLogprobs !== 0,
   };
-  for (const [name, is] of Object.entries(present)) if (is) drop(encoding, `sampling.${name}`, `cohere has no ${name}`);
+  for (const [name, is] of Object.entries(present)) if (is) encoding.notes.dropped(`sampling.${name}`, `cohere has no ${name}`);
 }

@@ -1,8 +1,10 @@
 import { type ChatEvent, partDelta, partEnded, partStarted } from "../../core/chat.ts";
+import type { AnswerContext } from "../../core/dialect.ts";
+import { unwrapped } from "../../core/freeform.ts";
 import { callPart } from "./answer-decode.ts";
 import { type Fields, fieldsAt } from "./fields.ts";
 import { broken, inventedId } from "./response-decode.ts";
-import { saysNothing, unwrapped } from "./tool-arguments.ts";
+import { saysNothing } from "./tool-arguments.ts";
 
 interface OpenCall {
   readonly partIndex: number;
@@ -25,10 +27,12 @@ interface NewCall {
 /** Reads the tool calls of a stream. Their indices count apart from those of content. */
 export class CallStream {
   readonly #open = new Map<unknown, OpenCall>();
+  readonly #context: AnswerContext;
   readonly #nextPart: () => number;
   #count = 0;
 
-  constructor(nextPart: () => number) {
+  constructor(context: AnswerContext, nextPart: () => number) {
+    this.#context = context;
     this.#nextPart = nextPart;
   }
 
@@ -39,7 +43,7 @@ export class CallStream {
 
   start({ index, call, answerId }: NewCall, out: ChatEvent[]): void {
     if (this.#open.has(index)) throw broken("a tool call began twice");
-    const part = callPart(call, inventedId(answerId, this.#count++));
+    const part = callPart(call, inventedId(answerId, this.#count++), this.#context);
     if (part.part.case !== "toolCall" || part.part.value.name === "") throw broken("a tool was called without a name");
     const open: OpenCall = { partIndex: this.#nextPart(), custom: part.part.value.custom, held: "", begun: false };
     this.#open.set(index, open);

@@ -8,8 +8,9 @@ import {
   partStarted,
   textPart,
 } from "../../core/chat.ts";
-import type { StreamDecoder } from "../../core/dialect.ts";
+import type { AnswerContext, StreamDecoder } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
+import { createUnfencer, type Unfencer } from "../../core/unfence.ts";
 import { citationsFrom, citedIn, logprobsFrom, nativePart, reasoningPart } from "./answer-decode.ts";
 import { failureInside, isErrorBody } from "./errors.ts";
 import { extensionsOf, type Fields, fieldsAt, isFields, textAt } from "./fields.ts";
@@ -19,8 +20,8 @@ import { CallStream } from "./stream-calls.ts";
 import { usageFrom } from "./usage-decode.ts";
 
 /** A decoder for one stream. */
-export function streamDecoder(): StreamDecoder {
-  return new MessageStream();
+export function streamDecoder(context: AnswerContext = {}): StreamDecoder {
+  return new MessageStream(context);
 }
 
 /** The part under way besides tool calls; at most one is. */
@@ -31,6 +32,8 @@ interface OpenPart {
   readonly block: unknown;
   /** A high surrogate whose other half comes with the next delta: alone it is no valid text. */
   half: string;
+  /** Takes a Markdown fence off, where JSON was asked for in words. */
+  readonly unfencer: Unfencer | undefined;
 }
 
 class MessageStream implements StreamDecoder {
@@ -38,7 +41,13 @@ class MessageStream implements StreamDecoder {
   #id = "";
   #open: OpenPart | undefined;
   #next = 0;
-  readonly #calls = new CallStream(() => this.#next++);
+  readonly #calls: CallStream;
+  readonly #context: AnswerContext;
+
+  constructor(context: AnswerContext) {
+    this.#context = context;
+    this.#calls = new CallStream(context, () => this.#next++);
+  }
 
   push(data: string, eventName: string | undefined, out: ChatEvent[]): void {
     if (this.#phase === "completed" || data === "" || data.startsWith("[DONE]")) return;
@@ -112,7 +121,9 @@ class MessageStream implements StreamDecoder {
 
   /** The part under way, where it is that one; else one that has not begun. */
   #partFor(kind: OpenPart["kind"], block: unknown): OpenPart {
-    return this.#open?.kind === kind && this.#open.block === block ? this.#open : { kind, partIndex: this.#next, block, half: "" };
+    if (this.#open?.kind === kind && this.#open.block === block) return this.#open;
+    const unfencer = kind === "text" && this.#context.fencedJson === true ? createUnfencer() : undefined;
+    return { kind, partIndex: this.#next, block, half: "", unfencer };
   }
 
   #say(part: OpenPart, text: string, out: ChatEvent[]): void {
@@ -128,8 +139,12 @@ class MessageStream implements StreamDecoder {
     const whole = part.half + text;
     const last = whole.charCodeAt(whole.length - 1);
     part.half = last >= 0xd800 && last <= 0xdbff ? whole.slice(-1) : "";
-    const value = part.half === "" ? whole : whole.slice(0, -1);
-    if (value !== "") out.push(partDelta(0, part.partIndex, deltaOf(part.kind, value)));
+    this.#emit(part, part.half === "" ? whole : whole.slice(0, -1), out);
+  }
+
+  #emit({ kind, partIndex, unfencer }: OpenPart, text: string, out: ChatEvent[]): void {
+    const value = unfencer?.push(text) ?? text;
+    if (value !== "") out.push(partDelta(0, partIndex, deltaOf(kind, value)));
   }
 
   /** A citation of a part that is over has no place any more; Cohere sends them while it goes on. */
@@ -171,7 +186,9 @@ class MessageStream implements StreamDecoder {
     if (open === undefined) return;
     this.#open = undefined;
     // Its other half never came.
-    if (open.half !== "") out.push(partDelta(0, open.partIndex, deltaOf(open.kind, "\ufffd")));
+    if (open.half !== "") this.#emit(open, "\ufffd", out);
+    const rest = open.unfencer?.end() ?? "";
+    if (rest !== "") out.push(partDelta(0, open.partIndex, deltaOf(open.kind, rest)));
     out.push(partEnded(0, open.partIndex));
   }
 }

@@ -1,5 +1,5 @@
-import { type ChatRequest, type Reasoning, ReasoningEffort, ReasoningSummary, TranslationAction } from "../../core/chat.ts";
-import { drop, type Encoding, tell } from "./encoding.ts";
+import { type ChatRequest, type Reasoning, ReasoningEffort, ReasoningSummary } from "../../core/chat.ts";
+import type { Encoding } from "./encoding.ts";
 import type { Fields } from "./fields.ts";
 
 /** Efforts with a budget of tokens; what is above thinks without one. */
@@ -15,13 +15,13 @@ export function encodeThinking(request: Readonly<ChatRequest>, body: Fields, enc
   if (reasoning === undefined) return;
   const wanted = wantedThinking(reasoning);
   if (encoding.target.capabilities.reasoning === false) {
-    if (wanted === "some" || typeof wanted === "number") drop(encoding, "reasoning", "the model does not think");
+    if (wanted === "some" || typeof wanted === "number") encoding.notes.dropped("reasoning", "the model does not think");
     return;
   }
   if (reasoning.summary === ReasoningSummary.OMITTED && wanted !== "none")
-    drop(encoding, "reasoning.summary", "cohere shows all of its thinking");
+    encoding.notes.dropped("reasoning.summary", "cohere shows all of its thinking");
   if (reasoning.summary === ReasoningSummary.CONCISE || reasoning.summary === ReasoningSummary.DETAILED)
-    drop(encoding, "reasoning.summary", "cohere shows its thinking as it is");
+    encoding.notes.dropped("reasoning.summary", "cohere shows its thinking as it is");
   if (wanted === "none") body["thinking"] = { type: "disabled" };
   if (wanted === "some") body["thinking"] = { type: "enabled" };
   if (typeof wanted !== "number") return;
@@ -29,7 +29,7 @@ export function encodeThinking(request: Readonly<ChatRequest>, body: Fields, enc
   const most = maxOutputTokens === undefined ? wanted : Math.max(1, Math.floor(maxOutputTokens / 2));
   if (wanted > most) {
     const field = reasoning.budgetTokens === undefined ? "reasoning.effort" : "reasoning.budget_tokens";
-    tell(encoding, TranslationAction.CLAMPED, field, `the thinking budget is ${most} tokens, half of the output limit`);
+    encoding.notes.clamped(field, `the thinking budget is ${most} tokens, half of the output limit`);
   }
   body["thinking"] = { type: "enabled", token_budget: Math.min(wanted, most) };
 }

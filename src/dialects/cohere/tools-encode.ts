@@ -1,9 +1,8 @@
-import { type ChatRequest, type Tool, ToolChoice_Mode, TranslationAction } from "../../core/chat.ts";
+import { type ChatRequest, type Tool, ToolChoice_Mode } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
-import { drop, type Encoding, tell, unsupported } from "./encoding.ts";
+import { freeformFunction } from "../../core/freeform.ts";
+import { type Encoding, unsupported, wireToolName } from "./encoding.ts";
 import { callerFields, extensionFields, type Fields, isFields, issuer, listAt } from "./fields.ts";
-import { freeformSchema } from "./tool-arguments.ts";
-import { wireToolName } from "./tool-names.ts";
 
 /** Puts `tools`, `tool_choice` and `strict_tools` into the body. */
 export function encodeTools(request: Readonly<ChatRequest>, body: Fields, encoding: Encoding): void {
@@ -20,7 +19,7 @@ export function encodeTools(request: Readonly<ChatRequest>, body: Fields, encodi
   if (mode === ToolChoice_Mode.REQUIRED) body["tool_choice"] = "REQUIRED";
   if (mode === ToolChoice_Mode.NONE) body["tool_choice"] = "NONE";
   if (toolChoice?.parallel === false && encoding.target.capabilities.parallelTools !== false)
-    drop(encoding, "tool_choice.parallel", "cohere cannot be held to one call a turn");
+    encoding.notes.dropped("tool_choice.parallel", "cohere cannot be held to one call a turn");
   if (
     isStrict(
       shown.map(([, tool]) => tool),
@@ -36,7 +35,7 @@ function nameOf({ kind }: Tool): string {
 }
 
 function encodeTool(tool: Tool, path: string, encoding: Encoding): Fields {
-  if (tool.cacheControl !== undefined) drop(encoding, "tools.cache_control", "cohere caches prompts by itself");
+  if (tool.cacheControl !== undefined) encoding.notes.dropped("tools.cache_control", "cohere caches prompts by itself");
   const own = ownTool(tool, path, encoding);
   return { ...extensionFields(tool.extensionsJson, path), ...own };
 }
@@ -45,23 +44,16 @@ function ownTool({ kind }: Tool, path: string, encoding: Encoding): Fields {
   switch (kind.case) {
     case "function": {
       const { name, description, parametersJsonSchema } = kind.value;
-      const wire: Fields = { name: wireToolName(name, false, `${path}.function.name`) };
+      const wire: Fields = { name: wireToolName(name, false, `${path}.function`, encoding) };
       if (description !== "") wire["description"] = description;
       wire["parameters"] = parameters(parametersJsonSchema, `${path}.function.parameters_json_schema`);
       return { type: "function", function: wire };
     }
     case "custom": {
-      const { name, description, grammar, grammarSyntax } = kind.value;
-      tell(encoding, TranslationAction.EMULATED, "tools.custom", "cohere has no free-form tools; it is a function of one string");
-      const rule = grammar === "" ? "" : `The input must match this ${`${grammarSyntax} grammar`.trimStart()}:\n${grammar}`;
-      return {
-        type: "function",
-        function: {
-          name: wireToolName(name, true, `${path}.custom.name`),
-          description: [description, rule].filter((line) => line !== "").join("\n\n"),
-          parameters: freeformSchema,
-        },
-      };
+      const { description, schema } = freeformFunction(kind.value);
+      encoding.notes.emulated(`${path}.custom`, "cohere has no free-form tools; it is a function of one string");
+      const name = wireToolName(kind.value.name, true, `${path}.custom`, encoding);
+      return { type: "function", function: { name, ...(description !== "" && { description }), parameters: schema } };
     }
     case "native":
       if (kind.value.issuer === issuer) return callerFields(kind.value.json, `${path}.native.json`);
@@ -85,7 +77,7 @@ function isStrict(tools: readonly Tool[], wire: readonly unknown[], encoding: En
   const wanted = tools.filter(({ kind }) => kind.case === "function" && kind.value.strict === true);
   if (wanted.length === 0) return false;
   if (wanted.length === tools.length && wire.every(requiresSomething)) return true;
-  drop(encoding, "tools.function.strict", "cohere enforces the schemas of all tools, each with a required parameter, or none");
+  encoding.notes.dropped("tools.function.strict", "cohere enforces the schemas of all tools, each with a required parameter, or none");
   return false;
 }
 

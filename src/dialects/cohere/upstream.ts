@@ -9,8 +9,8 @@ import { streamDecoder } from "./stream-decode.ts";
 /** Cohere's API v2, as its host speaks it; there is one host, so there are no quirks. */
 export const cohere: UpstreamDialect = {
   encodeRequest: (request, target, _quirks, streamed) => encodeRequest(request, target, streamed),
-  decodeResponse,
-  streamDecoder,
+  decodeResponse: (body, _quirks, context) => decodeResponse(body, context),
+  streamDecoder: (_quirks, context) => streamDecoder(context),
   failureFrom,
   decodeModels,
   embeddings,
