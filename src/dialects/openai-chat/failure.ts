@@ -13,7 +13,7 @@ export function failureFrom(answer: UpstreamFailure): ChatError {
   const { status, headers, wallMs } = answer;
   const facts = factsFromText(answer.body);
   const said = verdictOn(status, facts);
-  const upstream = { status, requestId: shownId(header(answer, "x-request-id") ?? header(answer, "apim-request-id")) };
+  const upstream = { status, requestId: shownId(header(answer, "apim-request-id") ?? header(answer, "x-request-id")) };
   const wait = { status, headers: { ...facts.headers, ...headers }, wallMs, bodyMs: facts.waitMs ?? waitInWords(said.failure, facts) };
   return chatError(said, facts, `the upstream answered ${status}`, {
     upstream,

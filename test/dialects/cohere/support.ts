@@ -44,8 +44,8 @@ export const document = (value: string, more: { title?: string; citations?: bool
   },
 });
 /** A picture by its address. */
-export const image = (url: string, detail = 0): PartInit => ({
-  part: { case: "image", value: { media: { source: { case: "url", value: url } }, detail } },
+export const image = (url: string): PartInit => ({
+  part: { case: "image", value: { media: { source: { case: "url", value: url } } } },
 });
 /** A message of the user. */
 export const user = (...content: PartInit[]): MessageInit => ({ role: Role.USER, content });
