@@ -119,6 +119,8 @@ export const hosts = {
       toolCallId: "alphanumeric9",
       seedField: "random_seed",
       strictFields: true,
+      takes: new Set(["guardrails", "prompt_mode", "safe_prompt"]),
+      marksPrefix: true,
       refuses: new Set([
         "audio",
         "logit_bias",
@@ -166,9 +168,9 @@ export const hosts = {
     ...ownServer,
     issuer: "ollama",
     baseUrl: "http://127.0.0.1:11434/v1",
-    quirks: { ...imitation, refuses: new Set(["logit_bias", "n"]) },
+    quirks: { ...imitation, imageUrls: false, toolChoice: false, refuses: new Set(["logit_bias", "n"]) },
   },
-  vllm: { ...ownServer, issuer: "vllm", baseUrl: "http://127.0.0.1:8000/v1", quirks: imitation },
+  vllm: { ...ownServer, issuer: "vllm", baseUrl: "http://127.0.0.1:8000/v1", quirks: { ...imitation, alternateRoles: true } },
 } as const satisfies Record<string, Host>;
 
 /** The `type` of a provider that is called over HTTP. */

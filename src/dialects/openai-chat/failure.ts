@@ -44,10 +44,20 @@ interface Verdict {
 /** By status and typed body; words alone only where they are a vendor's own, in a table. */
 function verdictOn(status: number, facts: ErrorFacts): Verdict {
   const known = knownBody(knownBodies, { status, messages: facts.messages });
-  const told = known?.means ?? facts.means ?? facts.words.map((word) => failureByWord.get(word)).find((failure) => failure !== undefined);
+  const alone = known?.means ?? aboveLimit(facts);
+  const told = alone ?? facts.means ?? facts.words.map((word) => failureByWord.get(word)).find((failure) => failure !== undefined);
   const failure = failureOfStatus(status, told);
   const blameless = failure === "UPSTREAM_PROTOCOL" && facts.words.some((word) => wordsOfTheModel.has(word));
   return { failure, blameless, field: known !== undefined && known.means === failure ? (known.field ?? facts.param) : facts.param };
+}
+
+/** One request that is alone above the limit per minute never gets through, however long it waits. */
+function aboveLimit({ messages }: ErrorFacts): Failure | undefined {
+  for (const message of messages) {
+    const [, limit, requested] = /^Request too large for [^:]{1,300}: Limit (\d{1,12}), Requested (\d{1,12})\b/.exec(message) ?? [];
+    if (Number(requested) > Number(limit)) return "REQUEST_TOO_LARGE";
+  }
+  return undefined;
 }
 
 function chatError({ failure, field, blameless }: Verdict, facts: ErrorFacts, answered: string, known: ChatErrorOptions): ChatError {
