@@ -53,6 +53,8 @@ function messagesOf(each: Message, path: string, place: Place): readonly Fields[
   const parts = partsOf(each);
   if (parts.some((part) => part.cacheControl !== undefined))
     place.notes.dropped("messages.content.cache_control", "cohere caches prompts by itself");
+  if (parts.some((part) => part.opaque.some((token) => token.issuer !== issuer)))
+    place.notes.dropped("messages.content.opaque", "tokens of another vendor cannot be sent to cohere");
   if (each.role === Role.ASSISTANT) return assistantMessage(each, { parts, path }, place);
   const encoded: Fields[] = [];
   // Tool messages hold text and documents only: what else came with them follows as the user's.

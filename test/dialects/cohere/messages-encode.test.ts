@@ -124,6 +124,16 @@ describe("an earlier answer", () => {
     expect(encode({ messages }, target({ reasoning: false })).notes).toEqual(["DROPPED messages.content.reasoning"]);
   });
 
+  test("loses the tokens that another vendor bound to it", () => {
+    const signed: PartInit = {
+      part: { case: "toolCall", value: { id: "a", name: "f", argumentsJson: "{}" } },
+      opaque: [{ issuer: "google", kind: "thought_signature", value: "sealed" }],
+    };
+    const encoded = encode({ messages: [user(text("q")), assistant(signed), tool(result("a", text("1")))] });
+    expect(encoded.notes).toEqual(["DROPPED messages.content.opaque"]);
+    expect(encoded.text).not.toContain("sealed");
+  });
+
   test("of a free-form call wraps its input", () => {
     expect(answered(call("a", "line 1\nline 2", "patch", true)).message).toMatchObject({
       tool_calls: [{ function: { name: "patch", arguments: '{"input":"line 1\\nline 2"}' } }],
