@@ -5,15 +5,16 @@ import { microUsdPerMillion, type Price } from "../core/price.ts";
 import type { Provider, ProviderFacts } from "../core/provider.ts";
 import type { ModelSettings, ProviderSettings, Settings } from "../config/schema.ts";
 import { anthropicMessages } from "../dialects/anthropic-messages/upstream.ts";
+import { cohere } from "../dialects/cohere/upstream.ts";
 import { gemini } from "../dialects/gemini/upstream.ts";
 import { bedrockConverse } from "../dialects/bedrock-converse/upstream.ts";
 import { openaiChat } from "../dialects/openai-chat/upstream.ts";
 import { openaiEmbeddings } from "../dialects/openai-embeddings/upstream.ts";
 import { openaiResponses } from "../dialects/openai-responses/upstream.ts";
-import { baseUrlOf, type Host, type HostCall, hosts, isHostType } from "../providers/hosts.ts";
+import { baseUrlOf, type Host, type HostCall, hosts, type HostType, isHostType } from "../providers/hosts.ts";
 import type { Embedding } from "../providers/http-embed.ts";
 import { createHttpProvider } from "../providers/http-provider.ts";
-import { describeModel, knownModels, tellsKind } from "../providers/known-models.ts";
+import { describeModel, knownModels, type ModelDescription, tellsKind } from "../providers/known-models.ts";
 import { createAwsSigner, type Signer } from "../providers/signing.ts";
 import { createSimulatedProvider } from "../providers/simulated.ts";
 import { createWire } from "../providers/wire/pool.ts";
@@ -37,6 +38,7 @@ const dialects = {
   "anthropic-messages": { upstream: anthropicMessages, shown: ProviderDialect.ANTHROPIC_MESSAGES },
   gemini: { upstream: gemini, shown: ProviderDialect.GEMINI },
   "bedrock-converse": { upstream: bedrockConverse, shown: ProviderDialect.BEDROCK_CONVERSE },
+  cohere: { upstream: cohere, shown: ProviderDialect.COHERE_V2 },
 } as const;
 
 /** Makes a provider from its settings, which have been checked. */
@@ -48,7 +50,7 @@ export function startProvider(
 ): RunningProvider {
   const fingerprint = fingerprintOf(settings, timeouts);
   if (!isHostType(settings.type)) return startSimulated(name, settings, fingerprint, clock);
-  const host: Host = hosts[settings.type];
+  const host = hostOf(settings.type);
   const base = new URL(baseUrlOf(host, settings.base_url, settings.region) ?? "");
   const wire = createWire({
     clock,
@@ -74,7 +76,7 @@ export function startProvider(
       extensions: alternate.extensions,
     },
     embedding: embeddingOf(host, at),
-    modelsPath: host.modelsPath === undefined ? undefined : located(base, host.modelsPath),
+    modelsPath: modelsPathOf(host, base, settings.api_version),
     auth: host.auth,
     apiKey: settings.api_key,
     signer: signerFor(host, settings, base, clock),
@@ -117,6 +119,11 @@ function embeddingOf({ embedPath, embedInputsMax }: Host, at: (call: Asking, pat
   return embedPath === undefined ? undefined : { path: (call) => at(call, embedPath), inputsMax: embedInputsMax };
 }
 
+function modelsPathOf({ modelsPath }: Host, base: URL, apiVersion: string | undefined): string | undefined {
+  const path = typeof modelsPath === "function" ? modelsPath({ apiVersion }) : modelsPath;
+  return path === undefined ? undefined : located(base, path);
+}
+
 /** A host's path below the base URL's, with the queries of both. */
 function located(base: URL, hostPath: string): string {
   const path = base.pathname.replace(/\/$/, "") + hostPath;
@@ -154,7 +161,7 @@ export function catalogPart(
   listed: readonly string[] | undefined,
 ): CatalogProvider {
   const target = (model: ModelSettings): Target => {
-    const { capabilities, price, alternate, ...known } = describeModel(settings.type, model.upstream ?? model.id);
+    const { capabilities, price, alternate, ...known } = described(settings.type, model);
     const kind = model.kind ?? known.kind;
     return {
       id: `${name}/${model.id}` as TargetId,
@@ -178,6 +185,18 @@ export function catalogPart(
     ...(!tellsKind(settings.type, model) && { anyKind: true }),
   });
   return { name, targets: models.map(target), other };
+}
+
+/** What is known of a model; of a deployment, whose name may say nothing, by the callers' name for it. */
+function described(type: string, { id, upstream = id }: ModelSettings): ModelDescription {
+  const known = describeModel(type, upstream);
+  const isOwnName = isHostType(type) && hostOf(type).namesDeployments === true;
+  const saysNothing = known.price === undefined && Object.keys(known.capabilities).length === 1;
+  return isOwnName && saysNothing ? describeModel(type, id) : known;
+}
+
+function hostOf(type: HostType): Host {
+  return hosts[type];
 }
 
 /** The configuration's prices win, each by itself; 0 there means free. Half a price is none. */

@@ -81,6 +81,8 @@ function checkType(path: readonly string[], provider: ProviderSettings, context:
       report.error([...path, setting], `is required for type ${type}`);
     }
   }
+  if (facts?.ownNames === true && provider.models === undefined)
+    report.warn([...path, "models"], `not set; of ${type} nothing is known then, and only provider/any-name reaches it`);
   if (facts !== undefined) checkCredentials(path, provider, facts, report);
 }
 

@@ -6,6 +6,8 @@ export interface ProviderTypeFacts {
   readonly insteadOfKey?: readonly [string, string];
   /** Settings without which there is nobody to call. */
   readonly requires?: readonly string[];
+  /** True: it offers what its owner set up there, under names that nobody else knows. */
+  readonly ownNames?: boolean;
 }
 
 /** Every type that is planned, whether this build has it or not. */
@@ -15,7 +17,7 @@ export const providerTypeFacts: Readonly<Record<string, ProviderTypeFacts>> = {
   gemini: { keyVariable: "GEMINI_API_KEY" },
   cohere: { keyVariable: "COHERE_API_KEY" },
   bedrock: { keyVariable: "AWS_BEARER_TOKEN_BEDROCK", insteadOfKey: ["access_key_id", "secret_access_key"], requires: ["region"] },
-  azure_openai: { keyVariable: "AZURE_OPENAI_API_KEY", requires: ["base_url"] },
+  azure_openai: { keyVariable: "AZURE_OPENAI_API_KEY", requires: ["base_url"], ownNames: true },
   openai_compatible: { requires: ["base_url"] },
   simulated: {},
   mistral: { keyVariable: "MISTRAL_API_KEY" },

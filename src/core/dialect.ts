@@ -22,6 +22,16 @@ export interface Quirks {
   readonly refuses?: ReadonlySet<string>;
   /** The host answers 422 to fields it does not know: none of the caller's unknown ones are passed on. */
   readonly strictFields?: boolean;
+  /** Fields of its own that a host with `strictFields` takes all the same. */
+  readonly takes?: ReadonlySet<string>;
+  /** A last message of the assistant must be marked as one to go on with: `prefix: true` (Mistral). */
+  readonly marksPrefix?: boolean;
+  /** Neighbouring messages of one role are sent as one, for templates that want turns to alternate. */
+  readonly alternateRoles?: boolean;
+  /** False: the host fetches nothing; images by URL are another target's. */
+  readonly imageUrls?: boolean;
+  /** False: the host does not hear of `tool_choice`; only the list of tools says what may be called. */
+  readonly toolChoice?: boolean;
   /** Reasoning of earlier turns is sent back in this field. Default: not at all. */
   readonly replayReasoning?: "reasoning_content" | "reasoning";
   /** Reasoning tokens are reported outside completion_tokens (xAI). */

@@ -16,17 +16,19 @@ export function legalToolName(name: string, max: number): string {
 /** The names of one request's tools on their way to a host, and what is to be known of them on the way back. */
 export class ToolNames {
   readonly #max: number;
+  readonly #legal: typeof legalToolName;
   readonly #changed = new Map<string, string>();
   readonly #freeform = new Set<string>();
 
-  /** `max`: most characters of a name at the host. */
-  constructor(max: number) {
+  /** `max`: most characters of a name at the host. `legal`: its own rule, where it knows fewer names. */
+  constructor(max: number, legal = legalToolName) {
     this.#max = max;
+    this.#legal = legal;
   }
 
   /** The name on the wire. */
   wire(name: string): string {
-    const legal = legalToolName(name, this.#max);
+    const legal = this.#legal(name, this.#max);
     if (legal !== name) this.#changed.set(legal, name);
     return legal;
   }

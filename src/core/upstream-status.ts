@@ -40,7 +40,8 @@ const byBody: ReadonlyMap<number, ReadonlySet<Failure>> = new Map(
       [402, ["RATE_LIMITED"]],
       [403, ["CONTENT_POLICY", "MODEL_NOT_FOUND", "QUOTA_EXHAUSTED", "RATE_LIMITED", "UPSTREAM_UNAVAILABLE"]],
       [404, ["MODEL_NOT_FOUND", "UNSUPPORTED_FEATURE"]],
-      [413, ["CONTEXT_LENGTH_EXCEEDED"]],
+      // Groq: more than is left of the limit per minute.
+      [413, ["CONTEXT_LENGTH_EXCEEDED", "RATE_LIMITED"]],
       [422, [...requests, ...standing]],
       [429, ["QUOTA_EXHAUSTED", "OVERLOADED", "REQUEST_TOO_LARGE", "CONTEXT_LENGTH_EXCEEDED"]],
     ] satisfies readonly (readonly [number, readonly Failure[]])[]

@@ -2,7 +2,7 @@ import type { Quirks } from "../core/dialect.ts";
 import { methodPath } from "../dialects/gemini/paths.ts";
 
 /** The wire languages that hosts speak. */
-export type HostDialect = "openai-chat" | "openai-responses" | "anthropic-messages" | "gemini" | "bedrock-converse";
+export type HostDialect = "openai-chat" | "openai-responses" | "anthropic-messages" | "gemini" | "cohere" | "bedrock-converse";
 
 /** Where a key goes: `authorization: Bearer`, or a header of this name, as it is. */
 export type KeyHeader = "bearer" | "x-api-key" | "x-goog-api-key" | "api-key";
@@ -34,8 +34,8 @@ export interface Host {
    * Undefined: the configuration must name one.
    */
   readonly baseUrl: string | undefined | ((region: string) => string);
-  /** A tail of the base URL that users may write or leave out; the paths below have it. */
-  readonly optionalBasePath?: string;
+  /** A tail of the base URL that users may write or leave out, or the longest first of several; the paths below have it. */
+  readonly optionalBasePath?: string | readonly string[];
   /** Appended to the base URL; hosts that name the model in the path make it of the call. */
   readonly chatPath: string | ((call: HostCall) => string);
   /** The same for embeddings, in the dialect's `embeddings`; absent: the host has none. */
@@ -47,7 +47,7 @@ export interface Host {
   /** A second language of the same host, for what the first one cannot say (decision 0015). */
   readonly alternate?: HostAlternate;
   /** The unbilled list call; undefined: there is none. */
-  readonly modelsPath: string | undefined;
+  readonly modelsPath: string | ((settings: Pick<HostCall, "apiVersion">) => string) | undefined;
   /** Header that carries the key. */
   readonly auth: KeyHeader;
   /** Name of the service in AWS signatures: where access keys are configured instead of a key, requests are signed with them. */
@@ -56,6 +56,8 @@ export interface Host {
   readonly needsKey: boolean;
   /** True: what the host lists is what it offers, for we cannot know it. */
   readonly listsModels: boolean;
+  /** True: the names sent upstream are the operator's own, so what is known of a model is looked up by the callers' name for it, too. */
+  readonly namesDeployments?: boolean;
   readonly quirks: Quirks;
 }
 
@@ -67,6 +69,15 @@ const ownServer = { ...openaiPaths, needsKey: false, listsModels: true } as cons
 
 /** What servers that imitate OpenAI's API have in common: the older limit field, templates that know no `developer`, functions as the only tools. */
 const imitation = { maxTokensField: "max_tokens", developerRole: false, customTools: false } as const satisfies Quirks;
+
+/** Azure's two APIs: the older one of dated versions has the deployment in the path, the other one is OpenAI's own below `/openai/v1`. */
+function azurePath(end: string, model: string, apiVersion: string | undefined): string {
+  if (apiVersion === undefined) return `/openai/v1${end}`;
+  const query = `?api-version=${encodeURIComponent(apiVersion)}`;
+  // Words such as `preview` are versions of the newer API.
+  if (!/^\d/.test(apiVersion)) return `/openai/v1${end}${query}`;
+  return model === "" ? `/openai${end}${query}` : `/openai/deployments/${encodeURIComponent(model)}${end}${query}`;
+}
 
 /**
  * Who can be called, by the configuration's `type`. `quirks.refuses` holds field names of the OpenAI wire format. A new host of a
@@ -89,6 +100,20 @@ export const hosts = {
     chatPath: "/v1/messages",
     modelsPath: "/v1/models",
     auth: "x-api-key",
+    needsKey: true,
+    listsModels: false,
+    quirks: {},
+  },
+  cohere: {
+    dialect: "cohere",
+    issuer: "cohere",
+    baseUrl: "https://api.cohere.com",
+    optionalBasePath: ["/v2", "/v1"],
+    chatPath: "/v2/chat",
+    embedPath: "/v2/embed",
+    embedInputsMax: 96,
+    modelsPath: "/v1/models",
+    auth: "bearer",
     needsKey: true,
     listsModels: false,
     quirks: {},
@@ -122,6 +147,21 @@ export const hosts = {
     listsModels: false,
     quirks: {},
   },
+  azure_openai: {
+    dialect: "openai-chat",
+    // Sealed reasoning belongs to the account that it was made in.
+    issuer: "azure_openai",
+    baseUrl: undefined,
+    optionalBasePath: ["/openai/v1", "/openai"],
+    chatPath: ({ model, apiVersion }) => azurePath("/chat/completions", model, apiVersion),
+    embedPath: ({ model, apiVersion }) => azurePath("/embeddings", model, apiVersion),
+    modelsPath: ({ apiVersion }) => azurePath("/models", "", apiVersion),
+    auth: "api-key",
+    needsKey: true,
+    listsModels: false,
+    namesDeployments: true,
+    quirks: { base64Vectors: true, tokenInput: true },
+  },
   openai_compatible: {
     ...ownServer,
     ...embeds,
@@ -144,6 +184,8 @@ export const hosts = {
       seedField: "random_seed",
       dimensionsField: "output_dimension",
       strictFields: true,
+      takes: new Set(["guardrails", "prompt_mode", "safe_prompt"]),
+      marksPrefix: true,
       refuses: new Set([
         "audio",
         "logit_bias",
@@ -200,14 +242,14 @@ export const hosts = {
     ...embeds,
     issuer: "ollama",
     baseUrl: "http://127.0.0.1:11434/v1",
-    quirks: { ...imitation, refuses: new Set(["logit_bias", "n"]) },
+    quirks: { ...imitation, imageUrls: false, toolChoice: false, refuses: new Set(["logit_bias", "n"]) },
   },
   vllm: {
     ...ownServer,
     ...embeds,
     issuer: "vllm",
     baseUrl: "http://127.0.0.1:8000/v1",
-    quirks: { ...imitation, base64Vectors: true, tokenInput: true },
+    quirks: { ...imitation, alternateRoles: true, base64Vectors: true, tokenInput: true },
   },
 } as const satisfies Record<string, Host>;
 
@@ -233,6 +275,6 @@ export function baseUrlOf(host: Host, configured: string | undefined, region = "
   let url = configured ?? (typeof host.baseUrl === "function" ? host.baseUrl(region) : host.baseUrl);
   if (url === undefined) return undefined;
   while (url.endsWith("/")) url = url.slice(0, -1);
-  const tail = host.optionalBasePath;
-  return tail !== undefined && url.endsWith(tail) ? url.slice(0, -tail.length) : url;
+  for (const tail of [host.optionalBasePath ?? []].flat()) if (url.endsWith(tail)) return url.slice(0, -tail.length);
+  return url;
 }

@@ -30,9 +30,12 @@ export interface Arriving extends WireAnswer {
   readonly context: AnswerContext | undefined;
 }
 
+/** Azure's support asks for its gateway's id, which stands beside another; Cohere and OpenRouter have names of their own. */
+const idHeaders = ["apim-request-id", "x-request-id", "request-id", "x-debug-trace-id", "x-generation-id", "x-amzn-requestid"] as const;
+
 /** The upstream's own id of the request; empty where it sent none that can be shown. */
 export function requestIdFrom(headers: WireHeaders, { secrets }: Answering): string {
-  const id = headers["x-request-id"] ?? headers["request-id"] ?? headers["x-amzn-requestid"];
+  const id = idHeaders.map((name) => headers[name]).find((each) => each !== undefined);
   if (typeof id !== "string" || !/^[\x21-\x7e]{1,128}$/.test(id)) return "";
   return secrets.some((secret) => id.includes(secret)) ? "" : id;
 }

@@ -62,6 +62,8 @@ const listed = {
     gemini-3.8-flash gemini-3.7-flash gemini-3.6-flash gemini-3.5-flash gemini-3.5-flash-lite gemini-3.1-flash-lite
     gemini-3.1-pro-preview gemini-2.5-pro gemini-2.5-flash gemini-2.5-flash-lite gemini-embedding-001 gemini-embedding-2
   `),
+  // Deployments have names of the operator's own.
+  azure_openai: [],
   cohere: words(`command-a-03-2025 command-r-plus-08-2024 command-r-08-2024 command-r7b-12-2024 embed-v4.0`),
   // Which models there are, and by which inference profiles, depends on region and account.
   bedrock: [],

@@ -37,6 +37,8 @@ const gemini = [
   "promptCaching",
 ] as const;
 const open = [...text, "samplingParameters"] as const;
+// Documents of text they read.
+const command = [...writing, "imageInput", "reasoning"] as const;
 
 /**
  * By the name alone; the first match counts. Sources: the vendors' model pages as of November 2026. `samplingParameters` is false
@@ -237,18 +239,19 @@ export const modelFamilies: readonly ModelFamily[] = [
     names: /^command-a-vision/,
     ...chat,
     can: ["streaming", "jsonObject", "jsonSchema", "imageInput", "samplingParameters"],
-    cannot: writing,
+    cannot: [...writing, "reasoning"],
   },
+  { names: /^command-a-plus/, ...chat, can: [...open, "imageInput", "reasoning"], cannot: writing },
   {
     names: /^command-a-reasoning/,
     ...chat,
     can: [...open, "reasoning"],
-    cannot: textOnly,
+    cannot: [...writing, "imageInput"],
     contextTokens: 256_000,
     maxOutputTokens: 32_000,
   },
-  { names: /^command-a/, ...chat, can: open, cannot: textOnly, contextTokens: 256_000, maxOutputTokens: 8000 },
-  { names: /^command/, ...chat, can: open, cannot: textOnly, contextTokens: 128_000, maxOutputTokens: 4000 },
+  { names: /^command-a/, ...chat, can: open, cannot: command, contextTokens: 256_000, maxOutputTokens: 8000 },
+  { names: /^command/, ...chat, can: open, cannot: command, contextTokens: 128_000, maxOutputTokens: 4000 },
 
   // Open weights: what they can do depends on who runs them; only what lies in the model itself is known.
   {

@@ -8,6 +8,7 @@ import { microUsdPerMillion, type Price } from "../core/price.ts";
  */
 const vendorIds: ReadonlyMap<string, string> = new Map([
   ["openai", "openai"],
+  ["azure_openai", "azure"],
   ["anthropic", "anthropic"],
   ["gemini", "google"],
   ["cohere", "cohere"],

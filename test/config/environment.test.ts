@@ -21,8 +21,14 @@ describe("where no provider is configured", () => {
     },
     {
       name: "the others of such a vendor still start",
-      environment: { COHERE_API_KEY: "k", OPENAI_API_KEY: "k" },
+      environment: { GEMINI_API_KEY: "k", OPENAI_API_KEY: "k" },
       providers: ["openai"],
+      simulated: false,
+    },
+    {
+      name: "Cohere's key enables Cohere",
+      environment: { COHERE_API_KEY: "k" },
+      providers: ["cohere"],
       simulated: false,
     },
     {

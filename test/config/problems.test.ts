@@ -186,6 +186,16 @@ const cases: readonly Case[] = [
     lines: ["2:3 providers.mine.base_url: is required for type openai_compatible"],
   },
   {
+    name: "an Azure resource that is not named",
+    text: "providers:\n  azure_openai: {api_key: k, api_version: '2024-10-21', models: [m]}\n",
+    lines: ["2:3 providers.azure_openai.base_url: is required for type azure_openai"],
+  },
+  {
+    name: "a version where there is only one",
+    text: "providers:\n  cohere: {api_key: k, api_version: '2024-10-21'}\n",
+    lines: ["2:24 providers.cohere.api_version: belongs to type azure_openai, and this is cohere"],
+  },
+  {
     name: "a base URL that is none",
     text: "providers:\n  ollama: {base_url: 'localhost:11434'}\n",
     lines: [

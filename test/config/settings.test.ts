@@ -261,6 +261,14 @@ describe("a warning is given", () => {
     expect(warningsOf("providers:\n  openai: {}\n", { OPENAI_API_KEY: "k" })).toEqual([]);
   });
 
+  test("an Azure resource of which no deployment is named", () => {
+    const azure = "providers:\n  azure_openai: {api_key: k, base_url: 'https://x.openai.azure.com'}\n";
+    expect(warningsOf(azure)).toEqual([
+      "config.yaml:2:3 providers.azure_openai.models: not set; of azure_openai nothing is known then, and only provider/any-name reaches it",
+    ]);
+    expect(warningsOf(azure.replace("}", ", models: [m]}"))).toEqual([]);
+  });
+
   test("where nothing can serve", () => {
     expect(warningsOf("providers:\n  ollama: {enabled: false}\n")).toEqual([
       "config.yaml:1:1 providers: no provider is enabled, so no call can be served",

@@ -81,7 +81,8 @@ test("what is told of a model is the asker's own to change", () => {
 });
 
 for (const [type, host] of Object.entries(hosts)) {
-  if (!host.needsKey) continue;
+  // Nobody but its owner knows what an Azure resource has.
+  if (!host.needsKey || host.baseUrl === undefined) continue;
   test(`${type} offers models, each once and each of a known family`, () => {
     const models = knownModels(type, at);
     expect(models.length).toBeGreaterThan(3);
@@ -96,4 +97,19 @@ for (const [type, host] of Object.entries(hosts)) {
 
 test("no model of Anthropic is listed without the output limit that its API demands", () => {
   for (const { id, capabilities } of knownModels("anthropic", at)) expect(capabilities.maxOutputTokens, id).toBeGreaterThan(0);
+});
+
+test("a deployment of Azure's is described, and priced, where its name is a model's", () => {
+  const known = describeModel("azure_openai", "gpt-4o", at);
+  expect(known).toMatchObject({ kind: "chat", capabilities: { tools: true, contextTokens: 128_000 }, price: { input: 2_500_000 } });
+  expect(describeModel("azure_openai", "text-embedding-3-small", at).kind).toBe("embedding");
+  expect(describeModel("azure_openai", "prod", at)).toMatchObject({ kind: "chat", price: undefined });
+});
+
+test("Cohere's models read documents of text, and think where they are made to", () => {
+  const abilities = (id: string) => describeModel("cohere", id, at).capabilities;
+  expect(abilities("command-a-03-2025")).toMatchObject({ tools: true, imageInput: false, reasoning: false });
+  expect(abilities("command-a-03-2025").documentInput).toBeUndefined();
+  expect(abilities("command-a-plus-05-2026")).toMatchObject({ imageInput: true, reasoning: true });
+  expect(abilities("command-a-reasoning-08-2025")).toMatchObject({ imageInput: false, reasoning: true });
 });

@@ -13,7 +13,7 @@ export function failureFrom(answer: UpstreamFailure): ChatError {
   const { status, headers, wallMs } = answer;
   const facts = factsFromText(answer.body);
   const said = verdictOn(status, facts);
-  const upstream = { status, requestId: shownId(header(answer, "x-request-id") ?? header(answer, "apim-request-id")) };
+  const upstream = { status, requestId: shownId(header(answer, "apim-request-id") ?? header(answer, "x-request-id")) };
   const wait = { status, headers: { ...facts.headers, ...headers }, wallMs, bodyMs: facts.waitMs ?? waitInWords(said.failure, facts) };
   return chatError(said, facts, `the upstream answered ${status}`, {
     upstream,
@@ -46,7 +46,8 @@ interface Verdict {
 /** By status and typed body; words alone only where they are a vendor's own, in a table. */
 function verdictOn(status: number, facts: ErrorFacts): Verdict {
   const known = knownBody(knownBodies, { status, messages: facts.messages });
-  const told = known?.means ?? facts.means ?? facts.words.map((word) => failureByWord.get(word)).find((failure) => failure !== undefined);
+  const alone = known?.means ?? aboveLimit(facts);
+  const told = alone ?? facts.means ?? facts.words.map((word) => failureByWord.get(word)).find((failure) => failure !== undefined);
   const failure = failureOfStatus(status, told);
   const blameless = failure === "UPSTREAM_PROTOCOL" && facts.words.some((word) => wordsOfTheModel.has(word));
   const staleState = known?.stale === true || facts.words.some((word) => wordsOfStaleState.has(word));
@@ -56,6 +57,15 @@ function verdictOn(status: number, facts: ErrorFacts): Verdict {
     staleState,
     field: known !== undefined && known.means === failure ? (known.field ?? facts.param) : facts.param,
   };
+}
+
+/** One request that is alone above the limit per minute never gets through, however long it waits. */
+function aboveLimit({ messages }: ErrorFacts): Failure | undefined {
+  for (const message of messages) {
+    const [, limit, requested] = /^Request too large for [^:]{1,300}: Limit (\d{1,12}), Requested (\d{1,12})\b/.exec(message) ?? [];
+    if (Number(requested) > Number(limit)) return "REQUEST_TOO_LARGE";
+  }
+  return undefined;
 }
 
 function chatError(

@@ -5,6 +5,7 @@ import { type EncodeContext, extended } from "./encode-context.ts";
 import type { JsonObject } from "../../core/json-fields.ts";
 import { contentOf, encodeParts, textJson } from "./parts-encode.ts";
 import { toolCallId } from "./tool-call-id.ts";
+import { turnsOf } from "./turns.ts";
 
 /** The conversation in OpenAI's words; messages that say nothing to it are left out. */
 export function encodeMessages(messages: readonly Message[], context: EncodeContext): JsonObject[] {
@@ -38,7 +39,7 @@ export function encodeMessages(messages: readonly Message[], context: EncodeCont
     );
   }
   flush();
-  return encoded;
+  return turnsOf(encoded, context.quirks);
 }
 
 /** The shorthand `text` stands in front; in an answer that is sent back as history it only repeats the content. */

@@ -83,6 +83,8 @@ function imageJson(image: ImagePart, context: EncodeContext): JsonObject {
   const source = image.media?.source;
   const sniffed = source?.case === "data" ? sniffImage(source.value) : undefined;
   const detail = wordByDetail.get(image.detail);
+  if (source?.case === "url" && context.quirks.imageUrls === false)
+    return unsupported(context, "messages.content.image", "fetches no images: it takes them as bytes only");
   const url = mediaUrl(image.media, sniffed ?? "image/png", context);
   return { type: "image_url", image_url: detail === undefined ? { url } : { url, detail } };
 }

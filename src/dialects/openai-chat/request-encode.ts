@@ -4,7 +4,7 @@ import { note, TranslationAction } from "../../core/chat.ts";
 import type { EncodedRequest, Quirks } from "../../core/dialect.ts";
 import { reservedFields } from "../../core/reserved.ts";
 import { ToolNames } from "../../core/tool-names.ts";
-import { drop, type EncodeContext } from "./encode-context.ts";
+import { drop, type EncodeContext, unsupported } from "./encode-context.ts";
 import { foreignPaths, merged } from "../../core/extensions.ts";
 import { extensionIssuer, extraFields } from "./extensions.ts";
 import type { JsonObject } from "../../core/json-fields.ts";
@@ -40,7 +40,8 @@ function extraOf(request: Readonly<ChatRequest>, context: EncodeContext): JsonOb
   for (const path of foreignPaths(extensionIssuer, request.extensionsJson)) drop(context, path, "a field of another dialect");
   const extra: Record<string, unknown> = { ...extraFields(request.extensionsJson) };
   for (const key of Object.keys(extra)) {
-    if (context.quirks.strictFields === true) drop(context, key, "the host refuses fields it does not know");
+    if (context.quirks.strictFields === true && context.quirks.takes?.has(key) !== true)
+      drop(context, key, "the host refuses fields it does not know");
     else if (reservedFields.has(key)) drop(context, key, "decided by the gateway");
     else continue;
     delete extra[key];
@@ -96,7 +97,10 @@ function inSampling(name: string): [string, string] {
 function refuseFields(body: Record<string, unknown>, context: EncodeContext): void {
   for (const field of context.quirks.refuses ?? []) {
     if (body[field] === undefined) continue;
+    // One choice is what it gives; more are what the caller counts on.
+    if (field === "n" && body[field] !== 1) unsupported(context, "n", "gives one choice a call");
     delete body[field];
+    if (field === "n") continue;
     // What the gateway added by itself is no loss to the caller.
     if (field !== "stream_options") drop(context, paths.get(field) ?? field, "the host refuses it");
   }

@@ -12,7 +12,10 @@ export function encodeTools(request: Readonly<ChatRequest>, body: Record<string,
   const { toolChoice } = request;
   // Only OpenAI knows `allowed_tools`; to others the rest of the tools is not shown, which allows the same.
   const names = toolChoice?.allowedNames ?? [];
-  const filtered = names.length > 1 || (names.length === 1 && toolChoice?.mode !== ToolChoice_Mode.REQUIRED);
+  const hears = context.quirks.toolChoice !== false;
+  // What is not shown is not called.
+  if (!hears && toolChoice?.mode === ToolChoice_Mode.NONE) return;
+  const filtered = names.length > 1 || (names.length === 1 && (!hears || toolChoice?.mode !== ToolChoice_Mode.REQUIRED));
   const isFiltered = filtered && context.target.issuer !== "openai";
   const shown = isFiltered ? request.tools.filter((tool) => names.includes(nameOf(tool))) : request.tools;
   const tools = shown.flatMap((tool, i) => encodeTool(tool, i, context));
@@ -22,8 +25,10 @@ export function encodeTools(request: Readonly<ChatRequest>, body: Record<string,
   if (tools.length === 0) return;
   body["tools"] = tools;
   if (toolChoice === undefined) return;
-  const choice = encodeChoice(toolChoice, isFiltered ? [] : names, request.tools, context);
+  const choice = hears ? encodeChoice(toolChoice, isFiltered ? [] : names, request.tools, context) : undefined;
   if (choice !== undefined) body["tool_choice"] = choice;
+  if (!hears && toolChoice.mode === ToolChoice_Mode.REQUIRED)
+    context.notes.push(note("tool_choice.mode", TranslationAction.APPROXIMATED, "the host cannot be made to call a tool"));
   // A model that makes one call at a time already does what false asks for.
   if (toolChoice.parallel !== undefined && context.target.capabilities.parallelTools !== false)
     body["parallel_tool_calls"] = toolChoice.parallel;
