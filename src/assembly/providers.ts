@@ -58,6 +58,7 @@ export function startProvider(
     quirks: host.quirks,
     chatPath: (call) => located(base, pathOf(host, { ...call, apiVersion: settings.api_version })),
     modelsPath: host.modelsPath === undefined ? undefined : located(base, host.modelsPath),
+    countPath: countPathOf(host, base, settings.api_version),
     auth: host.auth,
     apiKey: settings.api_key,
     clock,
@@ -75,6 +76,15 @@ export function startProvider(
 
 function pathOf({ chatPath }: Host, call: HostCall): string {
   return typeof chatPath === "string" ? chatPath : chatPath(call);
+}
+
+function countPathOf(
+  { countPath }: Host,
+  base: URL,
+  apiVersion: string | undefined,
+): ((call: { readonly model: string }) => string) | undefined {
+  if (countPath === undefined) return undefined;
+  return ({ model }) => located(base, typeof countPath === "string" ? countPath : countPath({ model, apiVersion }));
 }
 
 /** A host's path below the base URL's, with the queries of both. */

@@ -19,6 +19,8 @@ export interface Provider {
   readonly translator?: Translator;
   /** Present where it can be asked, unbilled, whether it is there. */
   readonly probing?: Probing;
+  /** Present where it can be asked, unbilled, how many tokens a request has. */
+  readonly counting?: Counting;
 }
 
 /** A provider that translates, and can tell beforehand what it would change. Pure. */
@@ -30,6 +32,12 @@ export interface Translator {
 export interface Probing {
   /** Resolves with the ids it lists, or undefined where it answers but has no list; rejects with a ChatError. */
   probe(signal: AbortSignal): Promise<readonly string[] | undefined>;
+}
+
+/** A provider that can be asked, unbilled, how many tokens a request has. */
+export interface Counting {
+  /** Input tokens of the request at the target; rejects with a ChatError. The signal's reason ends it. */
+  countTokens(request: Readonly<ChatRequest>, target: Target, signal: AbortSignal): Promise<number>;
 }
 
 /** A provider as operators see it; no secrets. */

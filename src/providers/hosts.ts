@@ -28,6 +28,8 @@ export interface Host {
   readonly chatPath: string | ((call: HostCall) => string);
   /** The unbilled list call; undefined: there is none. */
   readonly modelsPath: string | undefined;
+  /** Appended to the base URL: the unbilled counter of tokens. Absent: there is none. */
+  readonly countPath?: string | ((call: Pick<HostCall, "model" | "apiVersion">) => string);
   /** Header that carries the key. */
   readonly auth: KeyHeader;
   /** True: without a key the host answers nothing. */
@@ -57,6 +59,7 @@ export const hosts = {
     optionalBasePath: "/v1",
     chatPath: "/v1/messages",
     modelsPath: "/v1/models",
+    countPath: "/v1/messages/count_tokens",
     auth: "x-api-key",
     needsKey: true,
     listsModels: false,

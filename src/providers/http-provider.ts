@@ -2,14 +2,14 @@ import type { Attempt } from "../core/call.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Quirks, UpstreamDialect } from "../core/dialect.ts";
 import { ChatError } from "../core/error.ts";
-import type { Provider, ProviderEvent } from "../core/provider.ts";
+import type { Counting, Provider, ProviderEvent } from "../core/provider.ts";
 import type { Secret } from "../core/secret.ts";
-import { type Answering, failureFrom, listFrom, requestIdFrom, streamEvents, wholeAnswer } from "./http-answer.ts";
+import { type Answering, failureFrom, jsonFrom, listFrom, requestIdFrom, streamEvents, wholeAnswer } from "./http-answer.ts";
 import type { KeyHeader } from "./hosts.ts";
 import type { WireAnswer } from "./wire/body.ts";
 import type { Wire } from "./wire/pool.ts";
 
-/** Longest wait between two bytes of a list of models. */
+/** Longest wait between two bytes of a list of models, or of a count. */
 const listIdleMs = 5000;
 /** A key that is shorter says nothing, and could be part of any word. */
 const keyLengthMin = 8;
@@ -24,6 +24,8 @@ export interface HttpProviderOptions {
   readonly chatPath: (call: { readonly model: string; readonly streamed: boolean }) => string;
   /** The unbilled list call; undefined: there is none. */
   readonly modelsPath: string | undefined;
+  /** The unbilled counter of tokens, from the origin's root as `chatPath`. Default: there is none. */
+  readonly countPath?: ((call: { readonly model: string }) => string) | undefined;
   readonly auth: KeyHeader;
   readonly apiKey: Secret | undefined;
   readonly clock: Clock;
@@ -38,6 +40,7 @@ export function createHttpProvider(options: HttpProviderOptions): Provider {
     chat: (attempt) => chat(attempt, prepared),
     translator: { notes: (request, target, streamed) => dialect.encodeRequest(request, target, quirks, streamed).notes },
     ...(options.modelsPath !== undefined && { probing: { probe: (signal) => probe(prepared, signal) } }),
+    ...countingOf(prepared),
   };
 }
 
@@ -104,6 +107,28 @@ function failureOf(thrown: unknown, { status, headers }: WireAnswer, answering: 
     final,
     code,
   });
+}
+
+/** Only where the host has a counter and its language has words for it. */
+function countingOf(prepared: Prepared): Pick<Provider, "counting"> {
+  const { countPath, dialect, quirks, wire, fixed, answering } = prepared;
+  const { counting } = dialect;
+  if (countPath === undefined || counting === undefined) return {};
+  const countTokens: Counting["countTokens"] = async (request, target, signal) => {
+    const { body, headers: more = {} } = counting.encodeRequest(request, target, quirks);
+    const headers = [...fixed, ...Object.entries(more).flat()];
+    const path = countPath({ model: target.upstreamModel });
+    const answer = await wire.send({ method: "POST", path, headers, body, signal, idleMs: listIdleMs });
+    try {
+      if (answer.status !== 200) throw await failureFrom(answer, answering);
+      return counting.decodeResponse(await jsonFrom(answer, answering));
+    } catch (thrown) {
+      throw failureOf(thrown, answer, answering);
+    } finally {
+      answer.body.close();
+    }
+  };
+  return { counting: { countTokens } };
 }
 
 async function probe(prepared: Prepared, signal: AbortSignal): Promise<readonly string[] | undefined> {

@@ -74,6 +74,7 @@ const failing: Router = {
   models: () => [],
   model: () => undefined,
   explain: () => expect.fail("nobody asked"),
+  countTokens: () => expect.fail("nobody asked"),
   chat: ({ request }) => {
     const [failure = "", waitMs = ""] = request.model.split("@");
     const found = table.find((each) => each.failure === failure);

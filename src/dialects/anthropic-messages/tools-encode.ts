@@ -1,7 +1,7 @@
 import { type ChatRequest, type FunctionTool, type Tool, type ToolChoice, ToolChoice_Mode } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
 import { wireCacheControl } from "./cache-control.ts";
-import { callerFields, extensionFields, type Fields, issuer, mergedFields, textAt } from "./fields.ts";
+import { callerFields, extensionFields, type Fields, issuer, mergedBlock, textAt } from "./fields.ts";
 import { freeformFunction, wireToolName } from "./freeform.ts";
 import type { Notes } from "./notes.ts";
 import { subsetSchema } from "./schema-subset.ts";
@@ -59,9 +59,9 @@ interface ToolContext {
 }
 
 function encodeTool(tool: Tool, path: string, context: ToolContext): Fields {
-  const wire = mergedFields(extensionFields(tool.extensionsJson, path), ownTool(tool, path, context));
-  if (tool.cacheControl !== undefined) wire["cache_control"] = wireCacheControl(tool.cacheControl, path, context.notes);
-  return wire;
+  const own = { ...ownTool(tool, path, context) };
+  if (tool.cacheControl !== undefined) own["cache_control"] = wireCacheControl(tool.cacheControl, path, context.notes);
+  return mergedBlock(extensionFields(tool.extensionsJson, path), own);
 }
 
 function ownTool(tool: Tool, path: string, context: ToolContext): Fields {
