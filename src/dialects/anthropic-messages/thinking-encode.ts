@@ -35,11 +35,18 @@ export interface ThinkingContext {
 
 /** Turns the wish into what the model's family takes: the caller's own words where it takes those. */
 export function encodeThinking(reasoning: Reasoning | undefined, context: ThinkingContext): Thinking {
-  const { rules, notes, forced, words } = context;
+  const { rules, forced, words } = context;
   if (forced && !rules.forcedChoice)
     throw new ChatError("UNSUPPORTED_FEATURE", "the model's tool calls cannot be forced", { field: "tool_choice" });
   const said = words === undefined ? undefined : asSaid(words, context);
   if (said !== undefined) return said;
+  // Who asks for adaptive thinking and nothing more asks for Anthropic's own default.
+  const adapts = words?.thinking?.["type"] === "adaptive" && rules.modes === "budget" && wishOf(reasoning) === "default";
+  return fromNeutral(adapts && reasoning !== undefined ? { ...reasoning, effort: ReasoningEffort.HIGH } : reasoning, context);
+}
+
+function fromNeutral(reasoning: Reasoning | undefined, context: ThinkingContext): Thinking {
+  const { rules, notes, forced } = context;
   const wish = wishOf(reasoning);
   if (rules.modes === "none" || context.target.capabilities.reasoning === false) {
     if (wish === "on") notes.dropped("reasoning", "the model does not think");
