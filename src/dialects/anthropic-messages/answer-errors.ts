@@ -1,5 +1,6 @@
 import type { ErrorShape } from "../../core/dialect.ts";
 import type { ChatError, Failure } from "../../core/error.ts";
+import type { Fields } from "./fields.ts";
 
 /** Type of each failure (docs/protocols.md, outcomes). */
 const types = {
@@ -33,18 +34,20 @@ const types = {
 
 /** Errors as Anthropic's SDKs expect them. */
 export const anthropicErrors: ErrorShape = {
-  body: (error, requestId) => textOf(types[error.failure], messageOf(error), requestId),
-  refusal: ({ status, message }, requestId) => textOf(status === 404 ? "not_found_error" : "invalid_request_error", message, requestId),
-  event: (error, requestId) => `event: error\ndata: ${textOf(types[error.failure], messageOf(error), requestId)}\n\n`,
+  body: textOfError,
+  refusal: ({ status, message }, requestId) =>
+    textOf({ type: status === 404 ? "not_found_error" : "invalid_request_error", message }, requestId),
+  event: (error, requestId) => `event: error\ndata: ${textOfError(error, requestId)}\n\n`,
   statuses: { OVERLOADED: 529, NO_TARGET: 529, SHED: 529, DRAINING: 529 },
   headers: (requestId) => [["request-id", requestId]],
 };
 
-/** What nobody foresaw says no more than that. */
-function messageOf(error: ChatError): string {
-  return error.failure === "INTERNAL" ? "internal error" : error.message;
+/** What nobody foresaw says no more than that. A more exact name of a fault is what SDKs act upon. */
+function textOfError({ failure, message, code }: ChatError, requestId: string): string {
+  const told = { type: types[failure], message: failure === "INTERNAL" ? "internal error" : message };
+  return textOf(code === undefined ? told : { ...told, details: { error_code: code } }, requestId);
 }
 
-function textOf(type: string, message: string, requestId: string): string {
-  return JSON.stringify({ type: "error", error: { type, message }, request_id: requestId });
+function textOf(error: Fields, requestId: string): string {
+  return JSON.stringify({ type: "error", error, request_id: requestId });
 }

@@ -10,6 +10,7 @@ import {
   refuse,
   requiredName,
 } from "./caller-fields.ts";
+import { ChatError } from "../../core/error.ts";
 import { messagesFrom, systemFrom } from "./caller-messages.ts";
 import { extensionsFrom, type Fields, isFields, restOf } from "./fields.ts";
 import { reasoningFromWords, wordsIn } from "./thinking-words.ts";
@@ -41,6 +42,7 @@ export function requestFrom(body: unknown, { version, beta }: CallerHeaders, wha
   const tools = toolsFrom(body);
   const metadata = optionalFields(body, "metadata", "");
   checkThinking(body);
+  refuseThread(body);
   const extension = extensionOf(body, beta);
   return {
     $typeName: "semaroute.v1.ChatRequest",
@@ -85,6 +87,16 @@ function stopFrom(body: Fields): string[] {
     if (typeof each !== "string" || each.trim() === "") return refuse(at("stop_sequences", i), "must be text that is not blank");
     return each;
   });
+}
+
+/**
+ * A conversation that the server keeps begins with a whole one, which can be answered; its SDKs send the whole again where the
+ * server has lost it, and this one never has it.
+ */
+function refuseThread(body: Fields): void {
+  if (optionalFields(body, "thread", "")?.["type"] !== "continue") return;
+  const text = "thread: no conversation is kept here; send all of its messages";
+  throw new ChatError("INVALID_REQUEST", text, { field: "thread", code: "thread_not_found" });
 }
 
 const budgetMin = 1024;

@@ -108,6 +108,7 @@ function requestExtension(request: Readonly<ChatRequest>, encoding: PromptEncodi
     encoding.notes.dropped(`extensions_json.${issuer}.${key}`, "decided by the request itself");
     delete rest[key];
   }
+  dropThread(rest, encoding);
   const { metadata } = rest;
   if (isFields(metadata) && metadata["user_id"] !== undefined) {
     encoding.notes.dropped(`extensions_json.${issuer}.metadata.user_id`, "decided by the request itself");
@@ -119,6 +120,17 @@ function requestExtension(request: Readonly<ChatRequest>, encoding: PromptEncodi
     for (const name of beta.split(",")) if (/^[\w.-]+$/.test(name.trim())) encoding.betas.add(name.trim());
   }
   return rest;
+}
+
+/** Whoever answers next may be another, who knows nothing of a conversation that was kept here. */
+function dropThread(extension: Fields, { notes }: PromptEncoding): void {
+  const { thread } = extension;
+  if (thread === undefined) return;
+  const field = `extensions_json.${issuer}.thread`;
+  if (isFields(thread) && thread["type"] === "continue")
+    throw new ChatError("UNSUPPORTED_FEATURE", "a conversation that an upstream keeps cannot be gone on with", { field });
+  notes.dropped(field, "no conversation is kept at an upstream");
+  delete extension["thread"];
 }
 
 /** The caller's fields below ours; objects on both sides, such as `output_config`, are joined. */
