@@ -1,4 +1,5 @@
 /** The official `@anthropic-ai/sdk` of two generations, unchanged but for its base URL, over each kind of upstream. */
+import Anthropic from "@anthropic-ai/sdk";
 import { LLMock } from "@copilotkit/aimock";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { anthropicMessage, endMessage, streamBlocks } from "../support/anthropic-messages.ts";
@@ -187,6 +188,19 @@ describe.each(generations)("$name", ({ client, compare, version }) => {
       });
   });
 });
+
+test.each(["compatible/gpt-4o", "claude/claude-haiku-4-5"])(
+  "a conversation that the SDK would have kept at the server goes on over %s",
+  async (model) => {
+    const thread = new Anthropic({ baseURL: server.url, apiKey: "any" }).beta.messages.thread({ model, max_tokens: 300 });
+    for (let turn = 1; turn <= 3; turn++) {
+      expect((await thread.send(user(prompt))).content).toMatchObject([{ type: "text", text: prompt }]);
+      expect(thread.messages).toHaveLength(2 * turn);
+    }
+    // Whoever answers gets all of it each time.
+    expect(mock.getRequests().at(-1)?.body?.messages).toHaveLength(5);
+  },
+);
 
 /** The newer types know nothing of it. */
 const sampling: object = { temperature: 0 };

@@ -202,6 +202,13 @@ describe("is refused, with its field", () => {
     expect(error.message).toMatch(new RegExp(`^${field.replaceAll(".", "\\.")}: `));
   });
 
+  test("going on with a conversation that was kept at the server, in the words on which SDKs send all of it", () => {
+    const error = thrownBy(() => asked(ask({ thread: { type: "continue", previous_message_id: "msg_1" } })));
+    expect(error).toMatchObject({ failure: "INVALID_REQUEST", field: "thread" });
+    expect(JSON.parse(anthropicDoor.errors.body(error, "r-1"))).toMatchObject({ error: { details: { error_code: "thread_not_found" } } });
+    expect(() => asked(ask({ thread: { type: "create" } }))).not.toThrow();
+  });
+
   test("whatever is no object", () => {
     for (const body of [null, 5, "x", []])
       expect(thrownBy(() => anthropicDoor.decodeRequest(body, () => undefined))).toMatchObject({ field: "body" });

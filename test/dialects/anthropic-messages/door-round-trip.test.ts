@@ -213,6 +213,12 @@ describe("what the door does not know", () => {
     expect(notes).toEqual([`extensions_json.anthropic.${key}`]);
   });
 
+  test("begins no conversation that an upstream keeps, for the next turn may go elsewhere", () => {
+    const { body, notes } = sent(asked(ask({ thread: { type: "create" } })), target("claude-sonnet-4-5"));
+    expect(body).not.toHaveProperty("thread");
+    expect(notes).toEqual(["extensions_json.anthropic.thread"]);
+  });
+
   test("goes to no other vendor's model, and is told of", () => {
     expect(asked(ask({ speed: "fast" })).extensionsJson).toEqual({ anthropic: `{"speed":"fast"}` });
   });
