@@ -19,6 +19,7 @@ import type { Router } from "./core/router.ts";
 import { type CallObserver, sheltered } from "./core/telemetry.ts";
 import { admit } from "./stages/admit.ts";
 import { callProvider } from "./stages/call-provider.ts";
+import { countTokens } from "./stages/count-tokens.ts";
 import { dispatch } from "./stages/dispatch.ts";
 import { explainCall } from "./stages/explain.ts";
 import { guard } from "./stages/guard.ts";
@@ -159,6 +160,7 @@ function createRouter({ chat, gate, limiter, snapshots, sources, health }: Route
       const rank = policy === undefined ? undefined : createPolicy(withDefaults(policy));
       return explainCall(call, sources, (provider) => health.report(provider), rank);
     },
+    countTokens: (call) => countTokens(call, sources),
     models: (key) => listModels(snapshots.current().catalog, key, snapshots.madeWall()),
     model: (id, key) => findModel(snapshots.current().catalog, id, key, snapshots.madeWall()),
   };

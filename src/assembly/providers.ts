@@ -77,6 +77,7 @@ export function startProvider(
     },
     embedding: embeddingOf(host, at),
     modelsPath: modelsPathOf(host, base, settings.api_version),
+    countPath: countPathOf(host, base, settings.api_version),
     auth: host.auth,
     apiKey: settings.api_key,
     signer: signerFor(host, settings, base, clock),
@@ -122,6 +123,15 @@ function embeddingOf({ embedPath, embedInputsMax }: Host, at: (call: Asking, pat
 function modelsPathOf({ modelsPath }: Host, base: URL, apiVersion: string | undefined): string | undefined {
   const path = typeof modelsPath === "function" ? modelsPath({ apiVersion }) : modelsPath;
   return path === undefined ? undefined : located(base, path);
+}
+
+function countPathOf(
+  { countPath }: Host,
+  base: URL,
+  apiVersion: string | undefined,
+): ((call: { readonly model: string }) => string) | undefined {
+  if (countPath === undefined) return undefined;
+  return ({ model }) => located(base, typeof countPath === "string" ? countPath : countPath({ model, apiVersion }));
 }
 
 /** A host's path below the base URL's, with the queries of both. */

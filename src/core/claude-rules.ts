@@ -12,6 +12,12 @@ export interface ThinkingRules {
   readonly sampling: boolean;
   /** Whether a tool call can be forced, at least without thinking. */
   readonly forcedChoice: boolean;
+  /** Whether an effort is taken. */
+  readonly effort: boolean;
+  /** Whether `temperature` and `top_p` are taken side by side. */
+  readonly bothSamplers: boolean;
+  /** Whether instructions may stand behind a turn of the user's, as messages of role `system`. */
+  readonly systemTurns: boolean;
   /** Whether the last message may be the assistant's. */
   readonly prefill: boolean;
   /** Whether `output_config.format` and strict tools exist. */
@@ -25,6 +31,9 @@ const adaptive = {
   offNeedsHighAtMost: false,
   sampling: false,
   forcedChoice: true,
+  effort: true,
+  bothSamplers: false,
+  systemTurns: true,
   prefill: false,
   structuredOutputs: true,
 } as const satisfies ThinkingRules;
@@ -36,9 +45,14 @@ const budget = {
   offNeedsHighAtMost: false,
   sampling: true,
   forcedChoice: true,
+  effort: false,
+  bothSamplers: true,
+  systemTurns: false,
   prefill: true,
   structuredOutputs: false,
 } as const satisfies ThinkingRules;
+
+const four6 = { ...adaptive, modes: "both", onByDefault: false, sampling: true, systemTurns: false } as const satisfies ThinkingRules;
 
 /** The first pattern found in the model's name decides; names of clouds (`anthropic.claude-…-v1:0`, `claude-…@date`) hold the same core. */
 const table: readonly { readonly models: RegExp; readonly rules: ThinkingRules }[] = [
@@ -46,14 +60,14 @@ const table: readonly { readonly models: RegExp; readonly rules: ThinkingRules }
   { models: /claude-sonnet-5[-.]5(?!\d)/, rules: { ...adaptive, off: "between_tools", forcedChoice: false } },
   { models: /claude-(haiku-5[-.]5|opus-5)(?!\d)/, rules: { ...adaptive, offNeedsHighAtMost: true } },
   { models: /claude-sonnet-5(?!\d)/, rules: adaptive },
-  { models: /claude-(opus|sonnet|haiku)-4[-.][78](?!\d)/, rules: { ...adaptive, onByDefault: false } },
-  { models: /claude-opus-4[-.]6(?!\d)/, rules: { ...adaptive, modes: "both", onByDefault: false, sampling: true } },
-  {
-    models: /claude-(sonnet|haiku)-4[-.]6(?!\d)/,
-    rules: { ...adaptive, modes: "both", onByDefault: false, sampling: true, prefill: true },
-  },
-  { models: /claude-(opus|sonnet|haiku)-4[-.]5(?!\d)/, rules: { ...budget, structuredOutputs: true } },
-  { models: /claude-((opus|sonnet|haiku)-4|3[-.]7)(?!\d)/, rules: budget },
+  { models: /claude-opus-4[-.]8(?!\d)/, rules: { ...adaptive, onByDefault: false } },
+  { models: /claude-(opus|sonnet|haiku)-4[-.][78](?!\d)/, rules: { ...adaptive, onByDefault: false, systemTurns: false } },
+  { models: /claude-opus-4[-.]6(?!\d)/, rules: four6 },
+  { models: /claude-(sonnet|haiku)-4[-.]6(?!\d)/, rules: { ...four6, prefill: true } },
+  { models: /claude-opus-4[-.]5(?!\d)/, rules: { ...budget, structuredOutputs: true, effort: true, bothSamplers: false } },
+  { models: /claude-(sonnet|haiku)-4[-.]5(?!\d)/, rules: { ...budget, structuredOutputs: true, bothSamplers: false } },
+  { models: /claude-(opus|sonnet|haiku)-4(?!\d)/, rules: { ...budget, bothSamplers: false } },
+  { models: /claude-3[-.]7(?!\d)/, rules: budget },
   { models: /claude-(instant|[123])(?!\d)/, rules: { ...budget, modes: "none" } },
   { models: /claude/, rules: adaptive },
   // Other makers' models behind Anthropic's shape know what was there first.

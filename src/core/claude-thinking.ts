@@ -5,6 +5,14 @@ import type { Fields } from "./json-object.ts";
 import type { Notes } from "./notes.ts";
 import type { ThinkingRules } from "./claude-rules.ts";
 
+/** How a caller asks for thinking in Anthropic's own words. */
+export interface ThinkingWords {
+  /** The body's `thinking`. */
+  readonly thinking: Fields | undefined;
+  /** `output_config.effort`. */
+  readonly effort: string | undefined;
+}
+
 /** What thinking comes to in one request. */
 export interface Thinking {
   /** The body's `thinking`; undefined: left to the model. */
@@ -28,14 +36,25 @@ export interface ThinkingContext {
   /** The conversation stands in a tool turn that began without signed thinking, which a budget would demand. */
   readonly bareToolTurn: boolean;
   readonly notes: Notes;
+  /** The wish as the caller said it in Anthropic's own words; undefined: it said it otherwise. */
+  readonly words?: ThinkingWords | undefined;
 }
 
-/** Turns the neutral wish into what the model's family takes. */
+/** Turns the wish into what the model's family takes: the caller's own words where it takes those. */
 export function encodeThinking(reasoning: Reasoning | undefined, context: ThinkingContext): Thinking {
-  const { rules, notes, forced } = context;
-  const wish = wishOf(reasoning);
+  const { rules, forced, words } = context;
   if (forced && !rules.forcedChoice)
     throw new ChatError("UNSUPPORTED_FEATURE", "the model's tool calls cannot be forced", { field: "tool_choice" });
+  const said = words === undefined ? undefined : asSaid(words, context);
+  if (said !== undefined) return said;
+  // Who asks for adaptive thinking and nothing more asks for Anthropic's own default.
+  const adapts = words?.thinking?.["type"] === "adaptive" && rules.modes === "budget" && wishOf(reasoning) === "default";
+  return fromNeutral(adapts && reasoning !== undefined ? { ...reasoning, effort: ReasoningEffort.HIGH } : reasoning, context);
+}
+
+function fromNeutral(reasoning: Reasoning | undefined, context: ThinkingContext): Thinking {
+  const { rules, notes, forced } = context;
+  const wish = wishOf(reasoning);
   if (rules.modes === "none" || context.target.capabilities.reasoning === false) {
     if (wish === "on") notes.dropped("reasoning", "the model does not think");
     return left(context);
@@ -49,6 +68,37 @@ export function encodeThinking(reasoning: Reasoning | undefined, context: Thinki
   const budget = reasoning.budgetTokens;
   if (rules.modes === "budget" || (rules.modes === "both" && budget !== undefined)) return withBudget(reasoning, context);
   return adaptive(reasoning, context);
+}
+
+/** The words as they are; undefined where the model's family would refuse them, or would not think the same. */
+function asSaid({ thinking, effort }: ThinkingWords, context: ThinkingContext): Thinking | undefined {
+  const { rules, forced, notes } = context;
+  if (rules.modes === "none" || context.target.capabilities.reasoning === false) return undefined;
+  if (!takes(thinking, effort, context)) return undefined;
+  const type = thinking?.["type"];
+  const on = thinking === undefined ? rules.onByDefault : type !== "disabled";
+  if (forced && on) return undefined;
+  if (effort !== undefined && !rules.effort) notes.dropped("reasoning.effort", "the model takes no effort");
+  return { ...left(context), field: thinking, effort: rules.effort ? effort : undefined, on };
+}
+
+function takes(thinking: Fields | undefined, effort: string | undefined, { rules, limit, bareToolTurn }: ThinkingContext): boolean {
+  switch (thinking?.["type"]) {
+    case "adaptive":
+      return rules.modes === "adaptive" || rules.modes === "both";
+    case "enabled": {
+      const budget = thinking["budget_tokens"];
+      return rules.modes !== "adaptive" && !bareToolTurn && typeof budget === "number" && budget < limit.tokens;
+    }
+    case "disabled":
+      if (rules.offNeedsHighAtMost && (effort === "xhigh" || effort === "max")) return false;
+      return !rules.onByDefault || rules.off === "disabled";
+    case "between_tools":
+      return rules.off === "between_tools";
+    default:
+      // No word, or one that is younger than this code.
+      return true;
+  }
 }
 
 /** Whether the caller wants the model to think. */

@@ -171,6 +171,14 @@ export interface DecodedRequest {
   stream(): StreamEncoder;
 }
 
+/** Counting tokens, at the caller's side: pure functions. */
+export interface CountingDoor {
+  /** As `DoorDialect.decodeRequest`, for the body of a question for its tokens. */
+  decodeRequest(body: unknown, header: (name: string) => string | undefined): ChatRequest;
+  /** JSON text of the answer. */
+  encodeResponse(inputTokens: number): string;
+}
+
 /** The caller's side of a language: pure functions. */
 export interface DoorDialect {
   /** `body` is parsed JSON. Throws a ChatError of the caller's fault, with the field in the language's own path. */
@@ -178,6 +186,8 @@ export interface DoorDialect {
   /** What is sent after `server.heartbeat` of silence, between events; a comment of SSE, at least. */
   readonly heartbeat: string;
   readonly errors: ErrorShape;
+  /** Present where the language can ask how many tokens a request has. */
+  readonly counting?: CountingDoor;
 }
 
 /** A caller's request for embeddings, and how it wants its answer. */

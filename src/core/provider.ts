@@ -1,6 +1,6 @@
 import type { Attempt } from "./call.ts";
 import type { Target } from "./catalog.ts";
-import type { CallRequest, ChatEvent, ProviderDialect, TranslationNote } from "./chat.ts";
+import type { CallRequest, ChatRequest, ChatEvent, ProviderDialect, TranslationNote } from "./chat.ts";
 import type { UpstreamHead } from "./handler.ts";
 
 /** What a provider yields: first the head, once; then the answer's events. */
@@ -20,6 +20,8 @@ export interface Provider {
   readonly translator?: Translator;
   /** Present where it can be asked, unbilled, whether it is there. */
   readonly probing?: Probing;
+  /** Present where it can be asked, unbilled, how many tokens a request has. */
+  readonly counting?: Counting;
 }
 
 /** A provider that translates, and can tell beforehand what it would change. Pure. */
@@ -31,6 +33,12 @@ export interface Translator {
 export interface Probing {
   /** Resolves with the ids it lists, or undefined where it answers but has no list; rejects with a ChatError. */
   probe(signal: AbortSignal): Promise<readonly string[] | undefined>;
+}
+
+/** A provider that can be asked, unbilled, how many tokens a request has. */
+export interface Counting {
+  /** Input tokens of the request at the target; rejects with a ChatError. The signal's reason ends it. */
+  countTokens(request: Readonly<ChatRequest>, target: Target, signal: AbortSignal): Promise<number>;
 }
 
 /** A provider as operators see it; no secrets. */

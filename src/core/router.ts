@@ -12,6 +12,15 @@ export interface Explanation {
   readonly estimatedInputTokens: number;
 }
 
+/** How many input tokens a request has. */
+export interface TokenCount {
+  readonly inputTokens: number;
+  /** True: our estimate, and not the provider's own count. */
+  readonly estimated: boolean;
+  /** Who would serve the request; empty: nobody could now. */
+  readonly provider: string;
+}
+
 /** What doors stand on: the data plane without a protocol. */
 export interface Router {
   /** Rooms 2 to 9. */
@@ -22,6 +31,8 @@ export interface Router {
   snapshot(): Snapshot;
   /** The plan `chat` would follow, as if `policy` were active where one is given. Throws what `chat` would. */
   explain(call: Call, policy: RoutingPolicy | undefined): Explanation;
+  /** Input tokens, by the counter of the provider that would serve the call, else by our estimate. Throws what `chat` would of the model. */
+  countTokens(call: Call): Promise<TokenCount>;
   /** Models and aliases the key may use, aliases first, then by name. */
   models(key: Key): readonly Model[];
   /** One of them, or any other name the key may ask for: `auto`, `provider/model`. */

@@ -24,7 +24,17 @@ const formats: ReadonlySet<unknown> = new Set("date-time time date duration emai
 export function subsetSchema(schema: Fields): SubsetSchema | undefined {
   if (isRecursive(schema)) return undefined;
   const state = { changed: false };
-  return { schema: converted(schema, state), changed: state.changed };
+  const subset = converted(schema, state);
+  // What is within it already stays byte by byte: a caller's cache is bound to it.
+  return isSame(subset, schema) ? { schema, changed: false } : { schema: subset, changed: state.changed };
+}
+
+/** Whether two values are the same but for the order of keys. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((each, i) => isSame(each, b[i]));
+  if (!isFields(a) || !isFields(b)) return JSON.stringify(a) === JSON.stringify(b);
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && isSame(a[key], b[key]));
 }
 
 function converted(schema: Fields, state: { changed: boolean }): Fields {

@@ -43,7 +43,7 @@ export interface Host {
   /** Most inputs of one request for embeddings; a call with more is several requests, one after another. Default: as many as it has. */
   readonly embedInputsMax?: number;
   /** Where tokens are counted, unbilled; absent: nowhere. */
-  readonly countPath?: string | ((call: HostCall) => string);
+  readonly countPath?: string | ((call: Pick<HostCall, "model" | "apiVersion">) => string);
   /** A second language of the same host, for what the first one cannot say (decision 0015). */
   readonly alternate?: HostAlternate;
   /** The unbilled list call; undefined: there is none. */
@@ -99,7 +99,24 @@ export const hosts = {
     optionalBasePath: "/v1",
     chatPath: "/v1/messages",
     modelsPath: "/v1/models",
+    countPath: "/v1/messages/count_tokens",
     auth: "x-api-key",
+    needsKey: true,
+    listsModels: false,
+    quirks: {},
+  },
+  gemini: {
+    dialect: "gemini",
+    issuer: "google",
+    baseUrl: "https://generativelanguage.googleapis.com",
+    optionalBasePath: "/v1beta",
+    // Without `alt=sse` a stream is one JSON list, written piece by piece.
+    chatPath: ({ model, streamed }: HostCall) => methodPath(model, streamed ? "streamGenerateContent?alt=sse" : "generateContent"),
+    embedPath: ({ model }: HostCall) => methodPath(model, "batchEmbedContents"),
+    embedInputsMax: 100,
+    countPath: ({ model }: Pick<HostCall, "model">) => methodPath(model, "countTokens"),
+    modelsPath: "/v1beta/models?pageSize=1000",
+    auth: "x-goog-api-key",
     needsKey: true,
     listsModels: false,
     quirks: {},
@@ -114,22 +131,6 @@ export const hosts = {
     embedInputsMax: 96,
     modelsPath: "/v1/models",
     auth: "bearer",
-    needsKey: true,
-    listsModels: false,
-    quirks: {},
-  },
-  gemini: {
-    dialect: "gemini",
-    issuer: "google",
-    baseUrl: "https://generativelanguage.googleapis.com",
-    optionalBasePath: "/v1beta",
-    // Without `alt=sse` a stream is one JSON list, written piece by piece.
-    chatPath: ({ model, streamed }: HostCall) => methodPath(model, streamed ? "streamGenerateContent?alt=sse" : "generateContent"),
-    embedPath: ({ model }: HostCall) => methodPath(model, "batchEmbedContents"),
-    embedInputsMax: 100,
-    countPath: ({ model }: HostCall) => methodPath(model, "countTokens"),
-    modelsPath: "/v1beta/models?pageSize=1000",
-    auth: "x-goog-api-key",
     needsKey: true,
     listsModels: false,
     quirks: {},

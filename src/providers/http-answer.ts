@@ -110,9 +110,13 @@ export async function* streamEvents(
 }
 
 /** The ids in a list of models. */
-export async function listFrom(answer: WireAnswer, { who, dialect }: Answering): Promise<readonly string[] | undefined> {
-  const text = (await decodedBody(answer, who).all(answerBytesMax)).toString("utf8");
-  return dialect.decodeModels(parseUpstreamJson(text, who));
+export async function listFrom(answer: WireAnswer, answering: Answering): Promise<readonly string[] | undefined> {
+  return answering.dialect.decodeModels(await jsonFrom(answer, answering));
+}
+
+/** A whole body as JSON that nobody has looked at. */
+export async function jsonFrom(answer: WireAnswer, { who }: Pick<Answering, "who">): Promise<unknown> {
+  return parseUpstreamJson((await decodedBody(answer, who).all(answerBytesMax)).toString("utf8"), who);
 }
 
 /** What an answer with another status than 200 means. */

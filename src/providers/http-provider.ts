@@ -4,10 +4,10 @@ import type { Clock } from "../core/clock.ts";
 import type { EncodedRequest, Quirks } from "../core/dialect.ts";
 import { ChatError } from "../core/error.ts";
 import type { Target } from "../core/catalog.ts";
-import type { Provider, ProviderEvent } from "../core/provider.ts";
+import type { Counting, Provider, ProviderEvent } from "../core/provider.ts";
 import type { Secret } from "../core/secret.ts";
 import { type ChatLanguages, languageFor } from "./chat-language.ts";
-import { type Answering, failureFrom, listFrom, requestIdFrom, streamEvents, wholeAnswer } from "./http-answer.ts";
+import { type Answering, failureFrom, jsonFrom, listFrom, requestIdFrom, streamEvents, wholeAnswer } from "./http-answer.ts";
 import { embed, type Embedding, embedLanguage } from "./http-embed.ts";
 import type { KeyHeader } from "./hosts.ts";
 import type { Signer } from "./signing.ts";
@@ -15,7 +15,7 @@ import type { WireAnswer } from "./wire/body.ts";
 import { framings } from "./wire/framing.ts";
 import type { Wire } from "./wire/pool.ts";
 
-/** Longest wait between two bytes of a list of models. */
+/** Longest wait between two bytes of a list of models, or of a count. */
 const listIdleMs = 5000;
 /** A key that is shorter says nothing, and could be part of any word. */
 const keyLengthMin = 8;
@@ -29,6 +29,8 @@ export interface HttpProviderOptions extends ChatLanguages {
   readonly embedding?: Embedding | undefined;
   /** The unbilled list call; undefined: there is none. */
   readonly modelsPath: string | undefined;
+  /** The unbilled counter of tokens, from the origin's root as `chatPath`. Default: there is none. */
+  readonly countPath?: ((call: { readonly model: string }) => string) | undefined;
   readonly auth: KeyHeader;
   readonly apiKey: Secret | undefined;
   /** Signs each request, where the host wants that instead of a key. */
@@ -51,6 +53,7 @@ export function createHttpProvider(options: HttpProviderOptions): Provider {
     },
     translator: { notes: (request, target, streamed) => notesOn(request, target, streamed, options) },
     ...(options.modelsPath !== undefined && { probing: { probe: (signal) => probe(prepared, signal) } }),
+    ...countingOf(prepared),
   };
 }
 
@@ -164,6 +167,29 @@ function failureOf(thrown: unknown, { status, headers }: WireAnswer, answering: 
     staleState,
     code,
   });
+}
+
+/** Only where the host has a counter and its language has words for it. */
+function countingOf(prepared: Prepared): Pick<Provider, "counting"> {
+  const { countPath, dialect, quirks, wire, fixed, signer, answering } = prepared;
+  const { counting } = dialect;
+  if (countPath === undefined || counting === undefined) return {};
+  const countTokens: Counting["countTokens"] = async (request, target, signal) => {
+    const { body, headers: more = {} } = counting.encodeRequest(request, target, quirks);
+    const path = countPath({ model: target.upstreamModel });
+    const headers = [...fixed, ...Object.entries(more).flat()];
+    if (signer !== undefined) headers.push(...(await signer.sign({ method: "POST", path, body })));
+    const answer = await wire.send({ method: "POST", path, headers, body, signal, idleMs: listIdleMs });
+    try {
+      if (answer.status !== 200) throw await failureFrom(answer, answering);
+      return counting.decodeResponse(await jsonFrom(answer, answering));
+    } catch (thrown) {
+      throw failureOf(thrown, answer, answering);
+    } finally {
+      answer.body.close();
+    }
+  };
+  return { counting: { countTokens } };
 }
 
 async function probe(prepared: Prepared, signal: AbortSignal): Promise<readonly string[] | undefined> {

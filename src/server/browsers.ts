@@ -79,6 +79,7 @@ function isOwnOrigin({ origin, host, localAddress }: BrowserRequest): boolean {
 const exposed = [
   ...cors.exposedHeaders,
   "x-request-id",
+  "request-id",
   "x-semaroute-provider",
   "x-semaroute-model",
   "x-semaroute-attempts",
@@ -107,6 +108,9 @@ const usualHeaders = [
   "x-semaroute-affinity",
   "openai-organization",
   "openai-project",
+  "anthropic-version",
+  "anthropic-beta",
+  "anthropic-dangerous-direct-browser-access",
 ].join(", ");
 
 /** What an allowed page asks for is granted: SDKs send `x-stainless-*` and more, and the page is trusted already. */

@@ -1,13 +1,16 @@
-import { Code, type ConnectRouter } from "@connectrpc/connect";
+import type { ConnectRouter } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import type { ErrorShape } from "../core/dialect.ts";
 import { chatErrorFrom, ChatError } from "../core/error.ts";
 import type { RefusedRequest } from "../core/telemetry.ts";
+import { anthropicErrors } from "../dialects/anthropic-messages/answer-errors.ts";
+import { anthropicDoor } from "../dialects/anthropic-messages/door.ts";
 import { openaiChatDoor, openaiErrors } from "../dialects/openai-chat/door.ts";
 import { openaiResponsesDoor } from "../dialects/openai-responses/door.ts";
 import { bodyMs, codingOf } from "./body.ts";
 import { type BrowserRequest, type BrowserRule, isAdminPath } from "./browsers.ts";
 import { shownMessage, statusOf } from "./errors.ts";
+import { isConnect, isGrpc, refuseConnect, refuseGrpc } from "./foreign-rpc.ts";
 import type { RequestHandler, ServerRequest, ServerResponse } from "./listen.ts";
 import type { AdminDoor } from "./rest/admin.ts";
 import { sendError, sendJson, writeHead, flat } from "./rest/answer.ts";
@@ -15,8 +18,9 @@ import { openaiEmbeddingsDoor } from "../dialects/openai-embeddings/door.ts";
 import { type ChatDoor, serveChat } from "./rest/chat-door.ts";
 import { serveEmbeddings } from "./rest/embed-door.ts";
 import { oneHeader, type RestCall, type RestParts } from "./rest/context.ts";
+import { serveCount } from "./rest/count-door.ts";
 import { healthAnswer, type HealthAnswer, type HealthFacts, liveAnswer, readyAnswer } from "./rest/health.ts";
-import { getModel, listModels } from "./rest/models.ts";
+import { getModel, listModels, speaksAnthropic } from "./rest/models.ts";
 import { hintedPath, notFound } from "./rest/not-found.ts";
 import { Refusal, sendRefusal } from "./rest/refusal.ts";
 import { refuseMalformed } from "./well-formed.ts";
@@ -68,7 +72,7 @@ export function createRequestHandler(parts: ServerParts, doors: DoorSet): Reques
     const id = parts.desk.newId();
     const requestId = saneRequestId((name) => oneHeader(request, name)) ?? id;
     const rules = parts.browsers();
-    const errors = errorsAt(path);
+    const errors = errorsAt(path, request);
     const headers = [...rules.headers(browser), ["x-request-id", requestId] as const, ...(errors.headers?.(requestId) ?? [])];
     const rest: RestCall = { request, response, params: {}, id, requestId, headers, errors };
     try {
@@ -107,16 +111,23 @@ export function createRequestHandler(parts: ServerParts, doors: DoorSet): Reques
 const chatDoors: ReadonlyMap<string, ChatDoor> = new Map<string, ChatDoor>([
   ["/v1/chat/completions", { name: "openai", dialect: openaiChatDoor }],
   ["/v1/responses", { name: "responses", dialect: openaiResponsesDoor }],
+  ["/v1/messages", { name: "anthropic", dialect: anthropicDoor }],
 ]);
 
-/** The language in which errors at a path are told: its door's, else OpenAI's. */
-function errorsAt(path: string): ErrorShape {
-  return chatDoors.get(path)?.dialect.errors ?? openaiErrors;
+/** Those that count tokens, by path. */
+const countDoors: ReadonlyMap<string, ChatDoor> = new Map<string, ChatDoor>([
+  ["/v1/messages/count_tokens", { name: "anthropic", dialect: anthropicDoor }],
+]);
+
+/** The language in which errors at a path are told: its door's, else OpenAI's, which is Anthropic's where a list has that shape. */
+function errorsAt(path: string, request: ServerRequest): ErrorShape {
+  if (/^\/v1\/models(?:\/|$)/.test(path) && speaksAnthropic(request)) return anthropicErrors;
+  return (chatDoors.get(path) ?? countDoors.get(path))?.dialect.errors ?? openaiErrors;
 }
 
 /** What logs and metrics call the REST door at a path. */
 function doorAt(path: string): ChatDoor["name"] {
-  return chatDoors.get(path)?.name ?? "openai";
+  return (chatDoors.get(path) ?? countDoors.get(path))?.name ?? "openai";
 }
 
 /** What a URL's parser would straighten out: the path would be another one behind it than the one that was looked at. */
@@ -150,6 +161,9 @@ function restRoutes(parts: ServerParts, doors: DoorSet): readonly Route[] {
       ([path, door]) => ({ verb: "POST", path, open: (rest: RestCall) => serveChat(parts, rest, door), json: true }) as const,
     ),
     { verb: "POST", path: "/v1/embeddings", open: (rest) => serveEmbeddings(parts, rest, openaiEmbeddingsDoor), json: true },
+    ...[...countDoors].map(
+      ([path, door]) => ({ verb: "POST", path, open: (rest: RestCall) => serveCount(parts, rest, door), json: true }) as const,
+    ),
     { verb: "GET", path: "/v1/models", open: (rest) => listModels(parts, rest) },
     { verb: "GET", path: "/v1/models/*", open: (rest) => getModel(parts, rest) },
   ];
@@ -242,41 +256,6 @@ function refuseContent(request: ServerRequest): void {
     );
   }
   codingOf(request.headers["content-encoding"]);
-}
-
-/** A gRPC client understands only its own protocol's no (gRPC over HTTP2, Responses: trailers only). */
-function refuseGrpc({ request, response, headers }: RestCall, path: string): void {
-  const refusal = {
-    ...Object.fromEntries(headers),
-    "content-type":
-      /^application\/grpc(?:-web)?(?:-text)?(?:\+\w+)?/.exec(request.headers["content-type"] ?? "")?.[0] ?? "application/grpc",
-    "grpc-status": "12",
-    "grpc-message": `there is no method at ${path}`.replace(/[^ -$&-~]+/g, encodeURIComponent),
-  };
-  // The head itself has to end the stream, or clients wait for trailers; Node's writeHead cannot do that.
-  if ("stream" in response) response.stream.respond({ ":status": 200, ...refusal }, { endStream: true });
-  else {
-    response.writeHead(200, refusal);
-    response.end();
-  }
-}
-
-/** In Connect's JSON, which is also what clients of its streams understand where the status is not 200. */
-function refuseConnect({ response, headers }: RestCall, path: string): void {
-  const body = JSON.stringify({ code: codeToString(Code.Unimplemented), message: `there is no method at ${path}` });
-  sendJson(response, 404, headers, body);
-}
-
-/** JSON alone says nothing: the OpenAI API speaks it too. */
-function isConnect({ headers }: ServerRequest, path: string): boolean {
-  const type = headers["content-type"] ?? "";
-  const isSpoken =
-    headers["connect-protocol-version"] !== undefined || type === "application/proto" || type.startsWith("application/connect+");
-  return isSpoken && /^\/\w+(?:\.\w+)+\/\w+$/.test(path);
-}
-
-function isGrpc(request: ServerRequest): boolean {
-  return request.headers["content-type"]?.startsWith("application/grpc") === true;
 }
 
 function pathOf({ url: target = "/" }: ServerRequest): string {

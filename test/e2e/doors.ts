@@ -32,7 +32,7 @@ export interface Answer {
 export class Refused extends Error {
   /** HTTP status of REST, numeric code of the others; 200 for an error inside an SSE stream. */
   readonly status: number;
-  /** `error.code` of REST, `ErrorInfo.reason` of the others. */
+  /** `error.code` of OpenAI's shape, `error.type` of Anthropic's, `ErrorInfo.reason` of the others. */
   readonly word: string;
   /** What had come before. */
   readonly text: string;
@@ -57,7 +57,7 @@ export class Refused extends Error {
 export interface DoorClient {
   readonly name: string;
   /** As logs and metrics call it. */
-  readonly door: "openai" | "grpc" | "grpc-web" | "connect";
+  readonly door: "openai" | "anthropic" | "grpc" | "grpc-web" | "connect";
   readonly streamed: boolean;
   /** Rejects with Refused where the server said so, and with anything else where it said nothing. */
   ask(url: string, question: Question): Promise<Answer>;

@@ -1,5 +1,6 @@
 /** What is counted: a fault by one door in one layout. Each cell is one test; its name and meta say which. */
 import { type DoorClient, doorClients } from "../e2e/doors.ts";
+import { messagesDoors } from "../e2e/messages-door.ts";
 
 /** Who is there besides the faulty upstream: nobody, or one that is well. */
 export type Layout = "lone" | "pair";
@@ -24,8 +25,8 @@ declare module "vitest" {
 
 /** The letters of the table, as doors; W has none. T is the part of B that streams. */
 const letters: Readonly<Record<string, (door: DoorClient) => boolean>> = {
-  R: ({ name }) => name === "REST",
-  S: ({ name }) => name === "SSE",
+  R: ({ name }) => name === "REST" || name === "Messages",
+  S: ({ name }) => name === "SSE" || name === "Messages SSE",
   U: ({ door, streamed }) => !streamed && (door === "grpc" || door === "connect"),
   G: ({ door, streamed }) => streamed && (door === "grpc" || door === "connect"),
   T: ({ door, streamed }) => streamed && door === "grpc-web",
@@ -38,7 +39,9 @@ export const allProtocols = "RSUGBW";
 
 /** The doors that letters such as `RSU` stand for. */
 export function doorsOf(protocols: string): readonly DoorClient[] {
-  return doorClients.filter((door) => Object.entries(letters).some(([letter, isOne]) => protocols.includes(letter) && isOne(door)));
+  return [...doorClients, ...messagesDoors].filter((door) =>
+    Object.entries(letters).some(([letter, isOne]) => protocols.includes(letter) && isOne(door)),
+  );
 }
 
 /** Why no WebSocket cell can be played. */

@@ -61,13 +61,18 @@ export interface OutcomeRow {
   readonly http: number;
   readonly type: string;
   readonly code: string;
+  /** Type, and status where it is another, in Anthropic's shape. */
+  readonly anthropic: readonly [type: string, http?: number];
   readonly grpc: number;
   /** `never`: the answer says `x-should-retry: false`; `after`: it names a wait. */
   readonly retry?: "never" | "after";
 }
 
-const invalid = { http: 400, type: "invalid_request_error", grpc: 3 } as const;
+const invalid = { http: 400, type: "invalid_request_error", anthropic: ["invalid_request_error"], grpc: 3 } as const;
 const server = "server_error";
+const api = { anthropic: ["api_error"] } as const;
+const full = { anthropic: ["overloaded_error", 529] } as const;
+const limited = { anthropic: ["rate_limit_error"] } as const;
 
 /** Every end that a caller can see. */
 export const outcomes: Readonly<Record<Exclude<Failure, "CANCELLED">, OutcomeRow>> = {
@@ -75,26 +80,32 @@ export const outcomes: Readonly<Record<Exclude<Failure, "CANCELLED">, OutcomeRow
   CONTEXT_LENGTH_EXCEEDED: { ...invalid, code: "context_length_exceeded" },
   CONTENT_POLICY: { ...invalid, code: "content_policy_violation" },
   UNSUPPORTED_FEATURE: { ...invalid, code: "unsupported_parameter" },
-  REQUEST_TOO_LARGE: { http: 413, type: "invalid_request_error", code: "request_too_large", grpc: 8 },
-  CALLER_UNAUTHENTICATED: { http: 401, type: "authentication_error", code: "invalid_api_key", grpc: 16 },
-  CALLER_FORBIDDEN: { http: 403, type: "permission_error", code: "permission_denied", grpc: 7 },
-  MODEL_NOT_FOUND: { http: 404, type: "invalid_request_error", code: "model_not_found", grpc: 5 },
-  CALLER_RATE_LIMITED: { http: 429, type: "rate_limit_error", code: "rate_limit_exceeded", grpc: 8, retry: "after" },
-  BUDGET_EXHAUSTED: { http: 429, type: "insufficient_quota", code: "insufficient_quota", grpc: 8, retry: "never" },
-  RATE_LIMITED: { http: 429, type: "rate_limit_error", code: "upstream_rate_limited", grpc: 8, retry: "after" },
-  QUOTA_EXHAUSTED: { http: 502, type: server, code: "upstream_quota_exhausted", grpc: 13, retry: "never" },
-  UPSTREAM_AUTH: { http: 502, type: server, code: "upstream_auth", grpc: 13, retry: "never" },
-  UPSTREAM_UNAVAILABLE: { http: 502, type: server, code: "upstream_unavailable", grpc: 14, retry: "never" },
-  UPSTREAM_PROTOCOL: { http: 502, type: server, code: "upstream_invalid_response", grpc: 14, retry: "never" },
-  OVERLOADED: { http: 503, type: "overloaded_error", code: "upstream_overloaded", grpc: 14, retry: "after" },
-  NO_TARGET: { http: 503, type: server, code: "no_target_available", grpc: 14, retry: "after" },
-  SHED: { http: 503, type: "overloaded_error", code: "overloaded", grpc: 14, retry: "after" },
-  DRAINING: { http: 503, type: server, code: "draining", grpc: 14 },
-  STORE_UNAVAILABLE: { http: 503, type: server, code: "store_unavailable", grpc: 14, retry: "after" },
-  TIMEOUT: { http: 504, type: server, code: "upstream_timeout", grpc: 14, retry: "never" },
-  DEADLINE_EXCEEDED: { http: 504, type: server, code: "deadline_exceeded", grpc: 4, retry: "never" },
-  STREAM_INTERRUPTED: { http: 200, type: server, code: "stream_interrupted", grpc: 14 },
-  INTERNAL: { http: 500, type: server, code: "internal_error", grpc: 13, retry: "never" },
+  REQUEST_TOO_LARGE: { anthropic: ["request_too_large"], http: 413, type: "invalid_request_error", code: "request_too_large", grpc: 8 },
+  CALLER_UNAUTHENTICATED: {
+    anthropic: ["authentication_error"],
+    http: 401,
+    type: "authentication_error",
+    code: "invalid_api_key",
+    grpc: 16,
+  },
+  CALLER_FORBIDDEN: { anthropic: ["permission_error"], http: 403, type: "permission_error", code: "permission_denied", grpc: 7 },
+  MODEL_NOT_FOUND: { anthropic: ["not_found_error"], http: 404, type: "invalid_request_error", code: "model_not_found", grpc: 5 },
+  CALLER_RATE_LIMITED: { ...limited, http: 429, type: "rate_limit_error", code: "rate_limit_exceeded", grpc: 8, retry: "after" },
+  BUDGET_EXHAUSTED: { ...limited, http: 429, type: "insufficient_quota", code: "insufficient_quota", grpc: 8, retry: "never" },
+  RATE_LIMITED: { ...limited, http: 429, type: "rate_limit_error", code: "upstream_rate_limited", grpc: 8, retry: "after" },
+  QUOTA_EXHAUSTED: { ...api, http: 502, type: server, code: "upstream_quota_exhausted", grpc: 13, retry: "never" },
+  UPSTREAM_AUTH: { ...api, http: 502, type: server, code: "upstream_auth", grpc: 13, retry: "never" },
+  UPSTREAM_UNAVAILABLE: { ...api, http: 502, type: server, code: "upstream_unavailable", grpc: 14, retry: "never" },
+  UPSTREAM_PROTOCOL: { ...api, http: 502, type: server, code: "upstream_invalid_response", grpc: 14, retry: "never" },
+  OVERLOADED: { ...full, http: 503, type: "overloaded_error", code: "upstream_overloaded", grpc: 14, retry: "after" },
+  NO_TARGET: { ...full, http: 503, type: server, code: "no_target_available", grpc: 14, retry: "after" },
+  SHED: { ...full, http: 503, type: "overloaded_error", code: "overloaded", grpc: 14, retry: "after" },
+  DRAINING: { ...full, http: 503, type: server, code: "draining", grpc: 14 },
+  STORE_UNAVAILABLE: { ...api, http: 503, type: server, code: "store_unavailable", grpc: 14, retry: "after" },
+  TIMEOUT: { ...api, http: 504, type: server, code: "upstream_timeout", grpc: 14, retry: "never" },
+  DEADLINE_EXCEEDED: { ...api, http: 504, type: server, code: "deadline_exceeded", grpc: 4, retry: "never" },
+  STREAM_INTERRUPTED: { ...api, http: 200, type: server, code: "stream_interrupted", grpc: 14 },
+  INTERNAL: { ...api, http: 500, type: server, code: "internal_error", grpc: 13, retry: "never" },
 };
 
 /** What came of a call: an answer, a refusal, or what is neither. */
@@ -117,7 +128,7 @@ export function expectEnd(end: End, expected: Expected, door: DoorClient): void 
     if (end instanceof Refused) throw new Error(`expected an answer, got ${end.message}`, { cause: end });
     if (expected.text !== undefined) expect(end.text).toBe(expected.text);
     if (expected.attempts !== undefined)
-      expectAttempts(end.headers, expected.afterHead === true && door.name === "SSE" ? null : expected.attempts);
+      expectAttempts(end.headers, expected.afterHead === true && isRest(door) && door.streamed ? null : expected.attempts);
     return;
   }
   if (!(end instanceof Refused)) throw new Error(`expected ${reasonOf(expected)}, got the answer ${JSON.stringify(end.text)}`);
@@ -133,26 +144,36 @@ export function reasonOf(expected: Expected): Failure | undefined {
 function expectRefusal(end: Refused, expected: Failed | Cut, door: DoorClient): void {
   const reason = expected.ends === "cut" ? "STREAM_INTERRUPTED" : expected.reason;
   const row = outcomes[reason];
-  const rest = door.door === "openai";
+  const rest = isRest(door);
+  const anthropic = door.door === "anthropic";
   const inStream = expected.ends === "cut" || (expected.afterHead === true && door.streamed);
   const seen = { reason: end.word, status: end.status, text: end.text };
   const text = expected.ends === "cut" ? (expected.text ?? end.text) : "";
   if (!rest) expect(seen, end.body).toEqual({ reason, status: row.grpc, text });
-  else expect(seen, end.body).toEqual({ reason: row.code, status: inStream ? 200 : row.http, text });
+  else {
+    const [type, http = row.http] = row.anthropic;
+    const told = anthropic ? { reason: type, status: http } : { reason: row.code, status: row.http };
+    expect(seen, end.body).toEqual({ ...told, ...(inStream && { status: 200 }), text });
+  }
 
   // What the error itself says; content that came before it is the caller's own.
-  const said = rest && inStream ? end.body.slice(end.body.lastIndexOf('data: {"error"')) : end.body;
+  const said = rest && inStream ? end.body.slice(end.body.lastIndexOf(anthropic ? 'data: {"type":"error"' : 'data: {"error"')) : end.body;
   expectNoCanary(withoutWords(said), "an error");
   expectNoSecret(end.body, "an answer");
   if (rest) {
-    expect(JSON.parse(said.replace(/^data: /, ""))).toMatchObject({ error: { type: row.type, code: row.code } });
-    expect(end.body).not.toContain("[DONE]");
+    const error = anthropic ? { type: row.anthropic[0] } : { type: row.type, code: row.code };
+    expect(JSON.parse(said.replace(/^data: /, ""))).toMatchObject({ error });
+    expect(end.body).not.toMatch(/\[DONE\]|event: message_stop/);
   }
   // Headers of an error inside an SSE stream have left before it was known.
   if (rest && inStream) return;
   if (expected.attempts !== undefined) expectAttempts(end.headers, expected.attempts);
   if (row.retry !== undefined) expect(end.headers.get("x-should-retry")).toBe(row.retry === "never" ? "false" : null);
   expectWait(end, expected, row, rest);
+}
+
+function isRest({ door }: DoorClient): boolean {
+  return door === "openai" || door === "anthropic";
 }
 
 /** What an upstream says of the request it refuses is for the caller; gRPC carries it among the trailers. */

@@ -10,6 +10,7 @@ import { createDoors } from "../../src/doors.ts";
 import { listen, type Listener } from "../../src/server/listen.ts";
 import { systemClock } from "../../src/stores/system-clock.ts";
 import { doorClients, refusal } from "../e2e/doors.ts";
+import { messagesDoors } from "../e2e/messages-door.ts";
 import { attemptOf, chatRequest } from "../support/attempt.ts";
 import { fakeOperations } from "./fake-operations.ts";
 
@@ -74,6 +75,7 @@ const failing: Router = {
   models: () => [],
   model: () => undefined,
   explain: () => expect.fail("nobody asked"),
+  countTokens: () => expect.fail("nobody asked"),
   chat: ({ request }) => {
     const [failure = "", waitMs = ""] = request.model.split("@");
     const found = table.find((each) => each.failure === failure);
@@ -83,7 +85,26 @@ const failing: Router = {
   },
 };
 
-describe.each(doorClients)("by $name", (client) => {
+/** What Anthropic's shape calls them, where that is not `api_error`, and its status where that is another. */
+const anthropicWords: Readonly<Partial<Record<Failure, readonly [type: string, http?: number]>>> = {
+  INVALID_REQUEST: ["invalid_request_error"],
+  CONTEXT_LENGTH_EXCEEDED: ["invalid_request_error"],
+  CONTENT_POLICY: ["invalid_request_error"],
+  UNSUPPORTED_FEATURE: ["invalid_request_error"],
+  REQUEST_TOO_LARGE: ["request_too_large"],
+  CALLER_UNAUTHENTICATED: ["authentication_error"],
+  CALLER_FORBIDDEN: ["permission_error"],
+  MODEL_NOT_FOUND: ["not_found_error"],
+  CALLER_RATE_LIMITED: ["rate_limit_error"],
+  BUDGET_EXHAUSTED: ["rate_limit_error"],
+  RATE_LIMITED: ["rate_limit_error"],
+  OVERLOADED: ["overloaded_error", 529],
+  NO_TARGET: ["overloaded_error", 529],
+  SHED: ["overloaded_error", 529],
+  DRAINING: ["overloaded_error", 529],
+};
+
+describe.each([...doorClients, ...messagesDoors])("by $name", (client) => {
   let listener: Listener;
   beforeAll(async () => {
     const doors = createDoors({
@@ -112,10 +133,17 @@ describe.each(doorClients)("by $name", (client) => {
     for (const waitMs of waits) {
       const model = `${expected.failure}@${waitMs ?? ""}`;
       const refused = await refusal(client.ask(listener.url, { model }));
-      const rest = client.door === "openai";
-      expect([refused.status, refused.word]).toEqual(rest ? [expected.http, expected.code] : [expected.grpc, expected.failure]);
+      const anthropic = client.door === "anthropic";
+      const rest = client.door === "openai" || anthropic;
+      const [type, http = expected.http] = anthropicWords[expected.failure] ?? ["api_error"];
+      const restWords = anthropic ? [http, type] : [expected.http, expected.code];
+      expect([refused.status, refused.word]).toEqual(rest ? restWords : [expected.grpc, expected.failure]);
       const text = expected.failure === "INTERNAL" ? "internal error" : "what went wrong";
-      if (rest) {
+      if (anthropic) {
+        const requestId = refused.headers.get("request-id");
+        expect(requestId).toMatch(/^[\da-f-]{36}$/);
+        expect(JSON.parse(refused.body)).toEqual({ type: "error", error: { type, message: text }, request_id: requestId });
+      } else if (rest) {
         const error = { message: text, type: expected.type, param: "messages[0]", code: expected.code };
         expect(JSON.parse(refused.body)).toEqual({ error });
       } else expect(refused.body).toBe(text);

@@ -3,10 +3,11 @@ import { ChatError } from "../../core/error.ts";
 import { wrapped } from "../../core/freeform.ts";
 import type { ToolNames } from "../../core/tool-names.ts";
 import { wireCacheControl } from "./cache-control.ts";
-import { callerFields, extensionFields, type Fields, issuer, mergedFields } from "./fields.ts";
+import { callerFields, extensionFields, type Fields, issuer, mergedBlock } from "./fields.ts";
 import { type Betas, documentSource, imageSource } from "./media.ts";
 import type { Notes } from "../../core/notes.ts";
 import { argumentsObject } from "../../core/tool-arguments.ts";
+import { standsFor } from "./stand-in.ts";
 import { wireToolId } from "./tool-ids.ts";
 
 /** What is collected while a request is encoded. */
@@ -20,13 +21,15 @@ export type Place = "system" | "user" | "assistant" | "result";
 
 /** The blocks that say the part at Anthropic; none for empty text and for what is dropped with a note. */
 export function blocksOfPart(part: ContentPart, place: Place, path: string, encoding: Encoding): readonly Fields[] {
+  const extension = extensionFields(part.extensionsJson, path);
+  const original = part.part.case === "text" ? standsFor(extension) : undefined;
+  if (original !== undefined) return [original];
   const blocks = ownBlocks(part, place, path, encoding);
   const block = blocks.at(-1);
   if (block === undefined) return blocks;
-  const merged = mergedFields(extensionFields(part.extensionsJson, path), block);
-  if (part.cacheControl !== undefined && !isSealed(block))
-    merged["cache_control"] = wireCacheControl(part.cacheControl, path, encoding.notes);
-  return [...blocks.slice(0, -1), merged];
+  const own = { ...block };
+  if (part.cacheControl !== undefined && !isSealed(block)) own["cache_control"] = wireCacheControl(part.cacheControl, path, encoding.notes);
+  return [...blocks.slice(0, -1), mergedBlock(extension, own)];
 }
 
 /** Thinking is replayed untouched and takes no breakpoint. */

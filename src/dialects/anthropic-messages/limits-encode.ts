@@ -52,7 +52,7 @@ function reason(taken: boolean): string {
 
 function encodeTemperature(value: number | undefined, taken: boolean, context: SamplingContext): number | undefined {
   if (value === undefined) return undefined;
-  if (!taken || context.thinkingOn) {
+  if (!taken || (context.thinkingOn && value !== 1)) {
     if (value !== 1) context.notes.dropped("sampling.temperature", reason(taken));
     return undefined;
   }
@@ -70,7 +70,7 @@ function encodeTopP(value: number | undefined, taken: boolean, besideTemperature
     if (value !== 1) context.notes.dropped("sampling.top_p", reason(taken));
     return undefined;
   }
-  if (!besideTemperature) return value;
+  if (!besideTemperature || context.rules.bothSamplers) return value;
   if (value !== 1) context.notes.dropped("sampling.top_p", "anthropic takes temperature or top_p, not both");
   return undefined;
 }

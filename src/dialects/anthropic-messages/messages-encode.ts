@@ -3,6 +3,12 @@ import { ChatError } from "../../core/error.ts";
 import { blocksOfPart, type Encoding } from "./blocks-encode.ts";
 import { extensionFields, type Fields, mergedFields, textAt } from "./fields.ts";
 
+/** What is collected, and what the model takes. */
+export interface PromptEncoding extends Encoding {
+  /** Instructions may stand behind a turn of the user's. */
+  readonly systemTurns: boolean;
+}
+
 /** A request's messages as Anthropic takes them. */
 export interface Prompt {
   /** Text, or blocks where a breakpoint or an extension needs them; undefined: no instructions. */
@@ -15,7 +21,7 @@ export interface Prompt {
  * Leading system messages become `system`, neighbours of one role one message. What a message becomes depends on nothing
  * behind it, so that a longer conversation begins with the bytes of the shorter one; signatures are bound to them.
  */
-export function encodePrompt(messages: readonly Message[], instruction: string | undefined, encoding: Encoding): Prompt {
+export function encodePrompt(messages: readonly Message[], instruction: string | undefined, encoding: PromptEncoding): Prompt {
   const found = messages.findIndex((each) => each.role !== Role.SYSTEM);
   const leading = found < 0 ? messages.length : found;
   const turns = turnsOf(messages, leading, encoding);
@@ -30,27 +36,29 @@ function encodeSystem(messages: readonly Message[], instruction: string | undefi
   );
   if (instruction !== undefined) blocks.push({ type: "text", text: instruction });
   if (blocks.length === 0) return undefined;
-  const plain = blocks.every((block) => block["type"] === "text" && Object.keys(block).length === 2);
+  // Messages of one text each are one text; a message of several keeps them apart, as whoever wrote them did.
+  const apart = messages.some((each) => partsOf(each).length > 1);
+  const plain = !apart && blocks.every((block) => block["type"] === "text" && Object.keys(block).length === 2);
   return plain ? blocks.map((block) => block["text"]).join("\n\n") : blocks;
 }
 
 /** One message on its way: results apart, since Anthropic wants them in front. */
 interface Turn {
-  readonly role: "user" | "assistant";
+  readonly role: "user" | "assistant" | "system";
   extension: Fields | undefined;
   readonly results: Fields[];
   readonly content: Fields[];
 }
 
-function turnsOf(messages: readonly Message[], from: number, encoding: Encoding): Fields[] {
+function turnsOf(messages: readonly Message[], from: number, encoding: PromptEncoding): Fields[] {
   const turns: Turn[] = [];
   for (let i = from; i < messages.length; i++) {
     const each = messages[i];
     if (each === undefined) continue;
-    const blocks = messageBlocks(each, i, encoding);
-    if (blocks.length === 0) continue;
-    const role = each.role === Role.ASSISTANT ? "assistant" : "user";
     let turn = turns.at(-1);
+    const role = roleOf(each, turn?.role, encoding);
+    const blocks = messageBlocks(each, i, role, encoding);
+    if (blocks.length === 0) continue;
     if (turn?.role !== role) {
       turn = { role, extension: undefined, results: [], content: [] };
       turns.push(turn);
@@ -65,9 +73,16 @@ function turnsOf(messages: readonly Message[], from: number, encoding: Encoding)
   });
 }
 
-function messageBlocks(each: Message, index: number, encoding: Encoding): readonly Fields[] {
+/** Later instructions have a role of their own only behind a turn of the user's. */
+function roleOf(each: Message, before: Turn["role"] | undefined, { systemTurns }: PromptEncoding): Turn["role"] {
+  if (each.role === Role.ASSISTANT) return "assistant";
+  return each.role === Role.SYSTEM && systemTurns && (before === "user" || before === "system") ? "system" : "user";
+}
+
+function messageBlocks(each: Message, index: number, role: Turn["role"], encoding: Encoding): readonly Fields[] {
   const path = `messages[${index}]`;
   if (each.name !== "") encoding.notes.dropped(`${path}.name`, "anthropic has no participant names");
+  if (role === "system") return partsOf(each).flatMap((part, i) => blocksOfPart(part, "system", `${path}.content[${i}]`, encoding));
   if (each.role === Role.SYSTEM) return laterInstructions(each, path, encoding);
   const place = each.role === Role.ASSISTANT ? "assistant" : "user";
   return partsOf(each).flatMap((part, i) => blocksOfPart(part, place, `${path}.content[${i}]`, encoding));

@@ -2,33 +2,36 @@ import type { Target } from "../../core/catalog.ts";
 import type { ChatRequest } from "../../core/chat.ts";
 import type { AnswerContext, EncodedRequest } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
+import { reservedFields } from "../../core/reserved.ts";
 import { ToolNames } from "../../core/tool-names.ts";
-import type { Encoding } from "./blocks-encode.ts";
 import { limitBreakpoints } from "./cache-control.ts";
 import { extensionFields, type Fields, isFields, issuer, mergedFields, textAt } from "./fields.ts";
 import { encodeSampling, outputLimit } from "./limits-encode.ts";
-import { encodePrompt } from "./messages-encode.ts";
+import { encodePrompt, type PromptEncoding } from "./messages-encode.ts";
 import { Notes } from "../../core/notes.ts";
 import { encodeOutputFormat } from "./output-format.ts";
 import { encodeThinking, wishOf } from "../../core/claude-thinking.ts";
 import { type ThinkingRules, thinkingRules } from "../../core/claude-rules.ts";
+import { isSaidBy, withoutWords, wordsIn } from "./thinking-words.ts";
 import { encodeTools, type Toolbox } from "./tools-encode.ts";
 
 /** The version that models old and new answer; sampling parameters are dropped per model instead. */
 const version = "2023-06-01";
 /** Most characters of a tool's name. */
 const toolNameMax = 128;
-/** What a caller cannot say past us (the .proto's ChatRequest.extensions_json). */
-const ours: ReadonlySet<string> = new Set("model messages system tools tool_choice stream max_tokens metadata".split(" "));
 
 /** A request in Anthropic's words: pure, and the same bytes for the same history. */
 export function encodeRequest(request: Readonly<ChatRequest>, target: Target, streamed: boolean): EncodedRequest {
-  const encoding: Encoding = { notes: new Notes(), betas: new Set(), names: new ToolNames(toolNameMax) };
-  const { notes, names } = encoding;
   const rules = thinkingRules(target.upstreamModel);
+  const { systemTurns } = rules;
+  const encoding: PromptEncoding = { notes: new Notes(), betas: new Set(), names: new ToolNames(toolNameMax), systemTurns };
+  const { notes, names } = encoding;
   refuseUnsupported(request);
   dropUnsupported(request, notes);
-  const extension = requestExtension(request, encoding);
+  const all = requestExtension(request, encoding);
+  const own = wordsIn(all);
+  const words = own !== undefined && isSaidBy(own, request.reasoning) ? own : undefined;
+  const extension = all === undefined || words === undefined ? all : withoutWords(all);
   const structured = rules.structuredOutputs && target.capabilities.jsonSchema !== false;
   const shape = encodeOutputFormat(request, { structured, forcible: isForcible(request, rules) }, notes);
   const { system, messages } = encodePrompt(request.messages, shape.instruction, encoding);
@@ -36,7 +39,8 @@ export function encodeRequest(request: Readonly<ChatRequest>, target: Target, st
   const { tools, choice, forced } =
     shape.tool === undefined ? encodeTools(request, { strict: structured, names, notes }) : only(shape.tool);
   const limit = { tokens: outputLimit(request, target, notes), asked: request.maxOutputTokens !== undefined };
-  const thinking = encodeThinking(request.reasoning, { target, rules, limit, forced, bareToolTurn: isBareToolTurn(messages), notes });
+  const bareToolTurn = isBareToolTurn(messages);
+  const thinking = encodeThinking(request.reasoning, { target, rules, limit, forced, bareToolTurn, notes, words });
   const body: Fields = { model: target.upstreamModel, max_tokens: thinking.maxTokens };
   if (streamed) body["stream"] = true;
   // The order is the prompt's own, in which caches and signatures read it.
@@ -53,6 +57,8 @@ export function encodeRequest(request: Readonly<ChatRequest>, target: Target, st
   if (request.endUserId !== "") body["metadata"] = { user_id: request.endUserId };
   if (isKnownTier(request.serviceTier)) body["service_tier"] = request.serviceTier;
   const whole = withExtension(extension, body);
+  // What a caller's `thinking` holds besides means nothing without one.
+  if (thinking.field === undefined && words !== undefined) delete whole["thinking"];
   limitBreakpoints(whole, notes);
   const answering: AnswerContext = {
     ...names.context(),
@@ -112,20 +118,38 @@ function keysOf(text: string): readonly string[] {
 }
 
 /** The caller's own fields. `anthropic_beta` is the clouds' word in the body for what is a header here. */
-function requestExtension(request: Readonly<ChatRequest>, encoding: Encoding): Fields | undefined {
+function requestExtension(request: Readonly<ChatRequest>, encoding: PromptEncoding): Fields | undefined {
   const extension = extensionFields(request.extensionsJson, "");
   if (extension === undefined) return undefined;
-  for (const key of Object.keys(extension)) {
-    if (!ours.has(key)) continue;
-    const field = `extensions_json.${issuer}.${key}`;
-    throw new ChatError("INVALID_REQUEST", `${field} cannot be set, because the request has a field for it`, { field });
-  }
   const { anthropic_beta: betas, ...rest } = extension;
+  for (const key of Object.keys(rest)) {
+    if (!reservedFields.has(key)) continue;
+    encoding.notes.dropped(`extensions_json.${issuer}.${key}`, "decided by the request itself");
+    delete rest[key];
+  }
+  dropThread(rest, encoding);
+  const { metadata } = rest;
+  if (isFields(metadata) && metadata["user_id"] !== undefined) {
+    encoding.notes.dropped(`extensions_json.${issuer}.metadata.user_id`, "decided by the request itself");
+    const { user_id: _, ...others } = metadata;
+    rest["metadata"] = others;
+  }
   for (const beta of Array.isArray(betas) ? betas : [betas]) {
     if (typeof beta !== "string") continue;
     for (const name of beta.split(",")) if (/^[\w.-]+$/.test(name.trim())) encoding.betas.add(name.trim());
   }
   return rest;
+}
+
+/** Whoever answers next may be another, who knows nothing of a conversation that was kept here. */
+function dropThread(extension: Fields, { notes }: PromptEncoding): void {
+  const { thread } = extension;
+  if (thread === undefined) return;
+  const field = `extensions_json.${issuer}.thread`;
+  if (isFields(thread) && thread["type"] === "continue")
+    throw new ChatError("UNSUPPORTED_FEATURE", "a conversation that an upstream keeps cannot be gone on with", { field });
+  notes.dropped(field, "no conversation is kept at an upstream");
+  delete extension["thread"];
 }
 
 /** The caller's fields below ours; objects on both sides, such as `output_config`, are joined. */

@@ -5,7 +5,7 @@ import { textOf } from "../../core/fold.ts";
 import { partFromBlock } from "./blocks-decode.ts";
 import { failureInside } from "./errors.ts";
 import { extensionsOf, type Fields, isFields, issuer, textAt } from "./fields.ts";
-import { finishReasonFrom } from "./stop-reasons.ts";
+import { finishReasonFrom, isKnownReason } from "./stop-reasons.ts";
 import { usageFrom } from "./usage-decode.ts";
 
 /** Fields of a message that the vocabulary names, or that have a place of their own. */
@@ -44,10 +44,13 @@ export function decodeResponse(body: unknown, _quirks: Quirks, context: AnswerCo
   return response;
 }
 
-/** Why a model declined, for those who know Anthropic. */
+/** Why a model declined, and words for an end that the vocabulary has not, for those who know Anthropic. */
 export function stopExtensions(from: Fields): Record<string, string> {
-  const details = from["stop_details"];
-  return isFields(details) ? { [issuer]: JSON.stringify({ stop_details: details }) } : {};
+  const extension: Fields = {};
+  const reason = textAt(from, "stop_reason");
+  if (reason !== "" && !isKnownReason(reason)) extension["stop_reason"] = reason;
+  if (isFields(from["stop_details"])) extension["stop_details"] = from["stop_details"];
+  return Object.keys(extension).length === 0 ? {} : { [issuer]: JSON.stringify(extension) };
 }
 
 /** The tier that served the call; Anthropic says it with the usage. */

@@ -11,6 +11,11 @@ const reasons: ReadonlyMap<string, FinishReason> = new Map([
   ["compaction", FinishReason.PAUSE],
 ]);
 
+/** Whether the vocabulary has a word for it. */
+export function isKnownReason(stopReason: string): boolean {
+  return reasons.has(stopReason);
+}
+
 /** The neutral word. What the answer holds wins where the two disagree about tool calls. */
 export function finishReasonFrom(stopReason: string, calledTool: boolean): FinishReason {
   const reason = reasons.get(stopReason) ?? FinishReason.OTHER;

@@ -3,7 +3,7 @@ import { ChatError } from "../../core/error.ts";
 import { freeformFunction } from "../../core/freeform.ts";
 import type { ToolNames } from "../../core/tool-names.ts";
 import { wireCacheControl } from "./cache-control.ts";
-import { callerFields, extensionFields, type Fields, issuer, mergedFields, textAt } from "./fields.ts";
+import { callerFields, extensionFields, type Fields, issuer, mergedBlock, textAt } from "./fields.ts";
 import type { Notes } from "../../core/notes.ts";
 import { subsetSchema } from "../../core/schema-subset.ts";
 
@@ -69,9 +69,9 @@ function wireName(name: string, custom: boolean, path: string, { names, notes }:
 }
 
 function encodeTool(tool: Tool, path: string, context: ToolContext): Fields {
-  const wire = mergedFields(extensionFields(tool.extensionsJson, path), ownTool(tool, path, context));
-  if (tool.cacheControl !== undefined) wire["cache_control"] = wireCacheControl(tool.cacheControl, path, context.notes);
-  return wire;
+  const own = { ...ownTool(tool, path, context) };
+  if (tool.cacheControl !== undefined) own["cache_control"] = wireCacheControl(tool.cacheControl, path, context.notes);
+  return mergedBlock(extensionFields(tool.extensionsJson, path), own);
 }
 
 function ownTool(tool: Tool, path: string, context: ToolContext): Fields {

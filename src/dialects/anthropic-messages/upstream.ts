@@ -1,4 +1,5 @@
 import type { UpstreamDialect } from "../../core/dialect.ts";
+import { counting } from "./counting.ts";
 import { failureFrom } from "./errors.ts";
 import { isFields } from "./fields.ts";
 import { encodeRequest } from "./request-encode.ts";
@@ -12,6 +13,7 @@ export const anthropicMessages: UpstreamDialect = {
   streamDecoder,
   failureFrom,
   decodeModels,
+  counting,
 };
 
 /** `{data: [{id}]}`. */

@@ -1,13 +1,23 @@
 import type { Model } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
+import type { ServerRequest } from "../listen.ts";
 import { sendJson } from "./answer.ts";
 import { callerOf, type RestCall, type RestParts } from "./context.ts";
+import { anthropicModel, anthropicPage } from "./models-anthropic.ts";
 
-/** `GET /v1/models`: OpenAI's list of what the caller may ask for, aliases and bare model ids. */
+/** Whether a list of models is wanted in Anthropic's shape: its clients always name their version of the API. */
+export function speaksAnthropic({ headers }: ServerRequest): boolean {
+  return headers["anthropic-version"] !== undefined;
+}
+
+/** `GET /v1/models`: what the caller may ask for, aliases and bare model ids; all of it as OpenAI lists it, a page as Anthropic does. */
 export function listModels(parts: RestParts, { request, response, headers }: RestCall): void {
   const key = callerOf(parts.settings(), request);
-  const data = parts.router.models(key).map(openaiModel);
-  sendJson(response, 200, headers, JSON.stringify({ object: "list", data }));
+  const models = parts.router.models(key);
+  const body = speaksAnthropic(request)
+    ? anthropicPage(models, new URL(request.url ?? "/", "http://localhost").searchParams)
+    : { object: "list", data: models.map(openaiModel) };
+  sendJson(response, 200, headers, JSON.stringify(body));
 }
 
 /** `GET /v1/models/{id}`; ids may hold slashes. */
@@ -16,7 +26,7 @@ export function getModel(parts: RestParts, { request, response, headers, params 
   const id = params["*"] ?? "";
   const model = parts.router.model(id, key);
   if (model === undefined) throw new ChatError("MODEL_NOT_FOUND", `model ${JSON.stringify(id)} is not known here`, { field: "model" });
-  sendJson(response, 200, headers, JSON.stringify(openaiModel(model)));
+  sendJson(response, 200, headers, JSON.stringify(speaksAnthropic(request) ? anthropicModel(model) : openaiModel(model)));
 }
 
 function openaiModel(model: Model): Record<string, unknown> {

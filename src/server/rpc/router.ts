@@ -64,13 +64,9 @@ export function routerService(parts: RouterServiceParts): Partial<ServiceImpl<ty
       return create(GetModelResponseSchema, { model });
     },
     countTokens: ({ request }, context) =>
-      planned(parts, request, context, (call) => {
-        const { candidates, estimatedInputTokens } = router.explain(call, undefined);
-        const first = candidates.find(({ rank }) => rank === 1);
-        return create(CountTokensResponseSchema, { inputTokens: estimatedInputTokens, estimated: true, provider: first?.provider ?? "" });
-      }),
+      planned(parts, request, context, async (call) => create(CountTokensResponseSchema, await router.countTokens(call))),
     explain: ({ request, policy }, context) =>
-      planned(parts, request, context, (call) => {
+      planned(parts, request, context, async (call) => {
         const { candidates, ...plan } = router.explain(call, policy);
         return create(ExplainResponseSchema, { ...plan, candidates: [...candidates] });
       }),
@@ -233,12 +229,17 @@ function deadlineOf(wishes: Wishes, context: HandlerContext): Wishes {
   return { ...wishes, timeoutMs };
 }
 
-/** A dry run: opened like a call, ended at once, seen by no counter. */
-function planned<T>(parts: RouterServiceParts, request: ChatRequest | undefined, context: HandlerContext, plan: (call: Call) => T): T {
+/** What serves no call: opened like one, and seen by no counter. */
+async function planned<T>(
+  parts: RouterServiceParts,
+  request: ChatRequest | undefined,
+  context: HandlerContext,
+  plan: (call: Call) => Promise<T>,
+): Promise<T> {
   if (request === undefined) throw new ChatError("INVALID_REQUEST", "request is missing", { field: "request" });
   const opened = openCall(parts, { request, streamed: false }, context);
   try {
-    return plan(opened.call);
+    return await plan(opened.call);
   } finally {
     opened.close();
   }

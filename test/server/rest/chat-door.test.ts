@@ -29,6 +29,7 @@ test.each([false, true])(
       models: () => [],
       model: () => undefined,
       explain: () => expect.fail("nobody asked"),
+      countTokens: () => expect.fail("nobody asked"),
       chat: (call) => {
         const batches: ChatStream["batches"] = {
           next: () => Promise.resolve({ done: false, value: streamed ? [{ case: "choiceEnded", value: undefined as never }] : broken }),
