@@ -189,6 +189,16 @@ describe.each(generations)("$name", ({ client, compare, version }) => {
   });
 });
 
+test("CountTokens asks the same counter", async () => {
+  const request = { model: "seen-anthropic/claude-opus-4-6", messages: [{ role: "ROLE_USER", text: "hi" }] };
+  const response = await fetch(`${server.url}/semaroute.v1.RouterService/CountTokens`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ request }),
+  });
+  expect(await response.json()).toEqual({ inputTokens: 4711, provider: "seen-anthropic" });
+});
+
 test.each(["compatible/gpt-4o", "claude/claude-haiku-4-5"])(
   "a conversation that the SDK would have kept at the server goes on over %s",
   async (model) => {

@@ -193,7 +193,6 @@ describe("rows without a cell", () => {
     { skip: "a suite of its own, for it is built with Go: npm run conformance" },
   );
   cell({ id: "K31", fault: "WebSocket that is none", protocol: "WebSocket" }, { skip: noWebSocket });
-  cell({ id: "K34", fault: "the Anthropic SDK against each class", protocol: "REST" }, { skip: "this build has no Anthropic door" });
   cell(
     { id: "K34", fault: "SDKs of other languages against each class", protocol: "REST" },
     { skip: "the tests of this build need Node alone" },

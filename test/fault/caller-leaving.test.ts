@@ -1,6 +1,7 @@
 /** K01: a caller who leaves stops the upstream call, in every phase and by every door, and nobody is blamed for it. */
 import { afterAll, beforeAll, describe, expect } from "vitest";
 import { type DoorClient, doorClient, doorClients } from "../e2e/doors.ts";
+import { messagesDoors } from "../e2e/messages-door.ts";
 import { soon, tracked, until } from "../e2e/scene.ts";
 import { type BlackHole, createBlackHole, noBlackHole } from "./black-hole.ts";
 import { grantedMs, half, phases, type Phase, type UnderWay } from "./caller-leaving.ts";
@@ -11,6 +12,7 @@ import { createFaultScene, expectAllClean, type FaultScene } from "./scene.ts";
 import type { Skipped } from "./table.ts";
 import type { SeenConnection } from "./upstream.ts";
 
+const doors = [...doorClients, ...messagesDoors];
 /** The contract's bound. */
 const goalMs = 250;
 
@@ -18,7 +20,7 @@ let scene: FaultScene;
 let hole: BlackHole | undefined;
 const measured: { readonly ms: number; readonly what: string }[] = [];
 
-const modelOf = ({ name }: Pick<Phase, "name">, door: DoorClient): string => `${name}-${doorClients.indexOf(door)}`;
+const modelOf = ({ name }: Pick<Phase, "name">, door: DoorClient): string => `${name}-${doors.indexOf(door)}`;
 
 beforeAll(async () => {
   hole = noBlackHole === undefined ? await createBlackHole() : undefined;
@@ -28,7 +30,7 @@ beforeAll(async () => {
       name: phase.name,
       script: phase.script,
       settings: phase.settings,
-      models: ["holder", ...doorClients.map((door) => modelOf(phase, door))],
+      models: ["holder", ...doors.map((door) => modelOf(phase, door))],
       baseUrl: phase.at && baseUrls[phase.at],
     })),
     shared: [],
@@ -57,7 +59,7 @@ const skipOf = ({ only, at }: Phase, { streamed }: DoorClient): Skipped | undefi
 describe("callers who leave", () => {
   for (const phase of phases) {
     const fault = `leaves ${phase.when}`;
-    for (const door of doorClients) cell({ id: "K01", fault, protocol: door.name }, skipOf(phase, door) ?? (() => leave(door, phase)));
+    for (const door of doors) cell({ id: "K01", fault, protocol: door.name }, skipOf(phase, door) ?? (() => leave(door, phase)));
     cell({ id: "K01", fault, protocol: "WebSocket" }, { skip: noWebSocket });
   }
 

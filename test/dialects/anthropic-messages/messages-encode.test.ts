@@ -38,6 +38,33 @@ describe("instructions", () => {
     expect(encoded.notes).toEqual(["APPROXIMATED messages[1]"]);
   });
 
+  test("later are messages of their own role where the model has it, behind the user's turn only", () => {
+    const messages = [
+      user(text("Hi")),
+      system(text("Be brief.")),
+      system(text("And kind.")),
+      assistant(text("Hm")),
+      system(text("Go on.")),
+      user(text("So?")),
+    ];
+    const encoded = encode({ messages }, target("claude-opus-4-8"));
+    const said = (...texts: string[]) => texts.map((each) => ({ type: "text", text: each }));
+    expect(messagesOf(encoded)).toEqual([
+      { role: "user", content: said("Hi") },
+      { role: "system", content: said("Be brief.", "And kind.") },
+      { role: "assistant", content: said("Hm") },
+      { role: "user", content: said("<system>\nGo on.\n</system>", "So?") },
+    ]);
+    expect(encoded.notes).toEqual(["APPROXIMATED messages[4]"]);
+  });
+
+  test("of several blocks stay apart", () => {
+    expect(encode({ messages: [system(text("One."), text("Two.")), user(text("Hi"))] }).body["system"]).toEqual([
+      { type: "text", text: "One." },
+      { type: "text", text: "Two." },
+    ]);
+  });
+
   test("alone are refused", () => {
     expect(thrownBy(() => encode({ messages: [system(text("One."))] }))).toMatchObject({
       failure: "UNSUPPORTED_FEATURE",

@@ -222,10 +222,25 @@ describe("extensions", () => {
     expect(encoded.text).not.toMatch(/safety|prediction/);
   });
 
-  test.each(["model", "messages", "system", "tools", "tool_choice", "stream", "max_tokens", "metadata"])("cannot set %s", (key) => {
-    expect(thrownBy(() => encode({ extensionsJson: { anthropic: JSON.stringify({ [key]: null }) } }))).toMatchObject({
-      failure: "INVALID_REQUEST",
-      field: `extensions_json.anthropic.${key}`,
+  test.each(["model", "messages", "system", "tools", "tool_choice", "stream", "max_tokens", "n", "user"])("cannot set %s", (key) => {
+    const plain = encode();
+    const encoded = encode({ extensionsJson: { anthropic: JSON.stringify({ [key]: "theirs" }) } });
+    expect(encoded.text).toBe(plain.text);
+    expect(encoded.notes).toEqual([`DROPPED extensions_json.anthropic.${key}`]);
+  });
+
+  test("cannot set the end user, and may say more about it", () => {
+    const metadata = { user_id: "theirs", cohort: "b" };
+    const encoded = encode({ endUserId: "ours", extensionsJson: { anthropic: JSON.stringify({ metadata }) } });
+    expect(encoded.body["metadata"]).toEqual({ user_id: "ours", cohort: "b" });
+    expect(encoded.notes).toEqual(["DROPPED extensions_json.anthropic.metadata.user_id"]);
+  });
+
+  test("cannot go on with a conversation that an upstream keeps", () => {
+    const thread = { type: "continue", previous_message_id: "msg_1" };
+    expect(thrownBy(() => encode({ extensionsJson: { anthropic: JSON.stringify({ thread }) } }))).toMatchObject({
+      failure: "UNSUPPORTED_FEATURE",
+      field: "extensions_json.anthropic.thread",
     });
   });
 
