@@ -27,9 +27,11 @@ export interface Host {
   readonly optionalBasePath?: string;
   /** Appended to the base URL; hosts that name the model in the path make it of the call. */
   readonly chatPath: string | ((call: HostCall) => string);
-  /** Where embeddings are asked for; absent: nowhere. */
+  /** The same for embeddings, in the dialect's `embeddings`; undefined: the host has none. */
   readonly embedPath?: string | ((call: HostCall) => string);
-  /** Where tokens are counted, unbilled; absent: nowhere. */
+  /** Most inputs of one request for embeddings; a call with more is several requests, one after another. Default: as many as it has. */
+  readonly embedInputsMax?: number;
+  /** The same for counting tokens, in the dialect's `counting`; undefined: the host has none. */
   readonly countPath?: string | ((call: HostCall) => string);
   /** The unbilled list call; undefined: there is none. */
   readonly modelsPath: string | undefined;
@@ -75,6 +77,7 @@ export const hosts = {
     // Without `alt=sse` a stream is one JSON list, written piece by piece.
     chatPath: ({ model, streamed }: HostCall) => methodPath(model, streamed ? "streamGenerateContent?alt=sse" : "generateContent"),
     embedPath: ({ model }: HostCall) => methodPath(model, "batchEmbedContents"),
+    embedInputsMax: 100,
     countPath: ({ model }: HostCall) => methodPath(model, "countTokens"),
     modelsPath: "/v1beta/models?pageSize=1000",
     auth: "x-goog-api-key",

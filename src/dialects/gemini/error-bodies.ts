@@ -61,6 +61,14 @@ export const knownBodies: readonly KnownBody[] = [
     means: "UNSUPPORTED_FEATURE",
   },
   {
+    // A name of the second generation that Google answers by a model of the third.
+    vendor,
+    source: "https://github.com/lbjlaq/Antigravity-Manager/issues/733",
+    status: [400],
+    says: /^Function call is missing a thought_signature\b/,
+    means: "UNSUPPORTED_FEATURE",
+  },
+  {
     // Of another key, project or model: whoever did not make it may do without it.
     vendor,
     source: "https://github.com/google-gemini/gemini-cli/issues/13467",

@@ -115,6 +115,12 @@ describe("an error answer", () => {
       expected: { failure: "UNSUPPORTED_FEATURE" },
     },
     {
+      what: "a call without a signature",
+      status: 400,
+      body: error(400, "INVALID_ARGUMENT", "Function call is missing a thought_signature in functionCall parts."),
+      expected: { failure: "UNSUPPORTED_FEATURE" },
+    },
+    {
       what: "words of a prompt that look like one",
       status: 400,
       body: error(400, "INVALID_ARGUMENT", "Invalid text: API key not valid. Please pass a valid API key."),
