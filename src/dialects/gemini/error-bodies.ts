@@ -34,6 +34,30 @@ export const knownBodies: readonly KnownBody[] = [
   },
   {
     vendor,
+    source: "https://github.com/BerriAI/litellm/issues/10313",
+    status: [400],
+    says: /^Function calling is not enabled for /,
+    means: "UNSUPPORTED_FEATURE",
+    field: "tools",
+  },
+  {
+    vendor,
+    source: "https://github.com/google-gemini/deprecated-generative-ai-python/issues/137",
+    status: [400],
+    says: /^J(?:SON|son) mode is not enabled for /,
+    means: "UNSUPPORTED_FEATURE",
+    field: "output_format",
+  },
+  {
+    // Instructions, which not every model has.
+    vendor,
+    source: "https://github.com/stackblitz-labs/bolt.diy/issues/1824",
+    status: [400],
+    says: /^Developer instruction is not enabled for /,
+    means: "UNSUPPORTED_FEATURE",
+  },
+  {
+    vendor,
     source: "https://github.com/vercel/ai/issues/8943",
     status: [400],
     says: /^Penalty is not enabled for /,
