@@ -291,7 +291,7 @@ describe("trouble", () => {
       sse.data({ error: { code: 500, message: "boom", status: "INTERNAL" } }).end();
     };
     const sse = mainDoors.find(({ name }) => name === "SSE");
-    const refused = await refusal(Promise.resolve(sse?.ask(server.url, { model, onText: gate.open })));
+    const refused = await refusal(Promise.resolve(sse?.ask(server.url, { model, onText: () => gate.open() })));
     expect([refused.text, refused.word, refused.body.includes("[DONE]")]).toEqual(["half", "stream_interrupted", false]);
   });
 
