@@ -26,16 +26,7 @@ const writing = ["audioInput", "videoInput", "embeddings"] as const;
 const textOnly = ["imageInput", "audioInput", "documentInput", "videoInput", "embeddings"] as const;
 // No jsonObject: Anthropic has no twin of it, and the translation emulates it, which "no" would forbid.
 const claude = ["streaming", "tools", "parallelTools", "imageInput", "documentInput", "promptCaching"] as const;
-const gemini = [
-  ...text,
-  "parallelTools",
-  "imageInput",
-  "audioInput",
-  "documentInput",
-  "videoInput",
-  "samplingParameters",
-  "promptCaching",
-] as const;
+const gemini = [...text, "parallelTools", "imageInput", "audioInput", "documentInput", "videoInput", "promptCaching"] as const;
 const open = [...text, "samplingParameters"] as const;
 // Documents of text they read.
 const command = [...writing, "imageInput", "reasoning"] as const;
@@ -214,16 +205,24 @@ export const modelFamilies: readonly ModelFamily[] = [
     maxOutputTokens: 10_000,
   },
 
-  // Google
+  // Google: the newest take sampling parameters and ignore them, which is neither having them nor not.
   {
-    names: /^gemini-(2\.5|[3-9])/,
+    names: /^gemini-(3\.(5-flash-lite|[6-9])|[4-9]|.*-latest)/,
     ...chat,
     can: [...gemini, "reasoning"],
     cannot: ["embeddings"],
     contextTokens: 1_048_576,
     maxOutputTokens: 65_536,
   },
-  { names: /^gemini-/, ...chat, can: gemini, cannot: ["embeddings"], maxOutputTokens: 8192 },
+  {
+    names: /^gemini-(2\.5|3)/,
+    ...chat,
+    can: [...gemini, "reasoning", "samplingParameters"],
+    cannot: ["embeddings"],
+    contextTokens: 1_048_576,
+    maxOutputTokens: 65_536,
+  },
+  { names: /^gemini-/, ...chat, can: [...gemini, "samplingParameters"], cannot: ["embeddings"], maxOutputTokens: 8192 },
 
   // Mistral
   { names: /^(mistral-(large|medium|small)|ministral|pixtral)/, ...chat, can: [...open, "parallelTools", "imageInput"], cannot: writing },

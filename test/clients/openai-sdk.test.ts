@@ -43,7 +43,11 @@ beforeAll(async () => {
   await mock.start();
   open.defer(() => mock.stop());
   upstream = open.use(
-    await createUpstream((reply, { path }) => reply.json(path === "/v1/messages" ? anthropicMessage("a dot") : completion("a dot"))),
+    await createUpstream((reply, { path }) =>
+      reply.json(
+        path === "/v1/messages" ? anthropicMessage("a dot") : path.startsWith("/v1beta/") ? geminiAnswer("a dot") : completion("a dot"),
+      ),
+    ),
   );
   server = open.use(
     await startServer(`
@@ -53,8 +57,10 @@ providers:
   sim: { type: simulated, first_token: 1ms, tokens_per_second: 10000 }
   compatible: { type: openai_compatible, base_url: "${mock.url}/v1", models: [gpt-4o] }
   claude: { type: anthropic, base_url: "${mock.url}", api_key: test, models: [claude-haiku-4-5] }
+  google: { type: gemini, base_url: "${mock.url}", api_key: test, models: [gemini-2.5-flash] }
   seen-openai: { type: openai_compatible, base_url: "${upstream.url}/v1", models: [gpt-4o] }
   seen-anthropic: { type: anthropic, base_url: "${upstream.url}", api_key: test, models: [claude-haiku-4-5] }
+  seen-gemini: { type: gemini, base_url: "${upstream.url}", api_key: test, models: [gemini-2.5-flash] }
 `),
   );
   openai = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "any" });
@@ -62,7 +68,7 @@ providers:
 
 afterAll(() => open.disposeAsync());
 
-describe.each(["sim/sim-chat", "compatible/gpt-4o", "claude/claude-haiku-4-5"])("over %s", (model) => {
+describe.each(["sim/sim-chat", "compatible/gpt-4o", "claude/claude-haiku-4-5", "google/gemini-2.5-flash"])("over %s", (model) => {
   test("create answers with text, usage and the request's id", async () => {
     const answer = await openai.chat.completions.create({ model, messages: [user(prompt)] });
     expect(answer).toMatchObject({ object: "chat.completion", choices: [{ index: 0, finish_reason: "stop" }] });
@@ -120,7 +126,7 @@ describe.each(["sim/sim-chat", "compatible/gpt-4o", "claude/claude-haiku-4-5"])(
   });
 });
 
-describe.each(["compatible/gpt-4o", "claude/claude-haiku-4-5"])("tools over %s", (model) => {
+describe.each(["compatible/gpt-4o", "claude/claude-haiku-4-5", "google/gemini-2.5-flash"])("tools over %s", (model) => {
   const called: unknown[] = [];
   const tools = [
     {
@@ -205,17 +211,27 @@ const png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwA
 
 /** As OpenAI's callers write it, and as each upstream must read it. */
 const image = { type: "image_url", image_url: { url: `data:image/png;base64,${png}` } } as const;
+const inMessages = (content: unknown[]) => ({ messages: [{ content }] });
 const imagesOnTheWire = [
-  { model: "seen-openai/gpt-4o", part: image },
-  { model: "seen-anthropic/claude-haiku-4-5", part: { type: "image", source: { type: "base64", media_type: "image/png", data: png } } },
+  { model: "seen-openai/gpt-4o", part: image, said: inMessages },
+  {
+    model: "seen-anthropic/claude-haiku-4-5",
+    part: { type: "image", source: { type: "base64", media_type: "image/png", data: png } },
+    said: inMessages,
+  },
+  {
+    model: "seen-gemini/gemini-2.5-flash",
+    part: { inlineData: { mimeType: "image/png", data: png } },
+    said: (parts: unknown[]) => ({ contents: [{ parts }] }),
+  },
 ];
 
-for (const { model, part } of imagesOnTheWire) {
+for (const { model, part, said } of imagesOnTheWire) {
   test(`an image reaches ${model}`, async () => {
     const messages = [{ role: "user" as const, content: [{ type: "text" as const, text: "what is it?" }, image] }];
     const answer = await openai.chat.completions.create({ model, messages });
     expect(answer.choices[0]?.message.content).toBe("a dot");
-    expect(upstream.requests.at(-1)?.body).toMatchObject({ messages: [{ content: [{ text: "what is it?" }, part] }] });
+    expect(upstream.requests.at(-1)?.body).toMatchObject(said([{ text: "what is it?" }, part]));
   });
 }
 
@@ -226,6 +242,11 @@ test("headers tell the route through withResponse", async () => {
   expect(id).toBe("mine-1");
   expect(response.headers.get("x-semaroute-provider")).toBe("compatible");
 });
+
+function geminiAnswer(text: string): object {
+  const usageMetadata = { promptTokenCount: 268, candidatesTokenCount: 2, totalTokenCount: 270 };
+  return { candidates: [{ content: { role: "model", parts: [{ text }] }, finishReason: "STOP", index: 0 }], usageMetadata };
+}
 
 function anthropicMessage(text: string): object {
   const usage = { input_tokens: 20, output_tokens: 2 };

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 
 import { ChatError } from "../../src/core/error.ts";
 import { anthropicMessages } from "../../src/dialects/anthropic-messages/upstream.ts";
+import { gemini } from "../../src/dialects/gemini/upstream.ts";
 import { openaiChat } from "../../src/dialects/openai-chat/upstream.ts";
 import { createHttpProvider } from "../../src/providers/http-provider.ts";
 import { readWhole, type WireAnswer, type WireBody, type WireHeaders } from "../../src/providers/wire/body.ts";
@@ -65,14 +66,39 @@ const answerOf = (chunks: readonly Uint8Array[], more: WireHeaders = headers, st
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 const runs = { numRuns: 300 };
 const streamed = fc.boolean();
-const dialect = fc.constantFrom(openaiChat, anthropicMessages);
+const dialect = fc.constantFrom(openaiChat, anthropicMessages, gemini);
 const words = ["choices", "delta", "content", "message", "finish_reason", "usage", "error", "type", "index", "tool_calls", "id", "role"];
+const geminiWords = [
+  "candidates",
+  "parts",
+  "text",
+  "functionCall",
+  "name",
+  "inlineData",
+  "finishReason",
+  "usageMetadata",
+  "groundingMetadata",
+];
 const json = fc.letrec<{ value: unknown }>((tie) => ({
   value: fc.oneof(
     { depthSize: "small" },
-    fc.constantFrom(null, "stop", "message_start", "content_block_delta", "message_stop", "error", "text", -1, 1e308, 0.5, true, ""),
+    fc.constantFrom(
+      null,
+      "stop",
+      "STOP",
+      "message_start",
+      "content_block_delta",
+      "message_stop",
+      "error",
+      "text",
+      -1,
+      1e308,
+      0.5,
+      true,
+      "",
+    ),
     fc.array(tie("value"), { maxLength: 3 }),
-    fc.dictionary(fc.constantFrom(...words, "content_block", "__proto__", "constructor"), tie("value"), { maxKeys: 5 }),
+    fc.dictionary(fc.constantFrom(...words, ...geminiWords, "content_block", "__proto__", "constructor"), tie("value"), { maxKeys: 5 }),
   ),
 })).value;
 

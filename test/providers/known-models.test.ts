@@ -24,6 +24,10 @@ const cases: readonly { type: string; id: string; has: Partial<ModelCapabilities
   { type: "anthropic", id: "claude-opus-4-7", has: { ...modern, samplingParameters: false, contextTokens: 1_000_000 } },
   { type: "anthropic", id: "claude-haiku-5-5", has: { ...modern, samplingParameters: false, maxOutputTokens: 128_000 } },
   { type: "openrouter", id: "anthropic/claude-haiku-4.5", has: { ...modern, samplingParameters: true } },
+  { type: "gemini", id: "gemini-2.5-flash", has: { ...modern, reasoning: true, samplingParameters: true, maxOutputTokens: 65_536 } },
+  { type: "gemini", id: "gemini-3.1-pro-preview", has: { ...modern, reasoning: true, samplingParameters: true, audioInput: true } },
+  { type: "gemini", id: "gemini-3.8-flash", has: { ...modern, reasoning: true, videoInput: true, maxOutputTokens: 65_536 } },
+  { type: "gemini", id: "gemini-flash-latest", has: { ...modern, reasoning: true } },
   { type: "groq", id: "openai/gpt-oss-120b", has: { tools: true, reasoning: true, imageInput: false } },
   { type: "together", id: "someone/finetunes/GPT-OSS-20b", has: { tools: true, reasoning: true } },
   { type: "deepseek", id: "deepseek-chat", has: { tools: true, jsonObject: true, jsonSchema: false } },
@@ -35,6 +39,12 @@ for (const { type, id, has } of cases) {
     expect(known.capabilities).toMatchObject(has);
   });
 }
+
+test("the newest models of Gemini neither have sampling parameters nor have them not", () => {
+  for (const id of ["gemini-3.8-flash", "gemini-3.6-flash", "gemini-3.5-flash-lite", "gemini-flash-latest"])
+    expect(describeModel("gemini", id, at).capabilities.samplingParameters, id).toBeUndefined();
+  expect(describeModel("gemini", "gemini-3.5-flash", at).capabilities.samplingParameters).toBe(true);
+});
 
 test("an embedding model is told by its name, wherever it runs", () => {
   for (const [type, id] of [

@@ -34,6 +34,30 @@ export const knownBodies: readonly KnownBody[] = [
   },
   {
     vendor,
+    source: "https://github.com/BerriAI/litellm/issues/10313",
+    status: [400],
+    says: /^Function calling is not enabled for /,
+    means: "UNSUPPORTED_FEATURE",
+    field: "tools",
+  },
+  {
+    vendor,
+    source: "https://github.com/google-gemini/deprecated-generative-ai-python/issues/137",
+    status: [400],
+    says: /^J(?:SON|son) mode is not enabled for /,
+    means: "UNSUPPORTED_FEATURE",
+    field: "output_format",
+  },
+  {
+    // Instructions, which not every model has.
+    vendor,
+    source: "https://github.com/stackblitz-labs/bolt.diy/issues/1824",
+    status: [400],
+    says: /^Developer instruction is not enabled for /,
+    means: "UNSUPPORTED_FEATURE",
+  },
+  {
+    vendor,
     source: "https://github.com/vercel/ai/issues/8943",
     status: [400],
     says: /^Penalty is not enabled for /,
@@ -58,6 +82,14 @@ export const knownBodies: readonly KnownBody[] = [
     source: "https://github.com/Zoo-Code-Org/Zoo-Code/issues/1052",
     status: [400],
     says: /^Requests ending with a model turn are not supported\./,
+    means: "UNSUPPORTED_FEATURE",
+  },
+  {
+    // A name of the second generation that Google answers by a model of the third.
+    vendor,
+    source: "https://github.com/lbjlaq/Antigravity-Manager/issues/733",
+    status: [400],
+    says: /^Function call is missing a thought_signature\b/,
     means: "UNSUPPORTED_FEATURE",
   },
   {

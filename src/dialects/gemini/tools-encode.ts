@@ -28,9 +28,9 @@ export function encodeTools(request: Readonly<ChatRequest>, encoding: Encoding):
   if (declared.length > 0 && native.length > 0 && !encoding.rules.generation3)
     throw new ChatError("UNSUPPORTED_FEATURE", "the model takes functions or tools of google's own, not both", { field: "tools" });
   const { toolChoice: choice } = request;
-  if (choice?.parallel === false) encoding.notes.dropped("tool_choice.parallel", "gemini may call several tools at once");
   if (declared.length === 0) return { tools: native.length === 0 ? undefined : native, toolConfig: undefined, callsFunctions: false };
 
+  if (choice?.parallel === false) encoding.notes.dropped("tool_choice.parallel", "gemini may call several tools at once");
   const chosen = chosenOf(choice, declared);
   // Only where the model must call can the choice be narrowed; else what is not allowed is not declared.
   const isForced = choice?.mode === ToolChoice_Mode.REQUIRED;

@@ -115,6 +115,30 @@ describe("an error answer", () => {
       expected: { failure: "UNSUPPORTED_FEATURE" },
     },
     {
+      what: "functions",
+      status: 400,
+      body: error(400, "INVALID_ARGUMENT", "Function calling is not enabled for models/gemma-3-12b-it"),
+      expected: { failure: "UNSUPPORTED_FEATURE", field: "tools" },
+    },
+    {
+      what: "JSON",
+      status: 400,
+      body: error(400, "INVALID_ARGUMENT", "JSON mode is not enabled for models/gemma-3-12b-it"),
+      expected: { failure: "UNSUPPORTED_FEATURE", field: "output_format" },
+    },
+    {
+      what: "instructions",
+      status: 400,
+      body: error(400, "INVALID_ARGUMENT", "Developer instruction is not enabled for models/gemma-3-27b-it"),
+      expected: { failure: "UNSUPPORTED_FEATURE", field: undefined },
+    },
+    {
+      what: "a call without a signature",
+      status: 400,
+      body: error(400, "INVALID_ARGUMENT", "Function call is missing a thought_signature in functionCall parts."),
+      expected: { failure: "UNSUPPORTED_FEATURE" },
+    },
+    {
       what: "words of a prompt that look like one",
       status: 400,
       body: error(400, "INVALID_ARGUMENT", "Invalid text: API key not valid. Please pass a valid API key."),

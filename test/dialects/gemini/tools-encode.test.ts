@@ -137,6 +137,7 @@ describe("the choice", () => {
   test("cannot forbid parallel calls", () => {
     expect(encode({ tools: [fn("f")], toolChoice: { parallel: false } }).notes).toEqual(["DROPPED tool_choice.parallel"]);
     expect(encode({ tools: [fn("f")], toolChoice: { parallel: true } }).notes).toEqual([]);
+    expect(encode({ toolChoice: { parallel: false } }).notes).toEqual([]);
   });
 });
 
