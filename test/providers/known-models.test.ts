@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import type { ModelCapabilities } from "../../src/core/chat.ts";
 import { hosts } from "../../src/providers/hosts.ts";
@@ -81,7 +81,8 @@ test("what is told of a model is the asker's own to change", () => {
 });
 
 for (const [type, host] of Object.entries(hosts)) {
-  if (!host.needsKey) continue;
+  // Which models Bedrock has depends on region and account: none is listed.
+  if (!host.needsKey || type === "bedrock") continue;
   test(`${type} offers models, each once and each of a known family`, () => {
     const models = knownModels(type, at);
     expect(models.length).toBeGreaterThan(3);
@@ -96,4 +97,39 @@ for (const [type, host] of Object.entries(hosts)) {
 
 test("no model of Anthropic is listed without the output limit that its API demands", () => {
   for (const { id, capabilities } of knownModels("anthropic", at)) expect(capabilities.maxOutputTokens, id).toBeGreaterThan(0);
+});
+
+describe("a model of bedrock is told by its maker's name, whatever stands around it:", () => {
+  test.for<{ id: string; can: object; price: object | undefined }>([
+    {
+      id: "anthropic.claude-sonnet-4-5-20250929-v1:0",
+      can: { reasoning: true, jsonSchema: true, samplingParameters: true, maxOutputTokens: 64_000, contextTokens: 200_000 },
+      price: { input: 3_300_000, output: 16_500_000, cacheRead: 330_000, cacheWrite: 4_125_000 },
+    },
+    {
+      id: "arn:aws:bedrock:us-east-1:123456789012:inference-profile/global.anthropic.claude-opus-4-6-v1",
+      can: { reasoning: true, maxOutputTokens: 128_000 },
+      price: { input: 5_000_000, output: 25_000_000 },
+    },
+    { id: "us.anthropic.claude-3-7-sonnet-20250219-v1:0", can: { reasoning: true, maxOutputTokens: 64_000 }, price: { input: 3_000_000 } },
+    { id: "eu.amazon.nova-pro-v1:0", can: { imageInput: true, videoInput: true, maxOutputTokens: 10_000 }, price: { input: 800_000 } },
+    { id: "amazon.nova-micro-v1:0", can: { imageInput: false, reasoning: false }, price: { input: 35_000 } },
+    { id: "us.amazon.nova-2-lite-v1:0", can: { reasoning: true }, price: { input: 330_000 } },
+    { id: "us.meta.llama4-maverick-17b-instruct-v1:0", can: { imageInput: true, tools: true }, price: { input: 240_000 } },
+    { id: "meta.llama3-3-70b-instruct-v1:0", can: { imageInput: false, tools: true }, price: { input: 720_000 } },
+    { id: "us.deepseek.r1-v1:0", can: { reasoning: true }, price: { input: 1_350_000 } },
+    { id: "deepseek.v3.2", can: { tools: true }, price: undefined },
+    { id: "openai.gpt-oss-120b-1:0", can: { reasoning: true, contextTokens: 128_000 }, price: { input: 150_000 } },
+    { id: "arn:aws:bedrock:us-east-1:1:application-inference-profile/abc", can: {}, price: undefined },
+  ])("$id", ({ id, can, price }) => {
+    const described = describeModel("bedrock", id, at);
+    expect(described).toMatchObject({ kind: "chat", capabilities: can });
+    if (price === undefined) expect(described.price).toBeUndefined();
+    else expect(described.price).toMatchObject(price);
+  });
+
+  test("and what embeds is no chat", () => {
+    for (const id of ["amazon.titan-embed-text-v2:0", "cohere.embed-english-v3"])
+      expect(describeModel("bedrock", id, at).kind).toBe("embedding");
+  });
 });

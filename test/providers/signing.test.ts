@@ -94,7 +94,7 @@ function sign(sessionToken?: string) {
 
 const by = { ...suite, region: "eu-west-1", service: "bedrock" };
 
-async function signed(method: "GET" | "POST", target: string, body: string | undefined, sessionToken?: string) {
+async function requestOf(method: "GET" | "POST", target: string, body: string | undefined, sessionToken?: string) {
   const flat = await sign(sessionToken).sign({ method, path: target, body });
   const headers: Record<string, string> = { host: "127.0.0.1:8443", "content-type": "application/json" };
   for (let i = 0; i < flat.length; i += 2) headers[flat[i] ?? ""] = flat[i + 1] ?? "";
@@ -112,34 +112,34 @@ describe("a request of ours", () => {
       test(`has a signature that holds, ${streamed ? "streamed" : "whole"}: ${model}`, async () => {
         const target = hosts.bedrock.chatPath({ model, streamed, apiVersion: undefined });
         expect(target.split("/")).toHaveLength(4);
-        expect(signatureProblem(await signed("POST", target, '{"messages":[]}'), by, wallMs)).toBeUndefined();
+        expect(signatureProblem(await requestOf("POST", target, '{"messages":[]}'), by, wallMs)).toBeUndefined();
       });
     }
   }
 
   test("below a base path and with a query", async () => {
     for (const target of ["/proxy/model/a%3Ab/converse", "/model/m/converse?b=2&a=1&a=%20x", "/"])
-      expect(signatureProblem(await signed("POST", target, "{}"), by, wallMs), target).toBeUndefined();
+      expect(signatureProblem(await requestOf("POST", target, "{}"), by, wallMs), target).toBeUndefined();
   });
 
   test("without a body", async () => {
-    expect(signatureProblem(await signed("GET", "/x", undefined), by, wallMs)).toBeUndefined();
+    expect(signatureProblem(await requestOf("GET", "/x", undefined), by, wallMs)).toBeUndefined();
   });
 
   test("with a session token, which is sent and signed", async () => {
-    const request = await signed("POST", "/model/m/converse", "{}", "token==");
+    const request = await requestOf("POST", "/model/m/converse", "{}", "token==");
     expect(request.headers["x-amz-security-token"]).toBe("token==");
     expect(signatureProblem(request, { ...by, sessionToken: "token==" }, wallMs)).toBeUndefined();
   });
 
   test("signs nothing that a proxy may change", async () => {
-    const { headers } = await signed("POST", "/model/m/converse", "{}");
+    const { headers } = await requestOf("POST", "/model/m/converse", "{}");
     expect(headers["authorization"]).toContain("SignedHeaders=content-type;host;x-amz-content-sha256;x-amz-date,");
     expect(Object.keys(headers).toSorted()).toEqual(["authorization", "content-type", "host", "x-amz-content-sha256", "x-amz-date"]);
   });
 
   test("takes its date from the clock", async () => {
-    const { headers } = await signed("POST", "/model/m/converse", "{}");
+    const { headers } = await requestOf("POST", "/model/m/converse", "{}");
     expect(headers["x-amz-date"]).toBe("20260101T000000Z");
   });
 });
@@ -151,7 +151,7 @@ describe("the verifier refuses", () => {
     { what: "another method", change: { method: "GET" }, says: "the signature does not match" },
     { what: "no signature", change: { headers: {} }, says: "no signature" },
   ])("$what", async ({ change, says }) => {
-    expect(signatureProblem({ ...(await signed("POST", "/model/m/converse", "{}")), ...change }, by, wallMs)).toBe(says);
+    expect(signatureProblem({ ...(await requestOf("POST", "/model/m/converse", "{}")), ...change }, by, wallMs)).toBe(says);
   });
 
   test.for([
@@ -160,11 +160,11 @@ describe("the verifier refuses", () => {
     { what: "another region", change: { region: "us-east-1" }, says: "another scope" },
     { what: "a missing session token", change: { sessionToken: "t" }, says: "another session token" },
   ])("$what", async ({ change, says }) => {
-    expect(signatureProblem(await signed("POST", "/model/m/converse", "{}"), { ...by, ...change }, wallMs)).toBe(says);
+    expect(signatureProblem(await requestOf("POST", "/model/m/converse", "{}"), { ...by, ...change }, wallMs)).toBe(says);
   });
 
   test("an old or an early date", async () => {
-    const request = await signed("POST", "/model/m/converse", "{}");
+    const request = await requestOf("POST", "/model/m/converse", "{}");
     expect(signatureProblem(request, by, wallMs + 301_000)).toBe("expired");
     expect(signatureProblem(request, by, wallMs - 301_000)).toBe("not yet current");
   });

@@ -47,7 +47,7 @@ export interface ScriptedBedrock extends AsyncDisposable {
   /** Calls that were let in, in the order they came. */
   readonly calls: readonly BedrockCall[];
   /** Why others were not. */
-  readonly turnedAway: readonly string[];
+  readonly turnedAway: string[];
 }
 
 /** Starts one on a free port. `bearer`: its API key, instead of signatures. */

@@ -74,7 +74,7 @@ describe.each(answers)("the recorded answer %s", (name) => {
     const started = events.flatMap((event) => (event.case === "partStarted" ? [event.value.partIndex] : []));
     const ended = events.flatMap((event) => (event.case === "partEnded" ? [event.value.partIndex] : []));
     expect(started).toEqual(started.map((_, i) => i));
-    expect(ended.toSorted()).toEqual(started);
+    expect(ended.toSorted((a, b) => a - b)).toEqual(started);
   });
 });
 

@@ -98,9 +98,7 @@ describe("tools", () => {
   });
 
   test("choice none with calls in the history shows the tools, and says so", () => {
-    const encoded = choice({ mode: ToolChoice_Mode.NONE }, claude, {
-      messages: [user(text("q")), assistant(call("a")), tool(result("a"))],
-    });
+    const encoded = choice({ mode: ToolChoice_Mode.NONE }, claude, [user(text("q")), assistant(call("a")), tool(result("a"))]);
     expect(encoded.body["toolConfig"]).toMatchObject({ tools: [{}, {}] });
     expect(encoded.notes).toEqual(["APPROXIMATED tool_choice.mode"]);
   });
