@@ -67,7 +67,7 @@ const plays: Readonly<Record<string, BedrockHandler>> = {
   json: (reply) => reply.json(converseAnswer('{"city":"Paris","celsius":21}')),
   "openai.gpt-oss-120b-1:0": (reply) => reply.json(converseAnswer('{"city":"Paris","celsius":21}')),
   throttled: (reply) => reply.error(429, "ThrottlingException:http://internal.amazon.com/coral/com.amazon.bedrock/", "Too many requests"),
-  "throttled-alone": (reply) => reply.error(429, "ThrottlingException", "Too many requests"),
+  "throttled-alone": (reply) => reply.error(429, "ThrottlingException", "Too many requests", { "retry-after": "60" }),
   "throttled-inside": (reply) => reply.stream().exception("throttlingException", "Too many requests, please wait.").end(),
   // Says back all that it was sent or knows.
   echo: (reply, { headers }) =>

@@ -5,11 +5,9 @@ import { formatProblem } from "../../src/config/problem.ts";
 import { fingerprintOf } from "../../src/assembly/providers.ts";
 import { build, folderWith } from "./workspace.ts";
 
-const withBedrock = { ...build, providerTypes: [...build.providerTypes, "bedrock"] };
-
 function load(settings: string, environment: Readonly<Record<string, string>> = {}, files: Readonly<Record<string, string>> = {}) {
   const text = `providers: {bedrock: {${settings}}}\n`;
-  return loadConfiguration({ ...withBedrock, explicitPath: undefined, environment, cwd: folderWith({ ...files, "config.yaml": text }) });
+  return loadConfiguration({ ...build, explicitPath: undefined, environment, cwd: folderWith({ ...files, "config.yaml": text }) });
 }
 
 /** Lines without their place in the file. */

@@ -11,7 +11,7 @@ describe("a part that this build has not is refused:", () => {
     { text: "auth: {keys: [{name: a, key: b, limits: {concurrent_calls: 1}}]}", path: "auth.keys[0].limits.concurrent_calls" },
     { text: "auth: {keys: [{name: a, key: b, limits: {budget_usd: 0.5}}]}", path: "auth.keys[0].limits.budget_usd" },
     { text: "providers: {gemini: {api_key: k}}", path: "providers.gemini.type" },
-    { text: "providers: {x: {type: bedrock, region: eu-west-1}}", path: "providers.x.type" },
+    { text: "providers: {x: {type: azure_openai, base_url: 'https://x.example'}}", path: "providers.x.type" },
     { text: "routing_policy: {type: least_busy}", path: "routing_policy.type" },
     { text: "routing_policy: {shadow: {target: a/b, share: 0.1}}", path: "routing_policy.shadow" },
     { text: "cache: {backend: redis}", path: "cache.backend" },
