@@ -83,7 +83,7 @@ export function startProvider(
     signer: signerFor(host, settings, base, clock),
     clock,
   });
-  const credentialSource = (settings.api_key ?? settings.access_key_id)?.source ?? "";
+  const credentialSource = (settings.api_key ?? settings.secret_access_key)?.source ?? "";
   const facts = { dialect: shown, issuer: host.issuer, baseUrl: `${base.origin}${path}`, credentialSource };
   return {
     provider,

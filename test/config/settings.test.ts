@@ -95,11 +95,18 @@ test("what the example file shows in comments loads too", () => {
     // Another policy, and a part that this build has not.
     .replace(/^ {2}type: cost_based\n.*\n/m, "")
     .replace(/^ {2}retention:.*\n/m, "");
-  const environment = { OPENAI_API_KEY: "k", TEAM_A_KEY: "t", ANTHROPIC_API_KEY: "a", SEMAROUTE_PROVIDERS_ANTHROPIC_ENABLED: "true" };
+  const aws = { AWS_ACCESS_KEY_ID: "i", AWS_SECRET_ACCESS_KEY: "s" };
+  const environment = {
+    OPENAI_API_KEY: "k",
+    TEAM_A_KEY: "t",
+    ANTHROPIC_API_KEY: "a",
+    SEMAROUTE_PROVIDERS_ANTHROPIC_ENABLED: "true",
+    ...aws,
+  };
   const settings = settingsOf(open, environment);
   expect(settings.routing_policy.type).toBe("failover");
   expect(settings.auth.keys[0]?.name).toBe("team-a");
-  expect(Object.keys(settings.providers)).toEqual(["openai", "own-server", "azure", "trial", "anthropic"]);
+  expect(Object.keys(settings.providers)).toEqual(["openai", "bedrock", "own-server", "azure", "trial", "anthropic"]);
   expect(settings.models["fast"]?.targets).toHaveLength(2);
 });
 

@@ -20,7 +20,19 @@ export function folderWith(files: Readonly<Record<string, string>>): string {
 
 /** A build with a few types and kinds. */
 export const build: Pick<LoadInput, "providerTypes" | "policyKinds" | "modelsOf"> = {
-  providerTypes: ["openai", "anthropic", "cohere", "azure_openai", "openai_compatible", "mistral", "ollama", "vllm", "simulated"],
+  providerTypes: [
+    "openai",
+    "anthropic",
+    "gemini",
+    "cohere",
+    "bedrock",
+    "azure_openai",
+    "openai_compatible",
+    "mistral",
+    "ollama",
+    "vllm",
+    "simulated",
+  ],
   policyKinds: ["cost_based", "failover"],
   modelsOf: (type) => ({ openai: ["gpt-4o-mini"], anthropic: ["claude-haiku-4-5"], simulated: ["sim-chat", "sim-embed"] })[type],
 };

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import type { ModelCapabilities } from "../../src/core/chat.ts";
 import { hosts } from "../../src/providers/hosts.ts";
@@ -91,8 +91,8 @@ test("what is told of a model is the asker's own to change", () => {
 });
 
 for (const [type, host] of Object.entries(hosts)) {
-  // Nobody but its owner knows what an Azure resource has.
-  if (!host.needsKey || host.baseUrl === undefined) continue;
+  // Nobody but its owner knows what an Azure resource has; which models Bedrock has depends on region and account.
+  if (!host.needsKey || host.baseUrl === undefined || type === "bedrock") continue;
   test(`${type} offers models, each once and each of a known family`, () => {
     const models = knownModels(type, at);
     expect(models.length).toBeGreaterThan(3);
@@ -122,4 +122,39 @@ test("Cohere's models read documents of text, and think where they are made to",
   expect(abilities("command-a-03-2025").documentInput).toBeUndefined();
   expect(abilities("command-a-plus-05-2026")).toMatchObject({ imageInput: true, reasoning: true });
   expect(abilities("command-a-reasoning-08-2025")).toMatchObject({ imageInput: false, reasoning: true });
+});
+
+describe("a model of bedrock is told by its maker's name, whatever stands around it:", () => {
+  test.for<{ id: string; can: object; price: object | undefined }>([
+    {
+      id: "anthropic.claude-sonnet-4-5-20250929-v1:0",
+      can: { reasoning: true, jsonSchema: true, samplingParameters: true, maxOutputTokens: 64_000, contextTokens: 200_000 },
+      price: { input: 3_300_000, output: 16_500_000, cacheRead: 330_000, cacheWrite: 4_125_000 },
+    },
+    {
+      id: "arn:aws:bedrock:us-east-1:123456789012:inference-profile/global.anthropic.claude-opus-4-6-v1",
+      can: { reasoning: true, maxOutputTokens: 128_000 },
+      price: { input: 5_000_000, output: 25_000_000 },
+    },
+    { id: "us.anthropic.claude-3-7-sonnet-20250219-v1:0", can: { reasoning: true, maxOutputTokens: 64_000 }, price: { input: 3_000_000 } },
+    { id: "eu.amazon.nova-pro-v1:0", can: { imageInput: true, videoInput: true, maxOutputTokens: 10_000 }, price: { input: 800_000 } },
+    { id: "amazon.nova-micro-v1:0", can: { imageInput: false, reasoning: false }, price: { input: 35_000 } },
+    { id: "us.amazon.nova-2-lite-v1:0", can: { reasoning: true }, price: { input: 330_000 } },
+    { id: "us.meta.llama4-maverick-17b-instruct-v1:0", can: { imageInput: true, tools: true }, price: { input: 240_000 } },
+    { id: "meta.llama3-3-70b-instruct-v1:0", can: { imageInput: false, tools: true }, price: { input: 720_000 } },
+    { id: "us.deepseek.r1-v1:0", can: { reasoning: true }, price: { input: 1_350_000 } },
+    { id: "deepseek.v3.2", can: { tools: true }, price: undefined },
+    { id: "openai.gpt-oss-120b-1:0", can: { reasoning: true, contextTokens: 128_000 }, price: { input: 150_000 } },
+    { id: "arn:aws:bedrock:us-east-1:1:application-inference-profile/abc", can: {}, price: undefined },
+  ])("$id", ({ id, can, price }) => {
+    const described = describeModel("bedrock", id, at);
+    expect(described).toMatchObject({ kind: "chat", capabilities: can });
+    if (price === undefined) expect(described.price).toBeUndefined();
+    else expect(described.price).toMatchObject(price);
+  });
+
+  test("and what embeds is no chat", () => {
+    for (const id of ["amazon.titan-embed-text-v2:0", "cohere.embed-english-v3"])
+      expect(describeModel("bedrock", id, at).kind).toBe("embedding");
+  });
 });

@@ -109,8 +109,11 @@ function inCallOrder(results: readonly (readonly Fields[])[], calls: readonly Fi
   };
   const sorted = results.toSorted((a, b) => place(a) - place(b));
   // Models want the results of one turn next to each other, so that what stands behind them comes after the last.
-  const isOfResult = (block: Fields): boolean => "toolResult" in block || "cachePoint" in block;
   return [...sorted.flatMap((piece) => piece.filter(isOfResult)), ...sorted.flatMap((piece) => piece.filter((each) => !isOfResult(each)))];
+}
+
+function isOfResult(block: Fields): boolean {
+  return "toolResult" in block || "cachePoint" in block;
 }
 
 /** An answer sent back as history says its text twice; `text` counts only where `content` does not hold it. */

@@ -107,3 +107,25 @@ describe("every host", () => {
     });
   }
 });
+
+describe("bedrock", () => {
+  test("is called in its region, unless the configuration says where", () => {
+    expect(baseUrlOf(hosts.bedrock, undefined, "eu-west-1")).toBe("https://bedrock-runtime.eu-west-1.amazonaws.com");
+    expect(baseUrlOf(hosts.bedrock, "https://vpce-1.bedrock-runtime.eu-west-1.vpce.amazonaws.com/", "eu-west-1")).toBe(
+      "https://vpce-1.bedrock-runtime.eu-west-1.vpce.amazonaws.com",
+    );
+  });
+
+  test.for([
+    ["amazon.nova-pro-v1:0", false, "/model/amazon.nova-pro-v1%3A0/converse"],
+    ["amazon.nova-pro-v1:0", true, "/model/amazon.nova-pro-v1%3A0/converse-stream"],
+    [
+      "arn:aws:bedrock:us-east-1:1:inference-profile/us.x.y-v1:0",
+      false,
+      "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fus.x.y-v1%3A0/converse",
+    ],
+    ["../../admin?x=1#y", false, "/model/..%2F..%2Fadmin%3Fx%3D1%23y/converse"],
+  ] as const)("%s, streamed: %s", ([model, streamed, path]) => {
+    expect(hosts.bedrock.chatPath({ model, streamed, apiVersion: undefined })).toBe(path);
+  });
+});
