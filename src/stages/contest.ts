@@ -68,9 +68,10 @@ function earn({ candidate }: Step, { call, sources }: Contest): void {
 function hedgeAfterMs({ target, patienceMs }: Step, { call, sources, attempts }: Contest): number | undefined {
   const { hedge } = call.snapshot.options;
   if (hedge === undefined) return undefined;
-  // One hedge a call. A tool that runs at the vendor's would run twice.
+  // One hedge a call. A tool that runs at the vendor's would run twice, and what is stored would be stored twice.
   const hedged = attempts.some(({ kind }) => kind === AttemptKind.HEDGE);
-  if (patienceMs > 0 || hedged || call.request.tools.some(({ kind }) => kind.case === "native")) return undefined;
+  const { store, tools } = call.request;
+  if (patienceMs > 0 || hedged || store === true || tools.some(({ kind }) => kind.case === "native")) return undefined;
   const waitMs = sources.health.latencyQuantileMs(target.id, call.streamed, hedge.quantile);
   return waitMs !== undefined && sources.clock.now() + waitMs < call.deadline ? waitMs : undefined;
 }

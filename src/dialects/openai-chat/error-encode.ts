@@ -1,4 +1,5 @@
 import type { ChatError, Failure } from "../../core/error.ts";
+import { paramOf } from "./param-names.ts";
 
 /** OpenAI's error body; all four keys are always there. */
 export interface ErrorBody {
@@ -39,7 +40,13 @@ const outcomes = {
 export function encodeError(error: ChatError): ErrorBody {
   const [type, code] = outcomes[error.failure];
   const message = error.failure === "INTERNAL" ? "internal error" : error.message;
-  return { error: { message, type, param: error.field ?? null, code: error.code ?? code } };
+  return { error: { message, type, param: paramIn(error), code: error.code ?? code } };
+}
+
+/** Our own words for a field are not the caller's; an upstream's are, where it speaks this dialect. */
+function paramIn({ field, fromUpstream }: ChatError): string | null {
+  if (field === undefined) return null;
+  return fromUpstream ? field : paramOf(field);
 }
 
 /** An error as the last event of a stream; `[DONE]` never follows. */
