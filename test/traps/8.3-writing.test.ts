@@ -19,7 +19,7 @@ const missing: Readonly<Record<string, string>> = {
 
 let scene: TrapScene;
 beforeAll(async () => {
-  scene = await openTraps({ server: "heartbeat: 100ms, max_body: 64KiB", settings: "api_key: sk-provider-key-of-tests" });
+  scene = await openTraps({ server: "heartbeat: 500ms, max_body: 64KiB", settings: "api_key: sk-provider-key-of-tests" });
 });
 afterAll(() => scene[Symbol.asyncDispose]());
 
@@ -204,7 +204,7 @@ describe.each(doors)("$path", ({ path, ask, beat, broken, end }) => {
   here("8.3.4 shows life in silence, once the head has left", async () => {
     const model = scene.play(async (reply) => {
       const sse = reply.sse();
-      await soon(350);
+      await soon(1200);
       sse
         .data(chunk({ content: "late" }))
         .data(chunk({}, "stop"))
@@ -426,7 +426,7 @@ describe("paths, methods and keys", () => {
   test("8.3.4 gRPC hears heartbeats, too", async () => {
     const model = scene.play(async (reply) => {
       const sse = reply.sse();
-      await soon(350);
+      await soon(1200);
       sse.data(chunk({ content: "late" }, "stop")).done();
     });
     const cases: (string | undefined)[] = [];
