@@ -68,16 +68,16 @@ function earn({ candidate }: Step, { call, sources }: Contest): void {
 function hedgeAfterMs({ target, patienceMs }: Step, { call, sources, attempts }: Contest): number | undefined {
   const { hedge } = call.snapshot.options;
   if (hedge === undefined) return undefined;
-  const hedged = attempts.some(({ kind }) => kind === AttemptKind.HEDGE);
   // One hedge a call.
-  if (patienceMs > 0 || hedged || runsTools(call)) return undefined;
+  const hedged = attempts.some(({ kind }) => kind === AttemptKind.HEDGE);
+  if (patienceMs > 0 || hedged || mustNotRunTwice(call)) return undefined;
   const waitMs = sources.health.latencyQuantileMs(target.id, call.streamed, hedge.quantile);
   return waitMs !== undefined && sources.clock.now() + waitMs < call.deadline ? waitMs : undefined;
 }
 
 /** A tool that runs at the vendor's would run twice. */
-function runsTools({ request }: Call): boolean {
-  return !isEmbedRequest(request) && request.tools.some(({ kind }) => kind.case === "native");
+function mustNotRunTwice({ request }: Call): boolean {
+  return !isEmbedRequest(request) && (request.store === true || request.tools.some(({ kind }) => kind.case === "native"));
 }
 
 async function race(first: Runner, second: Runner, parts: Contest): Promise<Won | undefined> {

@@ -63,9 +63,9 @@ function addMedia(needs: [keyof ModelCapabilities, string][], { part }: ContentP
 export function misfit(
   { capabilities }: Target,
   needs: Needs,
-): { readonly reason: string; readonly kind: "feature" | "context" } | undefined {
+): { readonly reason: string; readonly kind: "feature" | "context"; readonly field?: string } | undefined {
   for (const [capability, path] of needs.capabilities) {
-    if (capabilities[capability] === false) return { reason: `the model cannot do ${path}`, kind: "feature" };
+    if (capabilities[capability] === false) return { reason: `the model cannot do ${path}`, kind: "feature", field: path };
   }
   const room = capabilities.contextTokens;
   if (room !== undefined && needs.contextTokens > room) {

@@ -26,6 +26,8 @@ export interface Exclusion {
   readonly reason: string;
   /** Whose fault: the request's wishes, its size, or the target's state of the moment. */
   readonly kind: "feature" | "context" | "wish" | "state";
+  /** For `feature`: the path in ChatRequest of what it cannot do. */
+  readonly field?: string;
   /** For `state`: milliseconds until it may be over; 0: not known. */
   readonly waitMs: number;
 }
@@ -136,7 +138,9 @@ export function noTarget({ excluded }: Plan, { request }: Pick<Call, "request">)
   }
   if (excluded.some((each) => each.kind === "context"))
     return new ChatError("CONTEXT_LENGTH_EXCEEDED", text, { field: isEmbedRequest(request) ? "input" : "messages" });
-  if (excluded.some((each) => each.kind === "feature")) return new ChatError("UNSUPPORTED_FEATURE", text);
+  const lacking = excluded.filter((each) => each.kind === "feature");
+  if (lacking.length > 0)
+    return new ChatError("UNSUPPORTED_FEATURE", text, { field: lacking.find((each) => each.field !== undefined)?.field });
   return new ChatError("NO_TARGET", text, { retryAfterMs: 1000 });
 }
 
@@ -161,7 +165,7 @@ function targetsOf({ snapshot: { catalog }, key, request }: Call, name: string, 
   );
 }
 
-type Unfit = Pick<Exclusion, "reason" | "kind" | "waitMs">;
+type Unfit = Pick<Exclusion, "reason" | "kind" | "waitMs" | "field">;
 
 interface ExclusionContext {
   readonly call: Call;
@@ -186,7 +190,7 @@ function unfitness({ target, costMicroUsd }: Candidate, { call, needs, sources }
   const unfit = misfit(target, needs);
   if (unfit !== undefined) return { ...unfit, waitMs: 0 };
   const lost = unsupported(call, target);
-  return lost === undefined ? undefined : { reason: lost, kind: "feature", waitMs: 0 };
+  return lost && { reason: `cannot honour ${lost.field}`, kind: "feature", waitMs: 0, field: lost.field };
 }
 
 function wish(reason: string): Unfit {
@@ -201,10 +205,8 @@ export function requiresAll({ request, snapshot }: Call): boolean {
 }
 
 /** Under `require`: what the translation to this target would drop. */
-function unsupported(call: Call, target: Target): string | undefined {
-  if (!requiresAll(call)) return undefined;
-  const lost = notesFor(call, target).find((note) => note.action === TranslationAction.DROPPED);
-  return lost === undefined ? undefined : `cannot honour ${lost.field}`;
+function unsupported(call: Call, target: Target): TranslationNote | undefined {
+  return requiresAll(call) ? notesFor(call, target).find((note) => note.action === TranslationAction.DROPPED) : undefined;
 }
 
 /** What the translation of this call to this target would change; pure, calls nobody. */

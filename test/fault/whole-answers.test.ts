@@ -130,7 +130,8 @@ faultTable("whole answers", [
   },
   // Some proxies compress whatever was asked: that much is understood.
   { ...coded("gzip", "gzip", (text) => gzipSync(text)), lone: () => answered(canaries.answer, 1) },
-  refusedCoding("brotli", "br", (text) => brotliCompressSync(text)),
+  { ...coded("brotli", "br", (text) => brotliCompressSync(text)), lone: () => answered(canaries.answer, 1) },
+  refusedCoding("a coding that nobody knows", "lzma", (text) => Buffer.from(text)),
   refusedCoding("gzip twice", "gzip, gzip", (text) => gzipSync(gzipSync(text))),
   refusedCoding("a thousand codings", Array.from({ length: 1000 }, () => "gzip").join(","), (text) => gzipSync(text)),
   refusedCoding("gzip that is none", "gzip", (text) => Buffer.from(text)),

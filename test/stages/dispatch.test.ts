@@ -313,7 +313,12 @@ describe("hedges", () => {
     { what: "nothing earned for it", names: ["a", "b"], options: { hedge: { ...hedge, extraCostRatioMax: 0.5 } } },
     { what: "the deadline before it", names: ["a", "b"], more: { deadline: 50 } },
     {
-      what: "a tool that runs at the vendor's",
+      what: "8.4.10 an exchange that is stored",
+      names: ["a", "b"],
+      more: { request: chatRequest("hi", { model: "m", store: true }) },
+    },
+    {
+      what: "8.4.10 a tool that runs at the vendor's",
       names: ["a", "b"],
       more: {
         request: chatRequest("hi", {

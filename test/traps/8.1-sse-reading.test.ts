@@ -6,7 +6,7 @@ import { type Ask, openTraps, type Told, type TrapScene } from "./scene.ts";
 
 let scene: TrapScene;
 beforeAll(async () => {
-  scene = await openTraps("timeout: 600ms");
+  scene = await openTraps({ settings: "timeout: 600ms" });
 });
 afterAll(() => scene[Symbol.asyncDispose]());
 

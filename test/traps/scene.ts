@@ -64,8 +64,18 @@ export function isStreamed(body: unknown): boolean {
   return typeof body === "object" && body !== null && "stream" in body && body.stream === true;
 }
 
+/** Pieces of its configuration. */
+export interface TrapSettings {
+  /** Of provider `up`. */
+  readonly settings?: string;
+  /** Of the section `server`. */
+  readonly server?: string;
+  /** Further sections. */
+  readonly more?: string;
+}
+
 /** Opens it. */
-export async function openTraps(settings = "", more = ""): Promise<TrapScene> {
+export async function openTraps({ settings = "", more = "", server = "" }: TrapSettings = {}): Promise<TrapScene> {
   const open = new AsyncDisposableStack();
   const handlers = new Map<string, UpstreamHandler>();
   const requests: UpstreamRequest[] = [];
@@ -79,7 +89,7 @@ export async function openTraps(settings = "", more = ""): Promise<TrapScene> {
     Array.from({ length: pairs }, (_, i) => `{id: pair-${i}, input_price: ${price}, output_price: ${price}}`);
   const house = open.use(
     await openHouse(`
-server: {port: 0}
+server: {port: 0, ${server}}
 health: {probe: none}
 cache: {enabled: false}
 resilience: {max_attempts: 2, retry: {base_delay: 1ms, max_delay: 2ms, budget: 1}}

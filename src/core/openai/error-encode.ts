@@ -1,4 +1,5 @@
 import type { ChatError, Failure } from "../error.ts";
+import { chatParams, type ParamNames, paramOf } from "./param-names.ts";
 
 /** OpenAI's error body; all four keys are always there. */
 export interface ErrorBody {
@@ -36,10 +37,16 @@ const outcomes = {
 } as const satisfies Record<Failure, readonly [type: string, code: string]>;
 
 /** An error in OpenAI's shape; the status is the door's business. What nobody foresaw says no more than that. */
-export function encodeError(error: ChatError): ErrorBody {
+export function encodeError(error: ChatError, names: ParamNames = chatParams): ErrorBody {
   const [type, code] = outcomes[error.failure];
   const message = error.failure === "INTERNAL" ? "internal error" : error.message;
-  return { error: { message, type, param: error.field ?? null, code: error.code ?? code } };
+  return { error: { message, type, param: paramIn(error, names), code: error.code ?? code } };
+}
+
+/** Our own words for a field are not the caller's; an upstream's are, where it speaks this dialect. */
+function paramIn({ field, fromUpstream }: ChatError, names: ParamNames): string | null {
+  if (field === undefined) return null;
+  return fromUpstream ? field : paramOf(field, names);
 }
 
 /** An error as the last event of a stream; `[DONE]` never follows. */

@@ -1,13 +1,14 @@
 import type { DoorDialect, ErrorShape } from "../../core/dialect.ts";
 import { isJsonObject, optionalBoolean, refuse } from "../../core/json-fields.ts";
 import { encodeError } from "../../core/openai/error-encode.ts";
+import { responsesParams } from "../../core/openai/param-names.ts";
 import { echoOf } from "./echo.ts";
 import { decodeRequest } from "./request-decode.ts";
 import { encodeResponse } from "./response-encode.ts";
 import { createStreamEncoder, keepalive } from "./stream-encode.ts";
 
 const errors: ErrorShape = {
-  body: (error) => JSON.stringify(encodeError(error)),
+  body: (error) => JSON.stringify(encodeError(error, responsesParams)),
   refusal: ({ code, message }) => JSON.stringify({ error: { message, type: "invalid_request_error", param: null, code } }),
   event: (error) => createStreamEncoder(echoOf({})).fail?.(error) ?? "",
 };

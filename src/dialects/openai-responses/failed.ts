@@ -1,6 +1,7 @@
 import { ChatError, type Failure } from "../../core/error.ts";
 import type { JsonObject } from "../../core/json-fields.ts";
 import { encodeError } from "../../core/openai/error-encode.ts";
+import { responsesParams } from "../../core/openai/param-names.ts";
 import { type Answer, type Outcome, responseObject } from "./response-object.ts";
 
 /** Codes of OpenAI's own that clients act on: Codex waits, shortens its history, or gives up. */
@@ -23,7 +24,7 @@ const codes: Partial<Record<Failure, string>> = {
  * SDKs throw, whereas `response.failed` alone would be an event like any other to them.
  */
 export function failedText(error: ChatError, answer: Answer, outcome: Outcome): JsonObject {
-  const told = encodeError(error).error;
+  const told = encodeError(error, responsesParams).error;
   const failure = error.failure === "STREAM_INTERRUPTED" && error.cause instanceof ChatError ? error.cause : error;
   const code = codes[failure.failure] ?? "server_error";
   const wait = failure.retryAfterMs ?? error.retryAfterMs;
