@@ -110,7 +110,7 @@ export const bodyFaults: readonly BodyFault[] = [
   {
     id: "K09",
     fault: "an encoding that nobody speaks",
-    sends: (protocol, model) => compressed(protocol, Buffer.from(bodyOf(protocol, model)), "zstd"),
+    sends: (protocol, model) => compressed(protocol, Buffer.from(bodyOf(protocol, model)), "br"),
     told: (protocol) =>
       isRest(protocol) ? { http: 415, code: "unsupported_encoding" } : { http: protocol === "connect unary" ? 501 : 200, grpc: 12 },
   },

@@ -8,7 +8,10 @@ describe.each(goodStreams)("a recorded stream of %s", (name) => {
   const whole = streamed([bytes]);
 
   test("gives the same events wherever it is cut", () => {
-    for (let at = 1; at < bytes.length; at++) expect(streamed([bytes.subarray(0, at), bytes.subarray(at)])).toEqual(whole);
+    // As text: a deep look at each of thousands of streams would take minutes.
+    const text = JSON.stringify(whole);
+    for (let at = 1; at < bytes.length; at++)
+      if (JSON.stringify(streamed([bytes.subarray(0, at), bytes.subarray(at)])) !== text) expect.fail(`it differs, cut at ${at}`);
   });
 
   test("never looks finished where it stops before its own end", () => {

@@ -133,7 +133,7 @@ describe("refusals", () => {
     { coding: "gzip", body: new Uint8Array(gzipSync("[]")), message: "the body is not a JSON object" },
     { coding: "gzip", body: "{}", message: "the body is not valid gzip" },
     { coding: "gzip", body: new Uint8Array(gzipSync(" ".repeat(100_000))), message: "the body is larger than 4096 bytes" },
-    { coding: "br", body: "{}", message: 'content encoding "br" is not supported; gzip is' },
+    { coding: "br", body: "{}", message: 'content encoding "br" is not supported; gzip and zstd are' },
   ])("of a compressed body: $message", async ({ coding, body, message }) => {
     expect((await call("POST", "/admin/providers/b/state", body, { "content-encoding": coding })).body["message"]).toBe(message);
   });
