@@ -1,6 +1,4 @@
-import { ChatError } from "./error.ts";
-import { isJsonObject, type JsonObject } from "./json-fields.ts";
-import { parseJson } from "./json.ts";
+import { isJsonObject, type JsonObject, objectFromText } from "./json-fields.ts";
 
 /** Extra fields by issuer, as messages of the vocabulary hold them: each a JSON object's text. */
 export type Extensions = Record<string, string>;
@@ -44,15 +42,7 @@ export function unknownOf(object: JsonObject, known: Shape): JsonObject | undefi
 export function fieldsUnder(issuer: string, extensions: Readonly<Extensions>): JsonObject | undefined {
   const text = extensions[issuer];
   if (text === undefined || text === "") return undefined;
-  const field = `extensions_json.${issuer}`;
-  let value: unknown;
-  try {
-    value = parseJson(text);
-  } catch {
-    throw new ChatError("INVALID_REQUEST", `${field} is not valid JSON`, { field });
-  }
-  if (!isJsonObject(value)) throw new ChatError("INVALID_REQUEST", `${field} must be a JSON object`, { field });
-  return value;
+  return objectFromText(text, `extensions_json.${issuer}`);
 }
 
 /** Paths of all that is filed under other issuers, which cannot be said to this one; it is not ours to complain about them. */

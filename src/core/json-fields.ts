@@ -1,5 +1,5 @@
 import { ChatError } from "./error.ts";
-import { integerText } from "./json.ts";
+import { integerText, parseJson } from "./json.ts";
 
 /** A JSON object that nobody has looked at. */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -17,6 +17,18 @@ export function at(path: string, key: string): string {
 /** Throws INVALID_REQUEST about one field. */
 export function refuse(path: string, what: string): never {
   throw new ChatError("INVALID_REQUEST", `${path} ${what}`, { field: path });
+}
+
+/** The JSON object in a text; anything else is INVALID_REQUEST at `field`. */
+export function objectFromText(text: string, field: string): JsonObject {
+  let value: unknown;
+  try {
+    value = parseJson(text);
+  } catch {
+    throw new ChatError("INVALID_REQUEST", `${field} is not valid JSON`, { field });
+  }
+  if (!isJsonObject(value)) throw new ChatError("INVALID_REQUEST", `${field} must be a JSON object`, { field });
+  return value;
 }
 
 // The readers below take the object, the key and the object's path; null equals absence.
@@ -105,6 +117,19 @@ export function optionalStrings(object: JsonObject, key: string, path: string): 
   return optionalArray(object, key, path)?.map((each, i) =>
     typeof each === "string" ? each : refuse(`${at(path, key)}[${i}]`, "must be a string"),
   );
+}
+
+/** A map of strings; empty where absent. */
+export function optionalTexts(object: JsonObject, key: string, path: string): Record<string, string> {
+  const texts = optionalObject(object, key, path);
+  const read: Record<string, string> = {};
+  for (const name of Object.keys(texts ?? {})) {
+    const value = texts?.[name];
+    if (typeof value !== "string") return refuse(at(at(path, key), name), "must be a string");
+    // Whatever it is called, it is a property of its own.
+    Object.defineProperty(read, name, { value, enumerable: true, configurable: true, writable: true });
+  }
+  return read;
 }
 
 /** What a word of the wire means here, or undefined where absent. */

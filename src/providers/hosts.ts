@@ -44,7 +44,7 @@ export interface Host {
   readonly embedInputsMax?: number;
   /** Where tokens are counted, unbilled; absent: nowhere. */
   readonly countPath?: string | ((call: Pick<HostCall, "model" | "apiVersion">) => string);
-  /** A second language of the same host, for what the first one cannot say (decision 0015). */
+  /** A second language of the same host, for what the first one cannot say (decision 0016). */
   readonly alternate?: HostAlternate;
   /** The unbilled list call; undefined: there is none. */
   readonly modelsPath: string | ((settings: Pick<HostCall, "apiVersion">) => string) | undefined;

@@ -117,7 +117,7 @@ const restCases: readonly Case[] = [
   { what: "a body that is called gzip and is not", send: () => restPost(rest({}), { "content-encoding": "gzip" }), ...invalid },
   { what: "truncated gzip", send: () => restPost(gzipSync(rest({})).subarray(0, -12), { "content-encoding": "gzip" }), ...invalid },
   { what: "a bomb of gzip", send: () => restPost(bomb, { "content-encoding": "gzip" }), status: 413, code: "request_too_large" },
-  ...["br", "deflate", "gzip, gzip", "x"].map((coding) => ({
+  ...["br", "x-zstd", "deflate", "gzip, gzip", "x"].map((coding) => ({
     what: `the content encoding ${coding}`,
     send: () => restPost(gzipSync(rest({})), { "content-encoding": coding }),
     status: 415,

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import http2 from "node:http2";
 import net from "node:net";
-import { gzipSync } from "node:zlib";
+import { gzipSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 
 import type { ChatError } from "../../src/core/error.ts";
@@ -227,6 +227,10 @@ describe("a compressed body", () => {
   const gzip = (text: string): Buffer => gzipSync(text);
   const cut = gzip("hello").subarray(0, 12);
   const bomb = gzip("0".repeat(1_000_000));
+  const zstd = (text: string): Buffer => zstdCompressSync(text);
+  /** RFC 8878: a frame without a size, whose reader has to keep 2 to the power of `windowLog` bytes, of one raw block. */
+  const frame = (windowLog: number): Buffer =>
+    Buffer.concat([Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, (windowLog - 10) << 3, 0x29, 0, 0]), Buffer.from("hello")]);
   for (const { what, coding, body, outcome, status } of [
     { what: "gzip", coding: "gzip", body: gzip("hello"), outcome: "hello", status: 200 },
     { what: "GZIP, in capitals", coding: "GZIP", body: gzip("hello"), outcome: "hello", status: 200 },
@@ -237,6 +241,14 @@ describe("a compressed body", () => {
     { what: "a truncated one", coding: "gzip", body: cut, outcome: "INVALID_REQUEST", status: 400 },
     { what: "one that is no gzip", coding: "gzip", body: Buffer.from("hello"), outcome: "INVALID_REQUEST", status: 400 },
     { what: "one of nothing", coding: "gzip", body: Buffer.alloc(0), outcome: "INVALID_REQUEST", status: 400 },
+    { what: "zstd", coding: "zstd", body: zstd("hello"), outcome: "hello", status: 200 },
+    { what: "zstd of the most bytes", coding: "zstd", body: zstd("0".repeat(2000)), outcome: "0".repeat(2000), status: 200 },
+    { what: "zstd of one more", coding: "zstd", body: zstd("0".repeat(2001)), outcome: "REQUEST_TOO_LARGE", status: 413 },
+    { what: "a bomb of zstd", coding: "zstd", body: zstd("0".repeat(9_000_000)), outcome: "REQUEST_TOO_LARGE", status: 413 },
+    { what: "zstd that wants as much memory as it may", coding: "zstd", body: frame(23), outcome: "hello", status: 200 },
+    { what: "zstd that wants more", coding: "zstd", body: frame(24), outcome: "INVALID_REQUEST", status: 400 },
+    { what: "truncated zstd", coding: "zstd", body: zstd("hello".repeat(99)).subarray(0, 12), outcome: "INVALID_REQUEST", status: 400 },
+    { what: "gzip that says it is zstd", coding: "zstd", body: gzip("hello"), outcome: "INVALID_REQUEST", status: 400 },
     { what: "brotli", coding: "br", body: Buffer.from("hello"), outcome: "unsupported_encoding", status: 415 },
     { what: "gzip twice", coding: "gzip, gzip", body: gzip("hello"), outcome: "unsupported_encoding", status: 415 },
     { what: "gzip in a chain", coding: "deflate, gzip", body: gzip("hello"), outcome: "unsupported_encoding", status: 415 },
@@ -247,7 +259,7 @@ describe("a compressed body", () => {
       const answer = await spoken(server.port, head(`content-encoding: ${coding}\r\ncontent-length: ${body.length}`), body);
       expect(server.outcomes).toEqual([outcome]);
       expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
-      if (status === 415) expect(answer).toMatch(/accept-encoding: gzip/i);
+      if (status === 415) expect(answer).toMatch(/accept-encoding: gzip, zstd/i);
     });
   }
 });

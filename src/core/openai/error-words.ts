@@ -26,6 +26,10 @@ export const failureByWord: ReadonlyMap<string, Failure> = new Map<string, Failu
   ["server_is_overloaded", "OVERLOADED"],
   ["service_unavailable_error", "OVERLOADED"],
   ["server_error", "UPSTREAM_UNAVAILABLE"],
+  // The Responses API's own. https://platform.openai.com/docs/api-reference/responses-streaming
+  ["image_content_policy_violation", "CONTENT_POLICY"],
+  ["bio_policy", "CONTENT_POLICY"],
+  ["misalignment_policy_violation", "CONTENT_POLICY"],
   // Azure. https://learn.microsoft.com/azure/ai-services/openai/concepts/content-filter
   ["content_filter", "CONTENT_POLICY"],
   ["responsibleaipolicyviolation", "CONTENT_POLICY"],
@@ -90,6 +94,21 @@ export const failureByOpenRouter: ReadonlyMap<string, Failure | undefined> = new
 /** The status behind an error's type, where it comes inside an answer that has none. */
 export const statusByType: ReadonlyMap<string, number> = new Map([
   ["invalid_request_error", 400],
+  // The Responses API's, which come without a type.
+  ["invalid_image", 400],
+  ["invalid_image_format", 400],
+  ["invalid_base64_image", 400],
+  ["invalid_image_url", 400],
+  ["image_too_large", 400],
+  ["image_too_small", 400],
+  ["image_parse_error", 400],
+  ["invalid_image_mode", 400],
+  ["image_file_too_large", 400],
+  ["unsupported_image_media_type", 400],
+  ["empty_image_file", 400],
+  ["failed_to_download_image", 400],
+  ["image_file_not_found", 400],
+  ["invalid_encrypted_content", 400],
   ["badrequesterror", 400],
   ["authentication_error", 401],
   ["billing_error", 402],

@@ -14,6 +14,13 @@ export const effortByWord: ReadonlyMap<string, ReasoningEffort> = new Map([
 /** The way back. */
 export const wordByEffort = reversed(effortByWord);
 
+/** The word for a budget of tokens, which OpenAI's languages do not take. */
+export function effortFromBudget(tokens: number): string {
+  if (tokens === 0) return "none";
+  if (tokens < 5000) return "low";
+  return tokens < 10_000 ? "medium" : "high";
+}
+
 /** Image resolutions by word. */
 export const detailByWord: ReadonlyMap<string, ImageDetail> = new Map([
   ["auto", ImageDetail.AUTO],

@@ -17,12 +17,19 @@ export interface Toolbox {
 
 /** Tools and the choice among them, as Anthropic takes them. */
 export function encodeTools(request: Readonly<ChatRequest>, context: ToolContext): Toolbox {
-  const all = request.tools.map((tool, i) => {
+  const all = request.tools.flatMap((tool, i) => {
+    if (isForeign(tool)) {
+      context.notes.dropped(`tools[${i}].native`, "a tool of another vendor cannot run at anthropic");
+      return [];
+    }
     const wire = encodeTool(tool, `tools[${i}]`, context);
-    return { name: callerName(tool, wire), wire };
+    return [{ name: callerName(tool, wire), wire }];
   });
-  if (all.length === 0) return { tools: undefined, choice: undefined, forced: false };
   const { toolChoice } = request;
+  const isLost = all.length < request.tools.length;
+  if (isLost && toolChoice !== undefined && !canChoose(toolChoice, all))
+    throw new ChatError("UNSUPPORTED_FEATURE", "the tools to choose from cannot run at anthropic", { field: "tool_choice" });
+  if (all.length === 0) return { tools: undefined, choice: undefined, forced: false };
   if (toolChoice === undefined) return { tools: all.map((each) => each.wire), choice: undefined, forced: false };
   const names = new Set(toolChoice.allowedNames);
   const listed = names.size === 0 ? all : all.filter((each) => names.has(each.name));
@@ -34,6 +41,16 @@ export function encodeTools(request: Readonly<ChatRequest>, context: ToolContext
   // One forced tool can be named, which leaves the list, and with it the cached prefix, as it was.
   const sent = one === undefined && toolChoice.mode !== ToolChoice_Mode.NONE ? listed : all;
   return { tools: sent.map((each) => each.wire), choice: encodeChoice(toolChoice, one), forced };
+}
+
+function isForeign({ kind }: Tool): boolean {
+  return kind.case === "native" && kind.value.issuer !== issuer;
+}
+
+/** Whether what is left of the tools is enough for the choice. */
+function canChoose({ mode, allowedNames }: ToolChoice, left: readonly { readonly name: string }[]): boolean {
+  if (allowedNames.length > 0) return left.some(({ name }) => allowedNames.includes(name));
+  return mode !== ToolChoice_Mode.REQUIRED || left.length > 0;
 }
 
 function encodeChoice(choice: ToolChoice, one: string | undefined): Fields | undefined {
@@ -86,8 +103,7 @@ function ownTool(tool: Tool, path: string, context: ToolContext): Fields {
       return description === "" ? { name, input_schema: schema } : { name, description, input_schema: schema };
     }
     case "native":
-      if (kind.value.issuer === issuer) return callerFields(kind.value.json, `${path}.native.json`);
-      throw new ChatError("UNSUPPORTED_FEATURE", "a tool of another vendor cannot run at anthropic", { field: `${path}.native` });
+      return callerFields(kind.value.json, `${path}.native.json`);
     case undefined:
       throw new ChatError("INVALID_REQUEST", "a tool has no kind", { field: path });
     default:

@@ -1,11 +1,9 @@
 import { encodeBase64 } from "../../core/base64.ts";
 import type { AudioPart, ContentPart, DocumentPart, ImagePart, Media } from "../../core/chat.ts";
-import { ChatError } from "../../core/error.ts";
-import { parseJson } from "../../core/json.ts";
 import { encodeCacheControl } from "./cache-control.ts";
 import { drop, type EncodeContext, extended, unsupported } from "./encode-context.ts";
 import { extensionIssuer } from "./extensions.ts";
-import { isJsonObject, type JsonObject } from "../../core/json-fields.ts";
+import { type JsonObject, objectFromText } from "../../core/json-fields.ts";
 import { audioFormat, encodeDataUrl, sniffImage } from "../../core/media.ts";
 import { wordByDetail } from "../../core/openai/words.ts";
 
@@ -122,19 +120,7 @@ function documentJson(document: DocumentPart, context: EncodeContext): JsonObjec
 }
 
 function nativeJson(native: { readonly issuer: string; readonly json: string }, context: EncodeContext): JsonObject[] {
-  if (native.issuer === extensionIssuer) return [jsonOf(native.json, "messages.content.native.json")];
+  if (native.issuer === extensionIssuer) return [objectFromText(native.json, "messages.content.native.json")];
   drop(context, "messages.content.native", `a part of ${native.issuer} has no form in this dialect`);
   return [];
-}
-
-/** A JSON object that came as text. */
-export function jsonOf(text: string, field: string): JsonObject {
-  let value: unknown;
-  try {
-    value = parseJson(text);
-  } catch {
-    throw new ChatError("INVALID_REQUEST", `${field} is not valid JSON`, { field });
-  }
-  if (!isJsonObject(value)) throw new ChatError("INVALID_REQUEST", `${field} must be a JSON object`, { field });
-  return value;
 }

@@ -3,7 +3,6 @@ import { ReasoningSummary } from "../../core/chat.ts";
 import { type Extensions, keys, shape, unknownOf } from "../../core/extensions.ts";
 import { extensionsFrom } from "./extensions.ts";
 import {
-  at,
   isJsonObject,
   type JsonObject,
   optionalArray,
@@ -14,6 +13,7 @@ import {
   optionalObject,
   optionalString,
   optionalStrings,
+  optionalTexts,
   optionalWord,
   refuse,
   requiredName,
@@ -73,7 +73,7 @@ function decodeRequest(body: JsonObject): ChatRequest {
     serviceTier: optionalString(body, "service_tier", "") ?? "",
     endUserId,
     promptCacheKey: optionalString(body, "prompt_cache_key", "") ?? "",
-    metadata: decodeMetadata(body),
+    metadata: optionalTexts(body, "metadata", ""),
     store: optionalBoolean(body, "store", ""),
     extensionsJson: requestExtensions(body),
   };
@@ -168,15 +168,4 @@ function decodeAudio(body: JsonObject): ChatRequest["audio"] {
   if (audio === undefined) return undefined;
   const voice = isJsonObject(audio["voice"]) ? "" : requiredName(audio, "voice", "audio");
   return { $typeName: "semaroute.v1.AudioOutput", voice, format: requiredName(audio, "format", "audio") };
-}
-
-function decodeMetadata(body: JsonObject): Record<string, string> {
-  const metadata = optionalObject(body, "metadata", "");
-  const decoded: Record<string, string> = {};
-  for (const key of Object.keys(metadata ?? {})) {
-    const value = metadata?.[key];
-    if (typeof value !== "string") return refuse(at("metadata", key), "must be a string");
-    Object.defineProperty(decoded, key, { value, enumerable: true, configurable: true, writable: true });
-  }
-  return decoded;
 }

@@ -1,7 +1,7 @@
 import type { ChatRequest } from "../../core/chat.ts";
 import { note, ReasoningEffort, ReasoningSummary, TranslationAction } from "../../core/chat.ts";
 import { drop, type EncodeContext } from "./encode-context.ts";
-import { wordByEffort } from "../../core/openai/words.ts";
+import { effortFromBudget, wordByEffort } from "../../core/openai/words.ts";
 
 /** Puts the sampling fields into the body; models that think sample as they like, and refuse them. */
 export function encodeSampling(request: Readonly<ChatRequest>, body: Record<string, unknown>, context: EncodeContext): void {
@@ -54,10 +54,4 @@ export function encodeReasoning(request: Readonly<ChatRequest>, body: Record<str
     body["reasoning_effort"] = effortFromBudget(budgetTokens);
     context.notes.push(note("reasoning.budget_tokens", TranslationAction.APPROXIMATED, "sent as an effort word"));
   }
-}
-
-function effortFromBudget(tokens: number): string {
-  if (tokens === 0) return "none";
-  if (tokens < 5000) return "low";
-  return tokens < 10_000 ? "medium" : "high";
 }

@@ -4,8 +4,7 @@ import { freeformFunction } from "../../core/freeform.ts";
 import { encodeCacheControl } from "./cache-control.ts";
 import { drop, type EncodeContext, extended, unsupported } from "./encode-context.ts";
 import { extensionIssuer } from "./extensions.ts";
-import type { JsonObject } from "../../core/json-fields.ts";
-import { jsonOf } from "./parts-encode.ts";
+import { type JsonObject, objectFromText } from "../../core/json-fields.ts";
 
 /** Puts `tools`, `tool_choice` and `parallel_tool_calls` into the body. */
 export function encodeTools(request: Readonly<ChatRequest>, body: Record<string, unknown>, context: EncodeContext): void {
@@ -61,7 +60,7 @@ function bareTool({ kind }: Tool, index: number, context: EncodeContext): JsonOb
       const known: Record<string, unknown> = { name: wireName(kind.value.name, `tools[${index}].function`, context) };
       if (description !== "") known["description"] = description;
       if (parametersJsonSchema !== "")
-        known["parameters"] = jsonOf(parametersJsonSchema, `tools[${index}].function.parameters_json_schema`);
+        known["parameters"] = objectFromText(parametersJsonSchema, `tools[${index}].function.parameters_json_schema`);
       if (strict !== undefined) known["strict"] = strict;
       return { type: "function", function: known };
     }
@@ -75,7 +74,7 @@ function bareTool({ kind }: Tool, index: number, context: EncodeContext): JsonOb
       return { type: "custom", custom: known };
     }
     case "native":
-      if (kind.value.issuer === extensionIssuer) return jsonOf(kind.value.json, `tools[${index}].native.json`);
+      if (kind.value.issuer === extensionIssuer) return objectFromText(kind.value.json, `tools[${index}].native.json`);
       drop(context, `tools[${index}].native`, `a tool of ${kind.value.issuer} does not run here`);
       return undefined;
     case undefined:
@@ -127,7 +126,7 @@ export function encodeOutputFormat(request: Readonly<ChatRequest>): JsonObject |
   const { name, description, jsonSchema, strict } = format.value;
   const known: Record<string, unknown> = { name: name === "" ? "response" : name };
   if (description !== "") known["description"] = description;
-  known["schema"] = jsonOf(jsonSchema, "output_format.json_schema.json_schema");
+  known["schema"] = objectFromText(jsonSchema, "output_format.json_schema.json_schema");
   if (strict !== undefined) known["strict"] = strict;
   return { type: "json_schema", json_schema: known };
 }

@@ -1,8 +1,8 @@
 import type { ContentPart, ReasoningPart, ToolCallPart } from "../../core/chat.ts";
 import { hashText } from "../../core/hash-text.ts";
-import { isJsonObject, type JsonObject } from "../../core/json-fields.ts";
+import { isJsonObject, type JsonObject, objectFromText } from "../../core/json-fields.ts";
 import { encodeAnnotations } from "./annotations.ts";
-import { drop, type EncodeContext, jsonOf } from "./encode-context.ts";
+import { drop, type EncodeContext } from "./encode-context.ts";
 import { issuer, language, ownFields, ownToken } from "./extensions.ts";
 
 /** Longest `call_id` that the API takes. */
@@ -79,7 +79,7 @@ function callItem(part: ContentPart, { id, name, argumentsJson, custom }: ToolCa
 /** What became of an item of the vendor's, or as it came. */
 function nativeItem(part: ContentPart, json: string): JsonObject {
   const { item } = ownFields(part.extensionsJson);
-  return isJsonObject(item) ? item : jsonOf(json, "messages.content.native.json");
+  return isJsonObject(item) ? item : objectFromText(json, "messages.content.native.json");
 }
 
 /** Only what the vendor sealed can be thought on with; it does not know other reasoning, and refuses what it does not know. */

@@ -1,9 +1,9 @@
 import type { AudioPart, ContentPart, DocumentPart, ImagePart, Media } from "../../core/chat.ts";
-import type { JsonObject } from "../../core/json-fields.ts";
+import { type JsonObject, objectFromText } from "../../core/json-fields.ts";
 import { encodeBase64 } from "../../core/base64.ts";
 import { audioFormat, encodeDataUrl, sniffImage } from "../../core/media.ts";
 import { wordByDetail } from "../../core/openai/words.ts";
-import { drop, type EncodeContext, jsonOf, unsupported } from "./encode-context.ts";
+import { drop, type EncodeContext, unsupported } from "./encode-context.ts";
 import { issuer, language, ownFields } from "./extensions.ts";
 
 /** Parts of anybody but the assistant: none where this language has no form for one, which is noted. */
@@ -37,7 +37,7 @@ function bare(part: ContentPart, context: EncodeContext): JsonObject[] {
     case "video":
       return unsupported(context, "messages.content.video", "takes no video");
     case "native":
-      if (inner.value.issuer === language) return [jsonOf(inner.value.json, "messages.content.native.json")];
+      if (inner.value.issuer === language) return [objectFromText(inner.value.json, "messages.content.native.json")];
       drop(context, "messages.content.native", `a part of ${inner.value.issuer} has no form in this dialect`);
       return [];
     case "serverTool":

@@ -1,8 +1,6 @@
 import type { Target } from "../../core/catalog.ts";
 import { dropped, note, TranslationAction, type TranslationNote } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
-import { isJsonObject, type JsonObject } from "../../core/json-fields.ts";
-import { parseJson } from "../../core/json.ts";
 
 /** Where a request goes, and what has been told of its translation so far. */
 export interface EncodeContext {
@@ -23,16 +21,4 @@ export function approximate(context: EncodeContext, field: string, text: string)
 /** The target cannot take what the request depends on: another one may. */
 export function unsupported(context: EncodeContext, field: string, text: string): never {
   throw new ChatError("UNSUPPORTED_FEATURE", `target ${context.target.id} ${text}`, { field });
-}
-
-/** A JSON object that came as text. */
-export function jsonOf(text: string, field: string): JsonObject {
-  let value: unknown;
-  try {
-    value = parseJson(text);
-  } catch {
-    throw new ChatError("INVALID_REQUEST", `${field} is not valid JSON`, { field });
-  }
-  if (!isJsonObject(value)) throw new ChatError("INVALID_REQUEST", `${field} must be a JSON object`, { field });
-  return value;
 }

@@ -90,11 +90,11 @@ export class MessageReader implements ItemReader {
   }
 
   /** Its end may say more of it than its beginning. */
-  #complete(piece: JsonObject, out: ChatEvent[]): void {
+  #complete({ annotations: _told, ...piece }: JsonObject, out: ChatEvent[]): void {
     const part = this.#part;
     if (part === undefined) return;
     const { message, annotations } = part.own;
-    const own = ownFields(partFromPiece({ ...piece, annotations: [] }, undefined).extensionsJson);
+    const own = ownFields(partFromPiece(piece, undefined).extensionsJson);
     part.tell({ ...own, ...(annotations !== undefined && { annotations }), ...(message !== undefined && { message }) }, out);
   }
 }

@@ -59,7 +59,8 @@ export class ReasoningReader implements ItemReader {
   }
 
   #partAt(event: JsonObject, raw: boolean, out: ChatEvent[]): OpenPart {
-    const open = raw ? `chain ${String(event["content_index"] ?? 0)}` : `summary ${String(event["summary_index"] ?? 0)}`;
+    const { content_index: place = 0, summary_index: order = 0 } = event;
+    const open = JSON.stringify(raw ? ["chain", place] : ["summary", order]);
     if (this.#part !== undefined && this.#open === open) return this.#part;
     this.#part?.end(out);
     const [first] = reasoningParts(this.#item, sealFrom);

@@ -2,7 +2,6 @@ import { type ChatRequest, type Reasoning, ReasoningSummary, type Sampling } fro
 import { ChatError } from "../../core/error.ts";
 import { type Extensions, keys, shape, unknownOf } from "../../core/extensions.ts";
 import {
-  at,
   isJsonObject,
   type JsonObject,
   optionalBoolean,
@@ -11,6 +10,7 @@ import {
   optionalObject,
   optionalString,
   optionalStrings,
+  optionalTexts,
   optionalWord,
   refuse,
   requiredName,
@@ -45,7 +45,7 @@ export function decodeRequest(body: JsonObject): ChatRequest {
     serviceTier: optionalString(body, "service_tier", "") ?? "",
     endUserId: decodeEndUser(body),
     promptCacheKey: optionalString(body, "prompt_cache_key", "") ?? "",
-    metadata: decodeMetadata(body),
+    metadata: optionalTexts(body, "metadata", ""),
     extensionsJson: requestExtensions(body, include),
   };
 }
@@ -112,15 +112,4 @@ function decodeEndUser(body: JsonObject): string {
   const identifier = optionalString(body, "safety_identifier", "");
   const id = identifier ?? optionalString(body, "user", "") ?? "";
   return id.length > 512 ? refuse(identifier === undefined ? "user" : "safety_identifier", "must be at most 512 characters long") : id;
-}
-
-function decodeMetadata(body: JsonObject): Record<string, string> {
-  const metadata = optionalObject(body, "metadata", "");
-  const decoded: Record<string, string> = {};
-  for (const key of Object.keys(metadata ?? {})) {
-    const value = metadata?.[key];
-    if (typeof value !== "string") return refuse(at("metadata", key), "must be a string");
-    Object.defineProperty(decoded, key, { value, enumerable: true, configurable: true, writable: true });
-  }
-  return decoded;
 }

@@ -3,7 +3,7 @@ import { type ChatRequest, note, ReasoningEffort, TranslationAction } from "../.
 import type { EncodedRequest } from "../../core/dialect.ts";
 import { fieldsUnder, foreignPaths, merged } from "../../core/extensions.ts";
 import type { JsonObject } from "../../core/json-fields.ts";
-import { wordByEffort } from "../../core/openai/words.ts";
+import { effortFromBudget, wordByEffort } from "../../core/openai/words.ts";
 import { reservedFields } from "../../core/reserved.ts";
 import { approximate, drop, type EncodeContext, unsupported } from "./encode-context.ts";
 import { issuer, language, ownFields } from "./extensions.ts";
@@ -103,12 +103,6 @@ function encodeThinking(request: Readonly<ChatRequest>, body: Record<string, unk
   const word = wordBySummary.get(summary);
   if (effort !== undefined || word !== undefined)
     body["reasoning"] = { ...(effort !== undefined && { effort }), ...(word !== undefined && { summary: word }) };
-}
-
-function effortFromBudget(tokens: number): string {
-  if (tokens === 0) return "none";
-  if (tokens < 5000) return "low";
-  return tokens < 10_000 ? "medium" : "high";
 }
 
 function encodeLimit(request: Readonly<ChatRequest>, body: Record<string, unknown>, context: EncodeContext): void {

@@ -1,6 +1,6 @@
 import { type ChatRequest, type Tool, type ToolChoice, ToolChoice_Mode } from "../../core/chat.ts";
-import type { JsonObject } from "../../core/json-fields.ts";
-import { drop, type EncodeContext, jsonOf, unsupported } from "./encode-context.ts";
+import { type JsonObject, objectFromText } from "../../core/json-fields.ts";
+import { drop, type EncodeContext, unsupported } from "./encode-context.ts";
 import { language, ownFields } from "./extensions.ts";
 
 /** Puts `tools`, `tool_choice` and `parallel_tool_calls` into the body. */
@@ -34,7 +34,8 @@ function bareTool({ kind }: Tool, path: string, context: EncodeContext): JsonObj
   switch (kind.case) {
     case "function": {
       const { name, description, parametersJsonSchema: schema, strict = false } = kind.value;
-      const parameters = schema === "" ? { type: "object", properties: {} } : jsonOf(schema, `${path}.function.parameters_json_schema`);
+      const parameters =
+        schema === "" ? { type: "object", properties: {} } : objectFromText(schema, `${path}.function.parameters_json_schema`);
       return { type: "function", name, ...(description !== "" && { description }), parameters, strict };
     }
     case "custom": {
@@ -43,7 +44,7 @@ function bareTool({ kind }: Tool, path: string, context: EncodeContext): JsonObj
       return { type: "custom", name, ...(description !== "" && { description }), ...(format !== undefined && { format }) };
     }
     case "native":
-      if (kind.value.issuer === language) return jsonOf(kind.value.json, `${path}.native.json`);
+      if (kind.value.issuer === language) return objectFromText(kind.value.json, `${path}.native.json`);
       drop(context, `${path}.native`, `a tool of ${kind.value.issuer} does not run here`);
       return undefined;
     case undefined:
@@ -86,7 +87,7 @@ export function encodeOutputFormat(request: Readonly<ChatRequest>): JsonObject |
     type: "json_schema",
     name: name === "" ? "response" : name,
     ...(description !== "" && { description }),
-    schema: jsonOf(jsonSchema, "output_format.json_schema.json_schema"),
+    schema: objectFromText(jsonSchema, "output_format.json_schema.json_schema"),
     ...(strict !== undefined && { strict }),
   };
 }

@@ -83,14 +83,21 @@ describe("tools", () => {
     expect(encoded.answering).toEqual({ toolNames: new Map([[wire, name]]) });
   });
 
-  test("of anthropic's own are spliced in with their breakpoint, of others refused", () => {
+  test("of anthropic's own are spliced in with their breakpoint", () => {
     expect(encode({ tools: [{ ...native("anthropic"), cacheControl: {} }] }).body["tools"]).toEqual([
       { type: "web_search_20250305", name: "web_search", cache_control: { type: "ephemeral" } },
     ]);
-    expect(thrownBy(() => encode({ tools: [native("openai")] }))).toMatchObject({
-      failure: "UNSUPPORTED_FEATURE",
-      field: "tools[0].native",
-    });
+  });
+
+  test("of others are left out, unless one of them must be called", () => {
+    const { body, notes } = encode({ tools: [native("openai"), fn("a")], toolChoice: { mode: REQUIRED } });
+    expect(body["tools"]).toMatchObject([{ name: "a" }]);
+    expect(notes).toContain("DROPPED tools[0].native");
+    expect(encode({ tools: [native("openai")] }).body["tools"]).toBeUndefined();
+    const unsupported = { failure: "UNSUPPORTED_FEATURE", field: "tool_choice" };
+    expect(thrownBy(() => encode({ tools: [native("openai")], toolChoice: { mode: REQUIRED } }))).toMatchObject(unsupported);
+    const choice = { mode: REQUIRED, allowedNames: ["web_search"] };
+    expect(thrownBy(() => encode({ tools: [native("openai"), fn("a")], toolChoice: choice }))).toMatchObject(unsupported);
   });
 
   test.each([
