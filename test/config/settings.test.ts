@@ -99,7 +99,7 @@ test("what the example file shows in comments loads too", () => {
   const settings = settingsOf(open, environment);
   expect(settings.routing_policy.type).toBe("failover");
   expect(settings.auth.keys[0]?.name).toBe("team-a");
-  expect(Object.keys(settings.providers)).toEqual(["openai", "own-server", "trial", "anthropic"]);
+  expect(Object.keys(settings.providers)).toEqual(["openai", "own-server", "azure", "trial", "anthropic"]);
   expect(settings.models["fast"]?.targets).toHaveLength(2);
 });
 
