@@ -1,6 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { type ChatResponse, FinishReason } from "../../../src/core/chat.ts";
-import { hosts } from "../../../src/providers/hosts.ts";
+import { type ChatEvent, type ChatResponse, FinishReason } from "../../../src/core/chat.ts";
+import { ChatError } from "../../../src/core/error.ts";
+import { openaiChat } from "../../../src/dialects/openai-chat/upstream.ts";
+import { hosts, type HostType } from "../../../src/providers/hosts.ts";
+import { createSseReader } from "../../../src/providers/wire/sse.ts";
 import { answers, type Expected } from "./answers.ts";
 import { callHost, type Outcome } from "./scene.ts";
 
@@ -35,6 +38,21 @@ function ofAnswer(response: ChatResponse | undefined) {
   };
 }
 
+/** What the host's language makes of a stream that comes in these pieces; an error last. */
+function decoded(host: HostType, pieces: readonly Buffer[]): string {
+  const out: ChatEvent[] = [];
+  const decoder = openaiChat.streamDecoder(hosts[host].quirks);
+  const reader = createSseReader((data, event) => decoder.push(data, event, out));
+  try {
+    for (const piece of pieces) reader.push(piece);
+    reader.end();
+    decoder.end(out);
+  } catch (error) {
+    return JSON.stringify([...out, error instanceof ChatError ? error.failure : String(error)]);
+  }
+  return JSON.stringify(out);
+}
+
 /** Every text under `extensionsJson`, wherever it stands. */
 function keptIn(value: unknown): readonly string[] {
   if (Array.isArray(value)) return value.flatMap(keptIn);
@@ -48,6 +66,12 @@ for (const { host, vendor = host, what, whole, stream, is } of answers) {
     if (stream === undefined) return;
 
     test("as a stream", async () => expect(seen(await callHost(host, { body: stream }, { streamed: true }), is)).toEqual(is));
+
+    test("as a stream in two pieces, cut at any byte", () => {
+      const bytes = Buffer.from(stream);
+      const events = decoded(host, [bytes]);
+      for (let at = 1; at < bytes.length; at++) expect(decoded(host, [bytes.subarray(0, at), bytes.subarray(at)])).toBe(events);
+    });
 
     if (is.failure !== undefined) return;
     test("as a stream that breaks off, which never looks finished", async () => {

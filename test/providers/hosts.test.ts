@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { baseUrlOf, hosts, isHostType, providerTypes } from "../../../src/providers/hosts.ts";
+import { baseUrlOf, hosts, isHostType, providerTypes } from "../../src/providers/hosts.ts";
 
 test("every type of the configuration is offered, the simulated one last", () => {
   const types =
