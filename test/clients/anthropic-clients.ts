@@ -39,9 +39,9 @@ export interface Generation {
   readonly name: string;
   /** The version of the API it speaks. */
   readonly version: string;
-  client(options: ClientOptions): MessagesClient;
+  readonly client: (options: ClientOptions) => MessagesClient;
   /** Asks to compare Paris and Rome with two tools, by the tool runner, until nothing more is called. */
-  compare(options: ClientOptions, model: string, called: Called): Promise<string>;
+  readonly compare: (options: ClientOptions, model: string, called: Called) => Promise<string>;
   /** The error classes, by name. */
   readonly errors: Readonly<Record<string, new (...args: never[]) => Error>>;
 }

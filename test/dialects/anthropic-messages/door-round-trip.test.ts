@@ -15,7 +15,7 @@ const tools = [
   { type: "web_search_20250305", name: "web_search", max_uses: 3, cache_control: cache },
   { type: "bash_20250124", name: "bash" },
 ];
-const turns = [
+const toolTurns = [
   { role: "user", content: [{ type: "text", text: "look", cache_control: { ...cache, ttl: "5m", scope: "global" } }] },
   {
     role: "assistant",
@@ -126,7 +126,7 @@ const corpus: readonly { readonly name: string; readonly model?: string; readonl
     { type: "tool", name: "f" },
     { type: "auto", disable_parallel_tool_use: true },
   ].map((tool_choice) => ({ name: `tool_choice ${JSON.stringify(tool_choice)}`, body: { tools, tool_choice } })),
-  { name: "turns", model: "claude-opus-4-6", body: { tools, messages: turns, thinking: { type: "adaptive" } } },
+  { name: "turns", model: "claude-opus-4-6", body: { tools, messages: toolTurns, thinking: { type: "adaptive" } } },
   { name: "media", body: { messages: [media] } },
   { name: "sampling", body: { temperature: 0.5, top_k: 5, stop_sequences: ["END", "\n\nH:"] } },
   { name: "both samplers", model: "claude-3-5-haiku-20241022", body: { temperature: 0, top_p: 0.9 } },
@@ -158,20 +158,22 @@ const corpus: readonly { readonly name: string; readonly model?: string; readonl
     body: { output_config: { format: { type: "json_schema", schema: { type: "object", additionalProperties: false } } } },
   },
   { name: "a shape that we do not know", body: { output_config: { format: { type: "yaml", schema: 1 } } } },
-  ...[
-    ["claude-sonnet-4-5", { thinking: { type: "enabled", budget_tokens: 2000 }, max_tokens: 4000, temperature: 1 }],
-    ["claude-sonnet-4-5", { thinking: { type: "disabled" } }],
-    ["claude-opus-4-5", { output_config: { effort: "low" } }],
-    ["claude-opus-4-6", { thinking: { type: "adaptive" } }],
-    ["claude-opus-4-6", { thinking: { type: "adaptive", display: "summarized" }, output_config: { effort: "max" } }],
-    ["claude-opus-4-6", { thinking: { type: "enabled", budget_tokens: 1024, display: "omitted" }, max_tokens: 9000 }],
-    ["claude-opus-4-7", { output_config: { effort: "xhigh" } }],
-    ["claude-sonnet-5", { thinking: { type: "disabled" }, output_config: { effort: "max" } }],
-    ["claude-opus-5", { thinking: { type: "disabled" }, output_config: { effort: "high" } }],
-    ["claude-opus-5-5", { thinking: { type: "adaptive", block_binding: { prefix_mismatch_behavior: "drop_block" } } }],
-    ["claude-sonnet-5-5", { thinking: { type: "between_tools" }, output_config: { effort: "medium", task_budget: { tokens: 5 } } }],
-    ["claude-sonnet-5-5", { thinking: { type: "some_day", x: 1 } }],
-  ].map(([model, body]) => ({ name: JSON.stringify(body), model: String(model), body: isFields(body) ? body : {} })),
+  ...(
+    [
+      ["claude-sonnet-4-5", { thinking: { type: "enabled", budget_tokens: 2000 }, max_tokens: 4000, temperature: 1 }],
+      ["claude-sonnet-4-5", { thinking: { type: "disabled" } }],
+      ["claude-opus-4-5", { output_config: { effort: "low" } }],
+      ["claude-opus-4-6", { thinking: { type: "adaptive" } }],
+      ["claude-opus-4-6", { thinking: { type: "adaptive", display: "summarized" }, output_config: { effort: "max" } }],
+      ["claude-opus-4-6", { thinking: { type: "enabled", budget_tokens: 1024, display: "omitted" }, max_tokens: 9000 }],
+      ["claude-opus-4-7", { output_config: { effort: "xhigh" } }],
+      ["claude-sonnet-5", { thinking: { type: "disabled" }, output_config: { effort: "max" } }],
+      ["claude-opus-5", { thinking: { type: "disabled" }, output_config: { effort: "high" } }],
+      ["claude-opus-5-5", { thinking: { type: "adaptive", block_binding: { prefix_mismatch_behavior: "drop_block" } } }],
+      ["claude-sonnet-5-5", { thinking: { type: "between_tools" }, output_config: { effort: "medium", task_budget: { tokens: 5 } } }],
+      ["claude-sonnet-5-5", { thinking: { type: "some_day", x: 1 } }],
+    ] satisfies [string, Fields][]
+  ).map(([model, body]) => ({ name: JSON.stringify(body), model, body })),
 ];
 
 describe("identity", () => {

@@ -98,8 +98,8 @@ test("each event names its type in both lines, and the whole has a beginning and
 });
 
 test("counts that are known at the start are in it", () => {
-  const text_ = streamText([started, usage({ inputTokens: 100, outputTokens: 1, cacheReadTokens: 90 }), start(0, text("x"))]);
-  expect(dataIn(text_)[0]).toMatchObject({ message: { usage: { input_tokens: 10, cache_read_input_tokens: 90, output_tokens: 1 } } });
+  const sentText = streamText([started, usage({ inputTokens: 100, outputTokens: 1, cacheReadTokens: 90 }), start(0, text("x"))]);
+  expect(dataIn(sentText)[0]).toMatchObject({ message: { usage: { input_tokens: 10, cache_read_input_tokens: 90, output_tokens: 1 } } });
 });
 
 describe("blocks", () => {
@@ -215,12 +215,12 @@ test("a sign of life is a comment, and an event that SDKs skip", () => {
 
 test("fields that only Anthropic has come back where they stand there", () => {
   const extension = { anthropic: `{"container":{"id":"c"},"context_management":{"applied_edits":[]},"unheard_of":1}` };
-  const text_ = streamText([
+  const sentText = streamText([
     started,
     start(0, { ...text("x"), extensionsJson: { anthropic: `{"odd":1}` } }),
     completed({ extensionsJson: extension, serviceTier: "standard" }),
   ]);
-  const data = dataIn(text_);
+  const data = dataIn(sentText);
   expect(data[1]).toEqual({ type: "content_block_start", index: 0, content_block: { type: "text", text: "", odd: 1 } });
   expect(data.at(-2)).toMatchObject({
     delta: { container: { id: "c" }, unheard_of: 1, stop_reason: "end_turn" },
@@ -300,6 +300,6 @@ test("whatever the order of an upstream's pieces, blocks are nested strictly, an
 test("the estimate at the start counts what was asked", () => {
   const long = asked(ask({ messages: [{ role: "user", content: "x".repeat(400) }] }));
   expect(long.messages).toHaveLength(1);
-  const text_ = streamText([started, start(0, text("x"))], ask({ messages: [{ role: "user", content: "x".repeat(400) }] }));
-  expect(dataIn(text_)[0]).toMatchObject({ message: { usage: { input_tokens: 107 } } });
+  const sentText = streamText([started, start(0, text("x"))], ask({ messages: [{ role: "user", content: "x".repeat(400) }] }));
+  expect(dataIn(sentText)[0]).toMatchObject({ message: { usage: { input_tokens: 107 } } });
 });
