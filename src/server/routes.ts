@@ -15,6 +15,8 @@ import { oneHeader, type RestCall, type RestParts } from "./rest/context.ts";
 import { healthAnswer, type HealthAnswer, type HealthFacts, liveAnswer, readyAnswer } from "./rest/health.ts";
 import { getModel, listModels } from "./rest/models.ts";
 import { Refusal, sendRefusal } from "./rest/refusal.ts";
+import { createRealtimeDoor } from "./realtime/door.ts";
+import { pathOf, realtimePath } from "./request-path.ts";
 import { refuseMalformed } from "./well-formed.ts";
 import { saneRequestId } from "./wishes.ts";
 import { arriving } from "./rpc/arriving.ts";
@@ -57,7 +59,7 @@ interface Route {
 export function createRequestHandler(parts: ServerParts, doors: DoorSet): RequestHandler {
   const rpc = rpcHandlers(parts.rpc, parts);
   const routes = routeTable(restRoutes(parts, doors));
-  return (request, response) => {
+  return (request, response, upgrade) => {
     const receivedMs = parts.desk.now();
     const path = pathOf(request);
     const browser = browserOf(request, path);
@@ -66,7 +68,7 @@ export function createRequestHandler(parts: ServerParts, doors: DoorSet): Reques
     const rules = parts.browsers();
     const errors = errorsAt(path);
     const headers = [...rules.headers(browser), ["x-request-id", requestId] as const, ...(errors.headers?.(requestId) ?? [])];
-    const rest: RestCall = { request, response, params: {}, id, requestId, headers, errors };
+    const rest: RestCall = { request, response, params: {}, id, requestId, headers, errors, upgrade };
     try {
       refuseMalformed(request);
       rules.admit(browser);
@@ -109,7 +111,7 @@ function errorsAt(path: string): ErrorShape {
 
 /** What logs and metrics call the REST door at a path. */
 function doorAt(path: string): ChatDoor["name"] {
-  return chatDoors.get(path)?.name ?? "openai";
+  return path === realtimePath ? "websocket" : (chatDoors.get(path)?.name ?? "openai");
 }
 
 /** What a URL's parser would straighten out: the path would be another one behind it than the one that was looked at. */
@@ -144,6 +146,7 @@ function restRoutes(parts: ServerParts, doors: DoorSet): readonly Route[] {
     ),
     { verb: "GET", path: "/v1/models", open: (rest) => listModels(parts, rest) },
     { verb: "GET", path: "/v1/models/*", open: (rest) => getModel(parts, rest) },
+    { verb: "GET", path: realtimePath, open: createRealtimeDoor(parts) },
   ];
   const scrape: Door = async ({ response, headers }) => {
     const page = await metrics?.();
@@ -274,13 +277,6 @@ function isConnect({ headers }: ServerRequest, path: string): boolean {
 
 function isGrpc(request: ServerRequest): boolean {
   return request.headers["content-type"]?.startsWith("application/grpc") === true;
-}
-
-function pathOf({ url: target = "/" }: ServerRequest): string {
-  // RFC 9112, 3.2.2: a server must take the absolute form too.
-  const url = target.startsWith("/") ? target : target.replace(/^https?:\/\/[^/?]*/i, "");
-  const query = url.indexOf("?");
-  return query < 0 ? url : url.slice(0, query);
 }
 
 function browserOf(request: ServerRequest, path: string): BrowserRequest {
