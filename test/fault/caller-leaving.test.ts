@@ -5,7 +5,6 @@ import { soon, tracked, until } from "../e2e/scene.ts";
 import { type BlackHole, createBlackHole, noBlackHole } from "./black-hole.ts";
 import { grantedMs, half, phases, type Phase, type UnderWay } from "./caller-leaving.ts";
 import { canaries } from "./canaries.ts";
-import { noWebSocket } from "./cells.ts";
 import { cell } from "./play.ts";
 import { createFaultScene, expectAllClean, type FaultScene } from "./scene.ts";
 import type { Skipped } from "./table.ts";
@@ -58,7 +57,6 @@ describe("callers who leave", () => {
   for (const phase of phases) {
     const fault = `leaves ${phase.when}`;
     for (const door of doorClients) cell({ id: "K01", fault, protocol: door.name }, skipOf(phase, door) ?? (() => leave(door, phase)));
-    cell({ id: "K01", fault, protocol: "WebSocket" }, { skip: noWebSocket });
   }
 
   cell(

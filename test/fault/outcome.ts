@@ -133,15 +133,16 @@ export function reasonOf(expected: Expected): Failure | undefined {
 function expectRefusal(end: Refused, expected: Failed | Cut, door: DoorClient): void {
   const reason = expected.ends === "cut" ? "STREAM_INTERRUPTED" : expected.reason;
   const row = outcomes[reason];
-  const rest = door.door === "openai";
-  const inStream = expected.ends === "cut" || (expected.afterHead === true && door.streamed);
+  const rest = door.rest;
+  // A WebSocket's signs of life are no head of an answer.
+  const inStream = expected.ends === "cut" || (expected.afterHead === true && door.streamed && door.name !== "WebSocket");
   const seen = { reason: end.word, status: end.status, text: end.text };
   const text = expected.ends === "cut" ? (expected.text ?? end.text) : "";
   if (!rest) expect(seen, end.body).toEqual({ reason, status: row.grpc, text });
   else expect(seen, end.body).toEqual({ reason: row.code, status: inStream ? 200 : row.http, text });
 
   // What the error itself says; content that came before it is the caller's own.
-  const said = rest && inStream ? end.body.slice(end.body.lastIndexOf('data: {"error"')) : end.body;
+  const said = door.name === "SSE" && inStream ? end.body.slice(end.body.lastIndexOf('data: {"error"')) : end.body;
   expectNoCanary(withoutWords(said), "an error");
   expectNoSecret(end.body, "an answer");
   if (rest) {
@@ -149,7 +150,7 @@ function expectRefusal(end: Refused, expected: Failed | Cut, door: DoorClient): 
     expect(end.body).not.toContain("[DONE]");
   }
   // Headers of an error inside an SSE stream have left before it was known.
-  if (rest && inStream) return;
+  if (door.name === "SSE" && inStream) return;
   if (expected.attempts !== undefined) expectAttempts(end.headers, expected.attempts);
   if (row.retry !== undefined) expect(end.headers.get("x-should-retry")).toBe(row.retry === "never" ? "false" : null);
   expectWait(end, expected, row, rest);

@@ -32,7 +32,7 @@ export const openaiChatDoor: DoorDialect = {
 export interface FramedChat {
   readonly request: ChatRequest;
   /** A fresh encoder. */
-  chunks(framing: Framing): StreamEncoder;
+  chunks(this: void, framing: Framing): StreamEncoder;
 }
 
 /** The same language at a door where every answer is a stream: `stream` may say so, or not, or be absent. */

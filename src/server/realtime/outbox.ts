@@ -101,9 +101,9 @@ export class Outbox {
     const { socket, clock, stallMs, onStall } = this.#parts;
     return new Promise((resolve) => {
       let pending = socket.writableLength;
-      let cancel = (): void => {};
+      let cancel: (() => void) | undefined;
       const go = (): void => {
-        cancel();
+        cancel?.();
         socket.removeListener("drain", go);
         socket.removeListener("close", go);
         resolve();

@@ -27,7 +27,7 @@ export interface Pulse {
 /** Begins to beat at once. */
 export function createPulse({ clock, heartbeatMs, sentMs, isUnread, ping, onDead }: PulseParts): Pulse {
   let pingedMs: number | undefined;
-  let cancel = (): void => {};
+  let cancel: (() => void) | undefined;
   /** One timer that looks again when it fires, instead of one that every frame moves. */
   const look = (): void => {
     const nowMs = clock.now();
@@ -55,6 +55,6 @@ export function createPulse({ clock, heartbeatMs, sentMs, isUnread, ping, onDead
     heard() {
       pingedMs = undefined;
     },
-    stop: () => cancel(),
+    stop: () => cancel?.(),
   };
 }
