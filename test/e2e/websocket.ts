@@ -118,7 +118,16 @@ function pieceOf(frame: Frame): string {
 }
 
 /** One question by a socket of its own. What a frame tells of its call counts as headers. */
-export async function askBySocket(url: string, question: Question): Promise<Answer> {
+export function askBySocket(url: string, question: Question): Promise<Answer> {
+  return ask(url, question, (socket) => socket.ws.terminate());
+}
+
+/** The same, by a caller who leaves the call and not the socket, and wants to be told that it is over. */
+export function askUntilCancelled(url: string, question: Question): Promise<Answer> {
+  return ask(url, question, (socket) => socket.send({ type: "cancel", id: "only" }));
+}
+
+async function ask(url: string, question: Question, leave: (socket: FrameSocket) => void): Promise<Answer> {
   const { model, content = "hello", temperature, headers = {}, signal, onText } = question;
   const id = headers["x-request-id"];
   signal?.throwIfAborted();
@@ -128,16 +137,10 @@ export async function askBySocket(url: string, question: Question): Promise<Answ
     const piece = pieceOf(socket.frames.at(-1) ?? {});
     if (piece !== "") onText?.(piece);
   });
-  const left = new Promise<never>((_, reject) => {
-    signal?.addEventListener("abort", () => {
-      ws.terminate();
-      reject(signal.reason);
-    });
-  });
-  left.catch(() => undefined);
+  signal?.addEventListener("abort", () => leave(socket));
   const request = { model, messages: [{ role: "user", content }], temperature };
   socket.send({ type: "chat", id: "only", request, ...(id !== undefined && { headers: { "x-request-id": id } }) });
-  const end = await Promise.race([socket.end("only"), left]);
+  const end = await socket.end("only");
   ws.close(1000);
   await socket.closed;
   if (socket.frames.at(-1) !== end) throw new Error(`something comes after the end: ${JSON.stringify(socket.frames)}`);

@@ -1,7 +1,8 @@
 /** K01: a caller who leaves stops the upstream call, in every phase and by every door, and nobody is blamed for it. */
 import { afterAll, beforeAll, describe, expect } from "vitest";
-import { type DoorClient, doorClient, doorClients } from "../e2e/doors.ts";
+import { type DoorClient, doorClient, doorClients, Refused } from "../e2e/doors.ts";
 import { soon, tracked, until } from "../e2e/scene.ts";
+import { askUntilCancelled } from "../e2e/websocket.ts";
 import { type BlackHole, createBlackHole, noBlackHole } from "./black-hole.ts";
 import { grantedMs, half, phases, type Phase, type UnderWay } from "./caller-leaving.ts";
 import { canaries } from "./canaries.ts";
@@ -17,7 +18,10 @@ let scene: FaultScene;
 let hole: BlackHole | undefined;
 const measured: { readonly ms: number; readonly what: string }[] = [];
 
-const modelOf = ({ name }: Pick<Phase, "name">, door: DoorClient): string => `${name}-${doorClients.indexOf(door)}`;
+/** Leaves the call, and not its socket. */
+const cancelling: DoorClient = { ...doorClient("WebSocket"), name: "WebSocket, by its cancel frame", ask: askUntilCancelled };
+const doors = [...doorClients, cancelling];
+const modelOf = ({ name }: Pick<Phase, "name">, door: DoorClient): string => `${name}-${doors.indexOf(door)}`;
 
 beforeAll(async () => {
   hole = noBlackHole === undefined ? await createBlackHole() : undefined;
@@ -27,7 +31,7 @@ beforeAll(async () => {
       name: phase.name,
       script: phase.script,
       settings: phase.settings,
-      models: ["holder", ...doorClients.map((door) => modelOf(phase, door))],
+      models: ["holder", ...doors.map((door) => modelOf(phase, door))],
       baseUrl: phase.at && baseUrls[phase.at],
     })),
     shared: [],
@@ -56,7 +60,7 @@ const skipOf = ({ only, at }: Phase, { streamed }: DoorClient): Skipped | undefi
 describe("callers who leave", () => {
   for (const phase of phases) {
     const fault = `leaves ${phase.when}`;
-    for (const door of doorClients) cell({ id: "K01", fault, protocol: door.name }, skipOf(phase, door) ?? (() => leave(door, phase)));
+    for (const door of doors) cell({ id: "K01", fault, protocol: door.name }, skipOf(phase, door) ?? (() => leave(door, phase)));
   }
 
   cell(
@@ -116,7 +120,7 @@ async function leave(door: DoorClient, phase: Phase): Promise<void> {
   const question = { model: `${phase.name}/${model}`, content: canaries.prompt, temperature, headers: { ...scene.headers, ...headers } };
   const call = door.ask(scene.url, { ...question, signal: leaving.signal, onText }).then(
     () => "answered",
-    () => "left",
+    (thrown: unknown) => (thrown instanceof Refused ? thrown.word : "left"),
   );
   // Whatever goes wrong here, the next cell shall find nobody.
   open.defer(async () => {
@@ -143,7 +147,7 @@ async function leave(door: DoorClient, phase: Phase): Promise<void> {
   leaving.abort();
   if (phase.idle === undefined)
     measured.push({ ms: (await closing(phase, upstream.connections[before])) - leftMs, what: `${door.name}, ${phase.when}` });
-  expect(await call).toBe("left");
+  expect(await call).toBe(door === cancelling ? "cancelled" : "left");
 
   const logged = await line();
   expect(logged).toMatchObject({ level: "info", door: door.door, reason: "CANCELLED", status: 499, attempts: phase.attempts });
