@@ -64,6 +64,10 @@ export interface RawSocket {
   send(...bytes: readonly Uint8Array[]): Promise<void>;
   /** Reads no more. */
   stopReading(): void;
+  /** Reads on, and keeps nothing. */
+  readOn(): void;
+  /** Bytes that have come. */
+  received(): number;
   readonly destroyed: boolean;
   /** What has come so far. */
   seen(): RawSocketSeen;
@@ -95,6 +99,11 @@ export async function rawSocket(port: number, lines: readonly string[] = []): Pr
         else socket.write(Buffer.concat(frames), () => resolve());
       }),
     stopReading: () => void socket.pause(),
+    readOn() {
+      socket.removeAllListeners("data");
+      socket.resume();
+    },
+    received: () => socket.bytesRead,
     get destroyed() {
       return socket.destroyed;
     },
