@@ -15,6 +15,7 @@ import { oneHeader, type RestCall, type RestParts } from "./rest/context.ts";
 import { healthAnswer, type HealthAnswer, type HealthFacts, liveAnswer, readyAnswer } from "./rest/health.ts";
 import { getModel, listModels } from "./rest/models.ts";
 import { Refusal, sendRefusal } from "./rest/refusal.ts";
+import { createOpenapiDoor } from "./openapi/door.ts";
 import { createRealtimeDoor } from "./realtime/door.ts";
 import { pathOf, realtimePath } from "./request-path.ts";
 import { refuseMalformed } from "./well-formed.ts";
@@ -154,11 +155,14 @@ function restRoutes(parts: ServerParts, doors: DoorSet): readonly Route[] {
     writeHead(response, 200, flat([...headers, ["content-type", page.contentType], ["cache-control", "no-store"]]));
     response.end(page.body);
   };
-  return [
+  const routes: Route[] = [
     ...always,
     ...(doors.data ? data : []),
     ...(doors.metrics && metrics !== undefined ? [{ verb: "GET", path: "/metrics", open: scrape } as const] : []),
   ];
+  const served = () => ({ routes, admin: doors.admin, version: parts.health().version });
+  if (doors.data || doors.admin) routes.push({ verb: "GET", path: "/openapi.json", open: createOpenapiDoor(served) });
+  return routes;
 }
 
 function health(answer: () => HealthAnswer): Door {

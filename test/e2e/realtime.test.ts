@@ -89,17 +89,17 @@ describe("a socket", () => {
     const ws = new Native(realtimeUrl(house.url), ["semaroute.key.sk-good"]);
     const frames: Frame[] = [];
     await new Promise<void>((resolve, reject) => {
-      ws.onerror = () => reject(new Error("it did not open"));
-      ws.onopen = () => ws.send(JSON.stringify(chatFrame("native", "good")));
-      ws.onmessage = ({ data }) => {
+      ws.addEventListener("error", () => reject(new Error("it did not open")));
+      ws.addEventListener("open", () => ws.send(JSON.stringify(chatFrame("native", "good"))));
+      ws.addEventListener("message", ({ data }) => {
         frames.push(JSON.parse(String(data)));
         if (frames.at(-1)?.["type"] !== "chunk") resolve();
-      };
+      });
     });
     expect(ws.protocol).toBe("semaroute.key.sk-good");
     expect(frames.at(-1)).toMatchObject({ type: "done", id: "native" });
     const closed = new Promise((resolve) => {
-      ws.onclose = ({ code, wasClean }) => resolve([code, wasClean]);
+      ws.addEventListener("close", ({ code, wasClean }) => resolve([code, wasClean]));
     });
     ws.close(1000);
     expect(await closed).toEqual([1000, true]);

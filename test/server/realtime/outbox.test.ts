@@ -70,7 +70,7 @@ describe("an outbox", () => {
     const long = "ä🦦".repeat(20_000);
     const waits = ["a", long, "b", `${long}\n${long}`, "c"].map((lines) => at.outbox.send(lines));
     expect(waits.map((wait) => wait === undefined)).toEqual([true, false, false, false, false]);
-    await Promise.all(waits);
+    for (const wait of waits) await wait;
     await until(() => at.messages.length === 6, "they have come");
     expect(at.messages).toEqual(["a", long, "b", long, long, "c"]);
     expect([at.outbox.send("d"), at.told]).toEqual([undefined, ["free"]]);
@@ -83,7 +83,7 @@ describe("an outbox", () => {
     await until(() => at.outbox.isUnread && at.socket.writableNeedDrain, "it is full");
     expect(at.socket.writableLength).toBeLessThanOrEqual(at.socket.writableHighWaterMark + 16 * 1024 + 16);
     at.client.resume();
-    await Promise.all(many);
+    for (const wait of many) await wait;
     await until(() => at.messages.length === 64, "all have come");
     expect([at.told, at.clock.pending()]).toEqual([["free"], 0]);
   });
