@@ -1,6 +1,7 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { openaiErrors } from "../dialects/openai-chat/door.ts";
 import type { Bounds } from "./bounds.ts";
 import type { Connections } from "./connections.ts";
 import type { Exchanges } from "./exchanges.ts";
@@ -38,9 +39,8 @@ export interface UpgradeParts {
  */
 export function upgradeListener({ bounds, connections, exchanges, handler }: UpgradeParts) {
   return (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    // Sent behind a request that is not answered yet, its own answer would come first. And Node before 24.9 cannot be told which
-    // wishes to ignore, and has not read the bodies of those requests.
-    if (!(socket instanceof Socket) || exchanges.isBusy(socket) || !mayUpgrade(request)) {
+    // Sent behind a request that is not answered yet, its own answer would come first.
+    if (!(socket instanceof Socket) || exchanges.isBusy(socket)) {
       socket.destroy();
       return;
     }
@@ -50,6 +50,10 @@ export function upgradeListener({ bounds, connections, exchanges, handler }: Upg
     response.assignSocket(socket);
     response.once("finish", () => socket.destroySoon());
     const end = exchanges.begin(request, response);
+    if (!mayUpgrade(request)) {
+      serveAsItIs(request, response, handler);
+      return;
+    }
     handler(request, response, {
       socket,
       head,
@@ -61,4 +65,14 @@ export function upgradeListener({ bounds, connections, exchanges, handler }: Upg
       },
     });
   };
+}
+
+/** Node before 24.9 cannot be told which wishes to ignore, and reads no body of a request that has any. */
+function serveAsItIs(request: IncomingMessage, response: ServerResponse, handler: RequestHandler): void {
+  if (request.method === "GET" || request.method === "HEAD") {
+    handler(request, response);
+    return;
+  }
+  response.writeHead(400, { "content-type": "application/json" });
+  response.end(openaiErrors.refusal({ status: 400, code: "invalid_request", message: "there is nothing here to upgrade to" }, ""));
 }

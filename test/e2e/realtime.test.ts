@@ -31,7 +31,7 @@ beforeAll(async () => {
   });
   const models = Object.keys(plays).map((id) => `{id: ${id}, input_price: 1, output_price: 2}`);
   house = await openHouse(`
-server: {heartbeat: 200ms}
+server: {heartbeat: 200ms, cors: {allowed_origins: ["https://good.example"]}}
 health: {probe: none}
 auth: {keys: [{name: a, key: sk-good}, {name: narrow, key: sk-narrow, models: [good]}]}
 resilience: {max_attempts: 2, retry: {base_delay: 1ms}, circuit_breaker: {consecutive_failures: 1000, min_calls: 1000}}
@@ -84,7 +84,7 @@ describe("a socket", () => {
     if (status !== 400) expect(house.refused).toMatchObject([{ door: "websocket" }]);
   });
 
-  test("is opened by a page of our own, and by Node's own client as browsers do it", async () => {
+  test("is opened by pages of our own and allowed ones, and by Node's own client as browsers do it", async () => {
     const { WebSocket: Native } = globalThis;
     const ws = new Native(realtimeUrl(house.url), ["semaroute.key.sk-good"]);
     const frames: Frame[] = [];
@@ -103,8 +103,10 @@ describe("a socket", () => {
     });
     ws.close(1000);
     expect(await closed).toEqual([1000, true]);
-    await using own = await open({ ...key, origin: `http://127.0.0.1:${house.port}` });
-    expect(own.ws.readyState).toBe(own.ws.OPEN);
+    for (const origin of [`http://127.0.0.1:${house.port}`, "https://good.example"]) {
+      await using own = await open({ ...key, origin });
+      expect(own.ws.readyState).toBe(own.ws.OPEN);
+    }
   });
 
   test("is pinged in silence, and closed when its pongs stop", async () => {

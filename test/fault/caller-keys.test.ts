@@ -56,7 +56,7 @@ const keys: readonly {
     fault: "a key that is SQL",
     headers: bearer("' OR 1=1 --"),
     reason: "CALLER_UNAUTHENTICATED",
-    doors: ["grpc stream", "WebSocket"],
+    doors: ["grpc stream"],
   },
   { id: "K18", fault: "a key in another header", headers: { authorization: "", "x-api-key": canaries.callerKey }, reason: "answered" },
   {
