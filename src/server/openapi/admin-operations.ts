@@ -7,14 +7,21 @@ import { errorAnswers, json, type JsonSchema, type Operation } from "./words.ts"
 
 /** What is said of the admin doors, by method and path: all of it from the messages of AdminService. */
 export function adminOperations(schemas: ProtoSchemas): ReadonlyMap<string, Operation> {
-  return new Map(adminRoutes.map((route) => [`${route.verb} ${route.path}`, operationOf(route, schemas)]));
+  return new Map(adminRoutes.map((route) => [`${route.verb} ${shownPath(route)}`, operationOf(route, schemas)]));
 }
 
+/** The one placeholder of a path may be called as the message's field is; to callers it is an id. */
+function shownPath({ path }: AdminRoute): string {
+  return path.replace(placeholder, "{id}");
+}
+
+const placeholder = /\{(\w+)\}/;
+
 function operationOf({ verb, path, method }: AdminRoute, schemas: ProtoSchemas): Operation {
-  const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => name);
-  const others = method.input.fields.filter(({ name }) => !inPath.includes(name));
+  const inPath = placeholder.exec(path)?.[1];
+  const others = method.input.fields.filter(({ name }) => name !== inPath);
   const parameters = [
-    ...inPath.map((name) => ({ name, in: "path", required: true, schema: { type: "string" } })),
+    ...(inPath === undefined ? [] : [{ name: "id", in: "path", required: true, schema: { type: "string" } }]),
     ...(verb === "GET" ? others.flatMap((field) => queryOf(field, schemas)) : []),
   ];
   return {

@@ -159,11 +159,15 @@ export class Session implements Lodger {
 
   async #serve(call: FramedCall): Promise<void> {
     const { router, onBug } = this.#parts;
-    const last = await streamCall({ router, onBug, outbox: this.#outbox }, call);
-    call.opened.close();
-    // The id is taken until its caller can know that it is free.
-    await this.#outbox.send(last);
-    this.#calls.delete(call.id);
+    try {
+      const last = await streamCall({ router, onBug, outbox: this.#outbox }, call);
+      call.opened.close();
+      // The id is taken until its caller can know that it is free.
+      await this.#outbox.send(last);
+    } finally {
+      call.opened.close();
+      this.#calls.delete(call.id);
+    }
     if (this.#draining) this.drain();
   }
 
