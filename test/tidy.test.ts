@@ -42,7 +42,7 @@ const rules: Readonly<Record<string, FolderRule>> = {
   },
   server: {
     folders: ["core", "dialects"],
-    packages: ["@connectrpc/", "@bufbuild/protobuf", "@bufbuild/protobuf/", "@bufbuild/protovalidate", "node:"],
+    packages: ["@connectrpc/", "@bufbuild/protobuf", "@bufbuild/protobuf/", "@bufbuild/protovalidate", "ws", "node:"],
     gen: true,
   },
   config: { folders: ["core"], packages: ["yaml", "zod", "chokidar", "@bufbuild/protobuf", "@bufbuild/protobuf/", "node:"], gen: true },

@@ -13,6 +13,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { pause, residentMiB, stop } from "../processes.ts";
+import { openSockets } from "./sockets.ts";
 import { type Ending, openWays, type Way } from "./traffic.ts";
 
 const { values } = parseArgs({
@@ -45,6 +46,7 @@ const pid = server.child.pid ?? 0;
 await pause(1000);
 const before = await sample(0);
 const doors = openWays(server.url);
+const sockets = openSockets(server.url);
 const tally = new Map<string, number>();
 const samples: Sample[] = [];
 const endMs = performance.now() + minutes * 60_000;
@@ -52,9 +54,10 @@ const beganMs = performance.now();
 
 console.error(`soaking ${server.url} for ${minutes} minutes with ${callers} callers; log in ${folder}`);
 const watching = watch();
-await Promise.all(Array.from({ length: callers }, (_, index) => call(doors.ways, index)));
+await Promise.all(Array.from({ length: callers }, (_, index) => call([...doors.ways, sockets.way], index)));
 await watching;
 await doors.close();
+sockets.close();
 // Longer than any keep-alive, cool-down and probe of this configuration and of its clients.
 await pause(12_000);
 const after = await sample(minutes);

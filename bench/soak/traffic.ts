@@ -80,7 +80,8 @@ async function askRpc(client: Client<typeof RouterService>, { content, streamed,
   }
 }
 
-function ending(reason: string): Ending {
+/** How a call ended, by the word it was told. */
+export function ending(reason: string): Ending {
   if (reason === "DEADLINE_EXCEEDED") return "deadline";
   return reason === "STREAM_INTERRUPTED" ? "interrupted" : `refused ${reason}`;
 }

@@ -83,7 +83,7 @@ function shownSecret({ authorization, xApiKey }: Credentials): string | undefine
 }
 
 /** Methods that only look. */
-const readingMethods: ReadonlySet<string> = new Set([
+export const readingMethods: ReadonlySet<string> = new Set([
   "ListProviders",
   "GetProvider",
   "GetProviderHealth",

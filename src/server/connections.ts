@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Bounds } from "./bounds.ts";
 import type { Exchanges } from "./exchanges.ts";
+import { createLodgers, type Lodgers } from "./lodgers.ts";
 import { GuardedSession } from "./sessions.ts";
 import { createUnheard } from "./unheard.ts";
 
@@ -24,11 +25,13 @@ export interface Connections {
   watchIdle(server: Pick<Http1Server, "closeIdleConnections">): void;
   /** Connections that have said nothing yet: idle, too. */
   watchSilent(sockets: ReadonlySet<Socket>): void;
+  /** An HTTP/1.1 connection was handed over. */
+  lodge: Lodgers["lodge"];
   /** Connections that are open. */
   open(): number;
   /** Closes those that have sent no request within a second, handshakes among them; where there are none, those that nothing runs on. */
   closeIdle(): void;
-  /** Idle connections close, HTTP/2 peers hear GOAWAY, running requests go on. */
+  /** Idle connections close, peers of HTTP/2 and WebSocket hear of it, running requests go on. */
   drain(): void;
   /** Resolves when every connection has ended by itself. */
   ended(): Promise<void>;
@@ -40,6 +43,7 @@ export interface Connections {
 export function createConnections(bounds: Bounds, exchanges: Exchanges): Connections {
   const sockets = new Set<Socket>();
   const sessions = new Set<GuardedSession>();
+  const lodgers = createLodgers();
   let silent: ReadonlySet<Socket> = new Set();
   const unheard = createUnheard(bounds.unheardMs);
   let http1: Pick<Http1Server, "closeIdleConnections"> | undefined;
@@ -50,20 +54,13 @@ export function createConnections(bounds: Bounds, exchanges: Exchanges): Connect
     exchanges.sweep(nowMs);
     for (const session of sessions) session.sweep(nowMs);
   }, bounds.sweepMs).unref();
-  const watchSocket = (socket: Socket): void => {
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
-    socket.on("error", ignoreError);
-    // Without it small frames wait 40 ms for an acknowledgement.
-    socket.setNoDelay(true);
-  };
   return {
     watchSocket(socket) {
-      watchSocket(socket);
+      watchOver(socket, sockets);
       unheard.watch(socket);
     },
     watchHandshake(socket) {
-      watchSocket(socket);
+      watchOver(socket, sockets);
       unheard.watchHandshake(socket);
     },
     watchSecured: unheard.watchSecured,
@@ -84,11 +81,13 @@ export function createConnections(bounds: Bounds, exchanges: Exchanges): Connect
     watchSilent(connections) {
       silent = connections;
     },
+    lodge: lodgers.lodge,
     open: () => sockets.size,
     closeIdle() {
       if (unheard.close()) return;
       http1?.closeIdleConnections();
       for (const session of sessions) if (session.streams === 0) session.drain();
+      lodgers.closeIdle();
     },
     drain() {
       draining = true;
@@ -96,6 +95,7 @@ export function createConnections(bounds: Bounds, exchanges: Exchanges): Connect
       http1?.closeIdleConnections();
       idleSweep = setInterval(() => http1?.closeIdleConnections(), idleSweepMs).unref();
       for (const session of sessions) session.drain();
+      lodgers.drain();
       for (const socket of silent) socket.destroy();
     },
     ended: () => allClosed(sockets),
@@ -106,6 +106,14 @@ export function createConnections(bounds: Bounds, exchanges: Exchanges): Connect
       for (const socket of sockets) socket.destroy();
     },
   };
+}
+
+function watchOver(socket: Socket, sockets: Set<Socket>): void {
+  sockets.add(socket);
+  socket.on("close", () => sockets.delete(socket));
+  socket.on("error", ignoreError);
+  // Without it small frames wait 40 ms for an acknowledgement.
+  socket.setNoDelay(true);
 }
 
 function guardedBy(session: ServerHttp2Session, bounds: Bounds): GuardedSession {

@@ -187,7 +187,7 @@ function pushback(error: ChatError): [name: string, value: string][] {
 }
 
 /** Whole milliseconds to wait; undefined: the table wants none, and one beside "do not retry" would contradict itself. */
-function waitOf(error: ChatError): number | undefined {
+export function waitOf(error: ChatError): number | undefined {
   if (statusOf(error.failure).waits !== true) return undefined;
   return Math.max(0, Math.ceil(error.retryAfterMs ?? waitDefaultMs));
 }

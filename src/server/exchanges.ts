@@ -1,4 +1,5 @@
 import { constants } from "node:http2";
+import type { Socket } from "node:net";
 import { ChatError } from "../core/error.ts";
 import type { Bounds } from "./bounds.ts";
 import { ignoreError } from "./connections.ts";
@@ -6,8 +7,10 @@ import type { ServerRequest, ServerResponse } from "./listen.ts";
 
 /** The requests of one listener that are being received or answered. */
 export interface Exchanges {
-  /** To be told of each, before its handler. */
-  begin(request: ServerRequest, response: ServerResponse): void;
+  /** To be told of each, before its handler. Who calls what it gives back says that the exchange is over without an answer. */
+  begin(request: ServerRequest, response: ServerResponse): () => void;
+  /** Whether an answer over HTTP/1.1 is still on its way on this connection. */
+  isBusy(socket: Socket): boolean;
   /** Ends answers that nobody reads; to be called now and then. */
   sweep(nowMs: number): void;
   /** From now on answers over HTTP/1.1 are the last of their connections. */
@@ -58,14 +61,16 @@ export function createExchanges({ readerStallMs }: Pick<Bounds, "readerStallMs">
       response.on("drain", () => {
         exchange.stuckMs = undefined;
       });
-      response.once("close", () => {
-        open.delete(exchange);
-        if (open.size > 0) return;
+      const end = (): void => {
+        if (!open.delete(exchange) || open.size > 0) return;
         for (const resolve of waiting) resolve();
         waiting = [];
-      });
+      };
+      response.once("close", end);
       if (draining && request.httpVersionMajor === 1) response.setHeader("connection", "close");
+      return end;
     },
+    isBusy: (socket) => [...open].some(({ response }) => !("stream" in response) && response.socket === socket),
     sweep(nowMs) {
       for (const exchange of open) {
         const { response } = exchange;

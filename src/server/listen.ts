@@ -6,14 +6,15 @@ import { type Bounds, boundsDefault } from "./bounds.ts";
 import { type Connections, createConnections, ignoreError } from "./connections.ts";
 import { createExchanges } from "./exchanges.ts";
 import { sniff } from "./sniff.ts";
+import { mayUpgrade, type Upgrade, upgradeListener } from "./upgrades.ts";
 import { headersMax } from "./well-formed.ts";
 
 /** A request by HTTP/1.1 or HTTP/2; the two are close enough to be served by one handler. */
 export type ServerRequest = http.IncomingMessage | http2.Http2ServerRequest;
 /** Its answer. */
 export type ServerResponse = http.ServerResponse | http2.Http2ServerResponse;
-/** Serves one request; must not throw. */
-export type RequestHandler = (request: ServerRequest, response: ServerResponse) => void;
+/** Serves one request; must not throw. `upgrade`: it asks to speak WebSocket from now on, and its answer is the connection's last. */
+export type RequestHandler = (request: ServerRequest, response: ServerResponse, upgrade?: Upgrade) => void;
 
 /** Certificate and key, PEM. */
 export interface TlsFiles {
@@ -59,6 +60,7 @@ interface Watch {
   readonly bounds: Bounds;
   readonly handler: RequestHandler;
   readonly connections: Connections;
+  readonly onUpgrade: ReturnType<typeof upgradeListener>;
 }
 
 // Node's own defaults are no limits: HTTP/2 advertises 2^32-1 streams and has no timeouts at all.
@@ -98,6 +100,7 @@ export async function listen({ host, port, tls, handler, bounds: wished, onFull 
       exchanges.begin(request, response);
       handler(request, response);
     },
+    onUpgrade: upgradeListener({ bounds, connections, exchanges, handler }),
   };
   const server = tls === undefined ? plainServer(watch) : secureServer(tls, watch);
   server.maxConnections = bounds.connections;
@@ -131,14 +134,15 @@ export async function listen({ host, port, tls, handler, bounds: wished, onFull 
   };
 }
 
-function plainServer({ bounds, handler, connections }: Watch): Server {
-  const http1 = http.createServer(http1Options(bounds), handler);
+function plainServer({ bounds, handler, connections, onUpgrade }: Watch): Server {
+  const http1 = http.createServer({ ...http1Options(bounds), shouldUpgradeCallback: mayUpgrade }, handler);
   const h2c = http2.createServer(http2Options, handler);
   // One more than is allowed, or nobody could tell that there were too many: Node drops the rest without a word.
   http1.maxHeadersCount = headersMax + 1;
   http1.maxRequestsPerSocket = bounds.requestsPerConnection;
   http1.on("clientError", refuseBadRequest);
   http1.on("connect", (_request, socket) => refuseConnect(socket));
+  http1.on("upgrade", onUpgrade);
   connections.watchSessions(h2c);
   h2c.on("connection", connections.heard);
   connections.watchIdle(http1);
@@ -147,7 +151,7 @@ function plainServer({ bounds, handler, connections }: Watch): Server {
   return http1;
 }
 
-function secureServer({ cert, key, clientCa }: TlsFiles, { bounds, handler, connections }: Watch): Server {
+function secureServer({ cert, key, clientCa }: TlsFiles, { bounds, handler, connections, onUpgrade }: Watch): Server {
   const clients = clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true };
   const server = http2.createSecureServer(
     {
@@ -163,7 +167,12 @@ function secureServer({ cert, key, clientCa }: TlsFiles, { bounds, handler, conn
     handler,
   );
   // HTTP/1.1 over TLS reads them from here, too, which the types do not know.
-  Object.assign(server, { maxHeadersCount: headersMax + 1, maxRequestsPerSocket: bounds.requestsPerConnection });
+  Object.assign(server, {
+    maxHeadersCount: headersMax + 1,
+    maxRequestsPerSocket: bounds.requestsPerConnection,
+    shouldUpgradeCallback: mayUpgrade,
+  });
+  server.on("upgrade", onUpgrade);
   connections.watchSessions(server);
   // The types do not know yet that this one has them, too.
   connections.watchIdle({

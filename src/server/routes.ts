@@ -23,6 +23,9 @@ import { healthAnswer, type HealthAnswer, type HealthFacts, liveAnswer, readyAns
 import { getModel, listModels, speaksAnthropic } from "./rest/models.ts";
 import { hintedPath, notFound } from "./rest/not-found.ts";
 import { Refusal, sendRefusal } from "./rest/refusal.ts";
+import { createOpenapiDoor } from "./openapi/door.ts";
+import { createRealtimeDoor } from "./realtime/door.ts";
+import { pathOf, realtimePath } from "./request-path.ts";
 import { refuseMalformed } from "./well-formed.ts";
 import { saneRequestId } from "./wishes.ts";
 import { arriving } from "./rpc/arriving.ts";
@@ -65,7 +68,7 @@ interface Route {
 export function createRequestHandler(parts: ServerParts, doors: DoorSet): RequestHandler {
   const rpc = rpcHandlers(parts.rpc, parts);
   const routes = routeTable(restRoutes(parts, doors));
-  return (request, response) => {
+  return (request, response, upgrade) => {
     const receivedMs = parts.desk.now();
     const path = pathOf(request);
     const browser = browserOf(request, path);
@@ -74,7 +77,7 @@ export function createRequestHandler(parts: ServerParts, doors: DoorSet): Reques
     const rules = parts.browsers();
     const errors = errorsAt(path, request);
     const headers = [...rules.headers(browser), ["x-request-id", requestId] as const, ...(errors.headers?.(requestId) ?? [])];
-    const rest: RestCall = { request, response, params: {}, id, requestId, headers, errors };
+    const rest: RestCall = { request, response, params: {}, id, requestId, headers, errors, upgrade };
     try {
       refuseMalformed(request);
       rules.admit(browser);
@@ -127,7 +130,7 @@ function errorsAt(path: string, request: ServerRequest): ErrorShape {
 
 /** What logs and metrics call the REST door at a path. */
 function doorAt(path: string): ChatDoor["name"] {
-  return (chatDoors.get(path) ?? countDoors.get(path))?.name ?? "openai";
+  return path === realtimePath ? "websocket" : ((chatDoors.get(path) ?? countDoors.get(path))?.name ?? "openai");
 }
 
 /** What a URL's parser would straighten out: the path would be another one behind it than the one that was looked at. */
@@ -166,6 +169,7 @@ function restRoutes(parts: ServerParts, doors: DoorSet): readonly Route[] {
     ),
     { verb: "GET", path: "/v1/models", open: (rest) => listModels(parts, rest) },
     { verb: "GET", path: "/v1/models/*", open: (rest) => getModel(parts, rest) },
+    { verb: "GET", path: realtimePath, open: createRealtimeDoor(parts) },
   ];
   const scrape: Door = async ({ response, headers }) => {
     const page = await metrics?.();
@@ -173,11 +177,14 @@ function restRoutes(parts: ServerParts, doors: DoorSet): readonly Route[] {
     writeHead(response, 200, flat([...headers, ["content-type", page.contentType], ["cache-control", "no-store"]]));
     response.end(page.body);
   };
-  return [
+  const routes: Route[] = [
     ...always,
     ...(doors.data ? data : []),
     ...(doors.metrics && metrics !== undefined ? [{ verb: "GET", path: "/metrics", open: scrape } as const] : []),
   ];
+  const served = () => ({ routes, admin: doors.admin, version: parts.health().version });
+  if (doors.data || doors.admin) routes.push({ verb: "GET", path: "/openapi.json", open: createOpenapiDoor(served) });
+  return routes;
 }
 
 function health(answer: () => HealthAnswer): Door {
@@ -256,13 +263,6 @@ function refuseContent(request: ServerRequest): void {
     );
   }
   codingOf(request.headers["content-encoding"]);
-}
-
-function pathOf({ url: target = "/" }: ServerRequest): string {
-  // RFC 9112, 3.2.2: a server must take the absolute form too.
-  const url = target.startsWith("/") ? target : target.replace(/^https?:\/\/[^/?]*/i, "");
-  const query = url.indexOf("?");
-  return query < 0 ? url : url.slice(0, query);
 }
 
 function browserOf(request: ServerRequest, path: string): BrowserRequest {

@@ -1,4 +1,4 @@
-/** Every way to ask for a chat, as one table: REST, gRPC, gRPC-Web and Connect, whole and streamed. */
+/** Every way to ask for a chat, as one table: REST, WebSocket, gRPC, gRPC-Web and Connect, whole and streamed. */
 import { create } from "@bufbuild/protobuf";
 import { type Client, ConnectError, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
@@ -7,58 +7,20 @@ import { createParser } from "eventsource-parser";
 import { ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { ChatRequestSchema, type StreamChatResponse } from "../../gen/semaroute/v1/chat_pb.ts";
 import { RouterService } from "../../gen/semaroute/v1/router_pb.ts";
+import { type Answer, type Question, Refused } from "./question.ts";
+import { askBySocket } from "./websocket.ts";
 
-/** What is asked. */
-export interface Question {
-  readonly model: string;
-  /** Default: `hello`. */
-  readonly content?: string;
-  /** Default: the request has none. */
-  readonly temperature?: number | undefined;
-  readonly headers?: Readonly<Record<string, string>>;
-  /** Aborting is leaving. */
-  readonly signal?: AbortSignal;
-  /** Told of each piece of a stream as it comes. */
-  readonly onText?: (text: string) => void;
-}
-
-/** A good end. */
-export interface Answer {
-  readonly text: string;
-  readonly headers: Headers;
-}
-
-/** An end that was told to be bad. */
-export class Refused extends Error {
-  /** HTTP status of REST, numeric code of the others; 200 for an error inside an SSE stream. */
-  readonly status: number;
-  /** `error.code` of OpenAI's shape, `error.type` of Anthropic's, `ErrorInfo.reason` of the others. */
-  readonly word: string;
-  /** What had come before. */
-  readonly text: string;
-  readonly headers: Headers;
-  /** The body as it came. */
-  readonly body: string;
-  /** Milliseconds of RetryInfo; undefined: there is none, as always by REST. */
-  readonly retryMs: number | undefined;
-
-  constructor(facts: Pick<Refused, "status" | "word" | "text" | "headers" | "body"> & { readonly retryMs?: number | undefined }) {
-    super(`${facts.status} ${facts.word}: ${facts.body}`);
-    this.status = facts.status;
-    this.word = facts.word;
-    this.text = facts.text;
-    this.headers = facts.headers;
-    this.body = facts.body;
-    this.retryMs = facts.retryMs;
-  }
-}
+export { Refused } from "./question.ts";
+export type { Answer, Question } from "./question.ts";
 
 /** One way in. */
 export interface DoorClient {
   readonly name: string;
   /** As logs and metrics call it. */
-  readonly door: "openai" | "anthropic" | "grpc" | "grpc-web" | "connect";
+  readonly door: "openai" | "anthropic" | "websocket" | "grpc" | "grpc-web" | "connect";
   readonly streamed: boolean;
+  /** Tells errors in the shape of its REST API, by the statuses of HTTP. */
+  readonly rest: boolean;
   /** Rejects with Refused where the server said so, and with anything else where it said nothing. */
   ask(url: string, question: Question): Promise<Answer>;
 }
@@ -77,28 +39,30 @@ export function routerClient(url: string, protocol: keyof typeof transports): Cl
 
 const protocols = ["grpc", "grpc-web", "connect"] as const;
 
-/** All eight. */
+/** All nine. */
 export const doorClients: readonly DoorClient[] = [
-  { name: "REST", door: "openai", streamed: false, ask: (url, question) => rest(url, question, false) },
-  { name: "SSE", door: "openai", streamed: true, ask: (url, question) => rest(url, question, true) },
+  { name: "REST", door: "openai", streamed: false, rest: true, ask: (url, question) => rest(url, question, false) },
+  { name: "SSE", door: "openai", streamed: true, rest: true, ask: (url, question) => rest(url, question, true) },
   ...protocols.flatMap((door): DoorClient[] => [
-    { name: `${door} unary`, door, streamed: false, ask: (url, question) => rpcUnary(routerClient(url, door), question) },
-    { name: `${door} stream`, door, streamed: true, ask: (url, question) => rpcStream(routerClient(url, door), question) },
+    { name: `${door} unary`, door, streamed: false, rest: false, ask: (url, question) => rpcUnary(routerClient(url, door), question) },
+    { name: `${door} stream`, door, streamed: true, rest: false, ask: (url, question) => rpcStream(routerClient(url, door), question) },
   ]),
+  { name: "WebSocket", door: "websocket", streamed: true, rest: true, ask: askBySocket },
 ];
 
 /** The same for embeddings, which nobody streams: the answer's text is the first vector in JSON. */
 export const embedClients: readonly DoorClient[] = [
-  { name: "REST embeddings", door: "openai", streamed: false, ask: restEmbed },
+  { name: "REST embeddings", door: "openai", streamed: false, rest: true, ask: restEmbed },
   ...protocols.map((door): DoorClient => ({
     name: `${door} Embed`,
     door,
     streamed: false,
+    rest: false,
     ask: (url, question) => rpcEmbed(routerClient(url, door), question),
   })),
 ];
 
-/** The four that tests look at where all eight would tell the same. */
+/** The four that tests look at where all nine would tell the same. */
 export const mainDoors = doorClients.filter(({ door }) => door === "openai" || door === "grpc");
 
 /** The door of that name. */

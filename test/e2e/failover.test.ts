@@ -56,7 +56,7 @@ describe.concurrent.each(["failover", "cost_based"] as const)("under %s", (polic
         const refused = await refusal(door.ask(scene.url, { model: part.model, headers }));
         expect(refused.text).toBe("half");
         expect(refused.word.toUpperCase()).toBe("STREAM_INTERRUPTED");
-        expect(refused.status).toBe(door.door === "openai" ? 200 : 14);
+        expect(refused.status).toBe(door.rest ? 200 : 14);
         expect(refused.body).not.toContain("[DONE]");
         expect(part.asked("second")).toEqual([]);
         expect(await line()).toMatchObject({ level: "warn", reason: "STREAM_INTERRUPTED", provider: "first", attempts: 1 });

@@ -1,10 +1,12 @@
 /** TLS, and listeners of their own for admin and metrics. */
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { connect as connectH2 } from "node:http2";
 import { request as httpsRequest, type RequestOptions } from "node:https";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { type ServerProcess, startServer } from "../support/server.ts";
+import { chatFrame, openSocket } from "./websocket.ts";
 import { frame, grpc, request } from "./wire.ts";
 
 // Self-signed for localhost, good for a hundred years; its key opens nothing.
@@ -46,6 +48,22 @@ describe("TLS", { timeout: 60_000 }, () => {
     await expect(fetch(server.url.replace("https", "http"))).rejects.toThrow();
     expect(await get(`${server.url}/health/live`, { ca: cert })).toBe(200);
     expect(await server.stop()).toBe(0);
+  });
+
+  test("carries WebSocket over HTTP/1.1, and over HTTP/2 says that it does not", async () => {
+    await using server = await startServer(`server: {tls: {cert_file: "${certFile}", key_file: "${keyFile}"}}\n${sim}\n`);
+    await using socket = await openSocket(server.url, { ca: cert.toString() });
+    socket.send(chatFrame("a", "auto"));
+    expect(await socket.end("a")).toMatchObject({ type: "done" });
+    const session = connectH2(server.url, { ca: cert });
+    const stream = session.request({ ":path": "/v1/realtime/chat" });
+    const [head] = await once(stream, "response");
+    let body = "";
+    for await (const part of stream.setEncoding("utf8")) body += String(part);
+    session.destroy();
+    expect([head[":status"], JSON.parse(body)]).toMatchObject([426, { error: { code: "upgrade_required" } }]);
+    expect(await server.stop()).toBe(0);
+    expect(await socket.closed).toBe(1001);
   });
 
   test("lets in only who has a certificate, where client_ca_file says so", async () => {

@@ -4,8 +4,8 @@ import { type Answer, type DoorClient, type Question, Refused } from "./doors.ts
 
 /** Whole and streamed. */
 export const messagesDoors: readonly DoorClient[] = [
-  { name: "Messages", door: "anthropic", streamed: false, ask: (url, question) => ask(url, question, false) },
-  { name: "Messages SSE", door: "anthropic", streamed: true, ask: (url, question) => ask(url, question, true) },
+  { name: "Messages", door: "anthropic", streamed: false, rest: true, ask: (url, question) => ask(url, question, false) },
+  { name: "Messages SSE", door: "anthropic", streamed: true, rest: true, ask: (url, question) => ask(url, question, true) },
 ];
 
 async function ask(

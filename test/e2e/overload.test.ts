@@ -48,10 +48,10 @@ describe("at 90 % a call of normal priority is refused with a wait", () => {
   test.each(doorClients)("$name", asCell("S10", "a heap that is nearly full", "all doors"), async (door) => {
     press(0.9);
     const error = await refusal(door.ask(house.url, { model: "m", headers: bearer("team-key") }));
-    expect([error.status, error.word]).toEqual(door.door === "openai" ? [503, "overloaded"] : [14, "SHED"]);
+    expect([error.status, error.word]).toEqual(door.rest ? [503, "overloaded"] : [14, "SHED"]);
     // Two levels at one second each.
     expect(error.headers.get("retry-after")).toBe("1");
-    if (door.door !== "openai") expect(error.retryMs).toBe(1000);
+    if (!door.rest) expect(error.retryMs).toBe(1000);
     expect(house.refused).toEqual([expect.objectContaining({ failure: "SHED", door: door.door })]);
     expect(house.records).toEqual([]);
   });

@@ -5,6 +5,7 @@ import { connect } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import * as h2 from "../support/raw-http2.ts";
 import { chunk, completion } from "../support/scripted-upstream.ts";
+import { opcode, rawSocket, wsFrame } from "../support/raw-websocket.ts";
 import { type House, openHouse } from "./house.ts";
 import { frame } from "./wire.ts";
 
@@ -102,6 +103,17 @@ async function askByTwo(house: House, { path, type, body }: Way) {
   return { raw, leave: () => raw.send(h2.rstStream(1)) };
 }
 
+/** Asks by WebSocket, as many times as it is told, and reads nothing. */
+async function askBySocket(house: House, calls: number) {
+  const socket = await rawSocket(house.port);
+  socket.stopReading();
+  for (let id = 0; id < calls; id++)
+    await socket.send(
+      wsFrame(opcode.text, `{"type":"chat","id":${id},"request":{"model":"m","messages":[{"role":"user","content":"hi"}]}}`),
+    );
+  return socket;
+}
+
 const isOver = (house: House) => expect.poll(() => [house.gateway.running(), house.bugs], { timeout: 10_000 });
 /** The upstream has stopped pouring. */
 async function untilStill(): Promise<number> {
@@ -167,6 +179,44 @@ describe.each([...whole.map((way) => ({ way, version: 1 })), ...[...whole, grpcW
     });
   },
 );
+
+describe.each([1, 20])("%i calls by one WebSocket", (calls) => {
+  test("stop their upstreams while nobody reads, and end when their caller leaves", async () => {
+    const before = patient.records.length;
+    const socket = await askBySocket(patient, calls);
+    await expect.poll(() => patient.gateway.running()).toBe(calls);
+    expect(await untilStill()).toBeLessThan(calls * kernelBytes);
+    expect([patient.gateway.running(), closed]).toEqual([calls, 0]);
+    socket.leave();
+    await isOver(patient).toEqual([0, []]);
+    await expect.poll(() => closed).toBe(calls);
+    const left = { error: { failure: "CANCELLED", message: "the caller left" } };
+    expect(patient.records.slice(before)).toMatchObject(Array.from({ length: calls }, () => left));
+  });
+
+  test("are ended where the reader stays and takes nothing", async () => {
+    const before = strict.records.length;
+    const connections = strict.listener.connections();
+    const socket = await askBySocket(strict, calls);
+    await expect.poll(() => closed, { timeout: 15_000 }).toBe(calls);
+    await isOver(strict).toEqual([0, []]);
+    const stalled = { error: { failure: "CANCELLED", code: "reader_stalled" } };
+    expect(strict.records.slice(before)).toMatchObject(Array.from({ length: calls }, () => stalled));
+    await expect.poll(() => strict.listener.connections()).toBe(connections);
+    socket.leave();
+  });
+
+  test("go on as soon as somebody reads", async () => {
+    const socket = await askBySocket(patient, calls);
+    await untilStill();
+    const still = sent;
+    socket.readOn();
+    await expect.poll(() => sent, { timeout: 10_000 }).toBeGreaterThan(still);
+    await expect.poll(() => socket.received()).toBeGreaterThan(1e6);
+    socket.leave();
+    await isOver(patient).toEqual([0, []]);
+  });
+});
 
 test("one stream that nobody reads holds up none of its connection's others", async () => {
   const raw = await h2.rawHttp2(patient.port, [[4, 0]]);

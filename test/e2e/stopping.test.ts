@@ -108,7 +108,7 @@ describe("SIGTERM", { timeout: 60_000 }, () => {
     for (const { door, answer } of running) {
       const refused = await refusal(answer);
       const rest = [door.streamed ? 200 : 503, "draining"];
-      expect([refused.status, refused.word], door.name).toEqual(door.door === "openai" ? rest : [14, "DRAINING"]);
+      expect([refused.status, refused.word], door.name).toEqual(door.rest ? rest : [14, "DRAINING"]);
       expect(refused.text).toBe(door.streamed ? "half" : "");
     }
     expect(await server.exit).toBe(0);
@@ -125,7 +125,7 @@ describe("SIGTERM", { timeout: 60_000 }, () => {
     await until(() => upstream.requests.length === streams.length, "all calls have reached the upstream");
     server.signal("SIGTERM");
     const told = (await Promise.all(answers)).map(({ status, word }) => [status, word]);
-    expect(told).toEqual(streams.map(({ door }) => (door === "openai" ? [503, "draining"] : [14, "DRAINING"])));
+    expect(told).toEqual(streams.map(({ rest }) => (rest ? [503, "draining"] : [14, "DRAINING"])));
     expect(await server.exit).toBe(0);
   });
 

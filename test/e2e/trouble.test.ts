@@ -125,10 +125,10 @@ describe.concurrent("when every target fails", () => {
       for (const door of mainDoors) {
         const part = scene.part(plays, plays);
         const refused = await refusal(door.ask(scene.url, { model: part.model }));
-        expect([refused.status, refused.word]).toEqual(door.door === "openai" ? wanted.rest : wanted.grpc);
+        expect([refused.status, refused.word]).toEqual(door.rest ? wanted.rest : wanted.grpc);
         expect([part.asked("first").length, part.asked("second").length]).toEqual(wanted.asked);
         const gone = refused.status === 413 || (refused.status >= 500 && wanted.rest[0] !== 503);
-        if (door.door === "openai") expect(refused.headers.get("x-should-retry")).toBe(gone ? "false" : null);
+        if (door.rest) expect(refused.headers.get("x-should-retry")).toBe(gone ? "false" : null);
         if (wanted.rest[0] === 429) expect(Number(refused.headers.get("retry-after"))).toBe(7);
         if (wanted.rest[0] === 503) expect(Number(refused.headers.get("retry-after"))).toBe(9);
       }
@@ -153,7 +153,7 @@ describe.concurrent("when time runs out", () => {
       const part = scene.part(isSilent, isSilent);
       const { headers, line } = tracked(scene.server);
       const refused = await refusal(door.ask(scene.url, { model: part.model, headers: { ...headers, "x-semaroute-timeout-ms": "600" } }));
-      expect([refused.status, refused.word]).toEqual(door.door === "openai" ? [504, "deadline_exceeded"] : [4, "DEADLINE_EXCEEDED"]);
+      expect([refused.status, refused.word]).toEqual(door.rest ? [504, "deadline_exceeded"] : [4, "DEADLINE_EXCEEDED"]);
       await closed(part.asked("first")[0]);
       expect(part.asked("second")).toEqual([]);
       expect(await line()).toMatchObject({ reason: "DEADLINE_EXCEEDED", status: 504 });
@@ -190,7 +190,7 @@ describe.concurrent("when time runs out", () => {
     for (const door of mainDoors) {
       const refused = await refusal(door.ask(scene.url, { model: part.model }));
       if (door === rest) continue;
-      expect([refused.status, refused.word]).toEqual(door.door === "openai" ? [503, "no_target_available"] : [14, "NO_TARGET"]);
+      expect([refused.status, refused.word]).toEqual(door.rest ? [503, "no_target_available"] : [14, "NO_TARGET"]);
       const seconds = Number(refused.headers.get("retry-after"));
       expect(seconds).toBeGreaterThan(1);
       expect(seconds).toBeLessThanOrEqual(72);

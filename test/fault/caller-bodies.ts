@@ -1,7 +1,7 @@
 /** K08 to K13, K20 and K21: requests whose body is wrong, as data. Each is sent by every protocol it can be sent by. */
 import { gzipSync } from "node:zlib";
 import type { Failure } from "../../src/core/error.ts";
-import { bodyOf, isFramed, isRest, type Protocol, type RawQuestion, typeOf } from "./caller-wire.ts";
+import { asSent, bodyOf, isFramed, isRest, type Protocol, type RawQuestion, typeOf } from "./caller-wire.ts";
 
 /** What must come of it. */
 export type Told =
@@ -23,7 +23,7 @@ export interface BodyFault {
 /** A binary message that is small on the wire and would be huge once decoded. */
 const manyMessages = (count: number, pack: boolean) => (protocol: Protocol) => {
   const bytes = Buffer.alloc(2 * count, Buffer.from([0x12, 0]));
-  const question = pack ? compressed(protocol, gzipSync(bytes)) : { body: bytes };
+  const question = (pack ? compressed(protocol, gzipSync(bytes)) : undefined) ?? { body: bytes };
   const type = protocol === "connect unary" ? "application/proto" : typeOf(protocol).replace("json", "proto");
   return { ...question, headers: { ...("headers" in question ? question.headers : {}), "content-type": type } };
 };
@@ -34,6 +34,15 @@ export const maxBody = 256 * 1024;
 const answered = { answered: true } as const;
 const invalid = { reason: "INVALID_REQUEST" } as const;
 const tooLarge = { reason: "REQUEST_TOO_LARGE" } as const;
+/** By WebSocket such a frame ends the socket, with this code (RFC 6455, 7.4.1). */
+const closes =
+  (code: 1007 | 1009, told: Told): BodyFault["told"] =>
+  (protocol) =>
+    protocol === "WebSocket" ? { http: code } : told;
+/** A field is named by its path in the frame where it is the frame that cannot be read. */
+const inFrame =
+  (field: string): BodyFault["told"] =>
+  (protocol) => ({ ...invalid, field: protocol === "WebSocket" ? `request.${field}` : field });
 
 /** A good body with one more member, which nobody knows. */
 const withMember = (value: string) => (protocol: Protocol, model: string) => ({
@@ -59,8 +68,9 @@ const onlyFramed =
   (protocol, model) =>
     isFramed(protocol) ? sends(protocol, model) : undefined;
 
-/** How a protocol says that a message is compressed. */
-function compressed(protocol: Protocol, bytes: Uint8Array, encoding = "gzip"): RawQuestion {
+/** How a protocol says that a message is compressed; frames of WebSocket are not. */
+function compressed(protocol: Protocol, bytes: Uint8Array, encoding = "gzip"): RawQuestion | undefined {
+  if (protocol === "WebSocket") return undefined;
   if (isRest(protocol) || protocol === "connect unary") return { body: bytes, headers: { "content-encoding": encoding } };
   const header = protocol === "connect stream" ? "connect-content-encoding" : "grpc-encoding";
   return { body: bytes, flags: 1, headers: { [header]: encoding } };
@@ -71,15 +81,15 @@ const members = (text: string): BodyFault["sends"] => onlyRest((protocol, model)
 /** The first member of a name counts for nothing here: JSON with one name twice is refused, so the good one is cut out. */
 const without = (name: string, instead: string): BodyFault["sends"] =>
   onlyRest((protocol, model) => {
-    const { [name]: _, ...rest } = JSON.parse(bodyOf(protocol, model));
+    const { [name]: _, ...rest } = JSON.parse(bodyOf(protocol === "SSE" ? "SSE" : "REST", model));
     const text = JSON.stringify(rest);
-    return { body: instead === "" ? text : `${text.slice(0, -1)},"${name}":${instead}}` };
+    return { body: asSent(protocol, instead === "" ? text : `${text.slice(0, -1)},"${name}":${instead}}`) };
   });
 const aMessage = (message: string): BodyFault["sends"] => without("messages", `[${message}]`);
 
 /** The table. */
 export const bodyFaults: readonly BodyFault[] = [
-  { id: "K08", fault: "a body above max_body", sends: withMember(`"${"x".repeat(maxBody)}"`), told: tooLarge },
+  { id: "K08", fault: "a body above max_body", sends: withMember(`"${"x".repeat(maxBody)}"`), told: closes(1009, tooLarge) },
   {
     id: "K08",
     fault: "a frame that says it is 4 GiB long",
@@ -126,7 +136,13 @@ export const bodyFaults: readonly BodyFault[] = [
     sends: (protocol, model) => compressed(protocol, gzipSync(bodyOf(protocol, model))),
     told: answered,
   },
-  { id: "K10", fault: "64 levels of JSON", sends: withMember(nested(63)), told: answered },
+  // A frame is a level of its own.
+  {
+    id: "K10",
+    fault: "64 levels of JSON",
+    sends: (protocol, model) => withMember(nested(protocol === "WebSocket" ? 62 : 63))(protocol, model),
+    told: answered,
+  },
   { id: "K10", fault: "65 levels of JSON", sends: withMember(nested(64)), told: invalid },
   { id: "K10", fault: "100,000 levels of JSON", sends: withMember(nested(100_000)), told: invalid },
   { id: "K10", fault: "20,001 values", sends: withMember(`[${"0,".repeat(20_000)}0]`), told: answered },
@@ -144,17 +160,17 @@ export const bodyFaults: readonly BodyFault[] = [
   { id: "K10", fault: "NaN", sends: withMember("NaN"), told: invalid },
   { id: "K10", fault: "half of a JSON text", sends: (protocol, model) => ({ body: bodyOf(protocol, model).slice(0, -9) }), told: invalid },
   { id: "K10", fault: "an empty body", sends: () => ({ body: "" }), told: invalid },
-  { id: "K11", fault: "bytes that are no UTF-8", sends: withBytes("fffe"), told: invalid },
-  { id: "K11", fault: "an overlong slash", sends: withBytes("c0af"), told: invalid },
-  { id: "K11", fault: "a surrogate in UTF-8", sends: withBytes("eda080"), told: invalid },
-  { id: "K11", fault: "half of a character", sends: withBytes("e282"), told: invalid },
+  { id: "K11", fault: "bytes that are no UTF-8", sends: withBytes("fffe"), told: closes(1007, invalid) },
+  { id: "K11", fault: "an overlong slash", sends: withBytes("c0af"), told: closes(1007, invalid) },
+  { id: "K11", fault: "a surrogate in UTF-8", sends: withBytes("eda080"), told: closes(1007, invalid) },
+  { id: "K11", fault: "half of a character", sends: withBytes("e282"), told: closes(1007, invalid) },
   {
     id: "K12",
     fault: "model twice",
     sends: (protocol, model) => ({ body: bodyOf(protocol, model, '"model":"auto"') }),
-    told: { ...invalid, field: "model" },
+    told: inFrame("model"),
   },
-  { id: "K12", fault: "stream twice", sends: members('"stream":false'), told: { ...invalid, field: "stream" } },
+  { id: "K12", fault: "stream twice", sends: members('"stream":false'), told: inFrame("stream") },
   { id: "K12", fault: "a key twice, spelt in two ways", sends: withMember(String.raw`{"a":1,"\u0061":2}`), told: invalid },
   { id: "K13", fault: "__proto__ as a key", sends: withMember('{"__proto__":{"admin":true}}'), told: invalid },
   { id: "K13", fault: "constructor.prototype as keys", sends: withMember('{"constructor":{"prototype":{"admin":true}}}'), told: invalid },

@@ -5,9 +5,8 @@ import { doorClients } from "../e2e/doors.ts";
 import { until } from "../e2e/scene.ts";
 import { type ServerProcess, startServer } from "../support/server.ts";
 import { raw } from "./caller-socket.ts";
-import { askRaw, bodyOf, isRest, pathOf, type Protocol, protocols } from "./caller-wire.ts";
+import { allWays, askRaw, bodyOf, isRest, pathOf, type Protocol } from "./caller-wire.ts";
 import { canaries, expectNoSecret } from "./canaries.ts";
-import { noWebSocket } from "./cells.ts";
 import { outcomes } from "./outcome.ts";
 import { cell } from "./play.ts";
 
@@ -35,12 +34,30 @@ const keys: readonly {
   readonly reason: Reason | "answered";
   readonly doors?: readonly Protocol[];
 }[] = [
-  { id: "K18", fault: "no key", headers: { authorization: "" }, reason: "CALLER_UNAUTHENTICATED", doors: ["REST", "grpc unary"] },
-  { id: "K18", fault: "a wrong key", headers: bearer("sk-wrong"), reason: "CALLER_UNAUTHENTICATED", doors: ["REST", "connect unary"] },
+  {
+    id: "K18",
+    fault: "no key",
+    headers: { authorization: "" },
+    reason: "CALLER_UNAUTHENTICATED",
+    doors: ["REST", "grpc unary", "WebSocket"],
+  },
+  {
+    id: "K18",
+    fault: "a wrong key",
+    headers: bearer("sk-wrong"),
+    reason: "CALLER_UNAUTHENTICATED",
+    doors: ["REST", "connect unary", "WebSocket"],
+  },
   { id: "K18", fault: "a key with a tail", headers: bearer(`${canaries.callerKey}x`), reason: "CALLER_UNAUTHENTICATED", doors: ["REST"] },
   { id: "K18", fault: "half of a key", headers: bearer(canaries.callerKey.slice(0, -4)), reason: "CALLER_UNAUTHENTICATED", doors: ["SSE"] },
   { id: "K18", fault: "a key of 8 KiB", headers: bearer("k".repeat(8192)), reason: "CALLER_UNAUTHENTICATED", doors: ["REST"] },
-  { id: "K18", fault: "a key that is SQL", headers: bearer("' OR 1=1 --"), reason: "CALLER_UNAUTHENTICATED", doors: ["grpc stream"] },
+  {
+    id: "K18",
+    fault: "a key that is SQL",
+    headers: bearer("' OR 1=1 --"),
+    reason: "CALLER_UNAUTHENTICATED",
+    doors: ["grpc stream"],
+  },
   { id: "K18", fault: "a key in another header", headers: { authorization: "", "x-api-key": canaries.callerKey }, reason: "answered" },
   {
     id: "K18",
@@ -61,7 +78,7 @@ const keys: readonly {
 ];
 
 describe("keys", () => {
-  for (const { id, fault, headers, model = "m", reason, doors = protocols } of keys) {
+  for (const { id, fault, headers, model = "m", reason, doors = allWays } of keys) {
     for (const protocol of doors) {
       cell({ id, fault, protocol }, async () => {
         const end = await askRaw(server.url, protocol, { body: bodyOf(protocol, model), headers });
@@ -72,7 +89,6 @@ describe("keys", () => {
         expectNoSecret(end.text, "a refusal");
       });
     }
-    cell({ id, fault, protocol: "WebSocket" }, { skip: noWebSocket });
   }
 
   cell({ id: "K18", fault: "a key in the query", protocol: "HTTP/1.1" }, async () => {
@@ -192,7 +208,6 @@ describe("rows without a cell", () => {
     { id: "K30", fault: "Connect's conformance suite", protocol: "all doors" },
     { skip: "a suite of its own, for it is built with Go: npm run conformance" },
   );
-  cell({ id: "K31", fault: "WebSocket that is none", protocol: "WebSocket" }, { skip: noWebSocket });
   cell(
     { id: "K34", fault: "SDKs of other languages against each class", protocol: "REST" },
     { skip: "the tests of this build need Node alone" },

@@ -1,18 +1,17 @@
 /** K01: a caller who leaves stops the upstream call, in every phase and by every door, and nobody is blamed for it. */
 import { afterAll, beforeAll, describe, expect } from "vitest";
-import { type DoorClient, doorClient, doorClients } from "../e2e/doors.ts";
+import { type DoorClient, doorClient, doorClients, Refused } from "../e2e/doors.ts";
 import { messagesDoors } from "../e2e/messages-door.ts";
 import { soon, tracked, until } from "../e2e/scene.ts";
+import { askUntilCancelled } from "../e2e/websocket.ts";
 import { type BlackHole, createBlackHole, noBlackHole } from "./black-hole.ts";
 import { grantedMs, half, phases, type Phase, type UnderWay } from "./caller-leaving.ts";
 import { canaries } from "./canaries.ts";
-import { noWebSocket } from "./cells.ts";
 import { cell } from "./play.ts";
 import { createFaultScene, expectAllClean, type FaultScene } from "./scene.ts";
 import type { Skipped } from "./table.ts";
 import type { SeenConnection } from "./upstream.ts";
 
-const doors = [...doorClients, ...messagesDoors];
 /** The contract's bound. */
 const goalMs = 250;
 
@@ -20,6 +19,9 @@ let scene: FaultScene;
 let hole: BlackHole | undefined;
 const measured: { readonly ms: number; readonly what: string }[] = [];
 
+/** Leaves the call, and not its socket. */
+const cancelling: DoorClient = { ...doorClient("WebSocket"), name: "WebSocket, by its cancel frame", ask: askUntilCancelled };
+const doors = [...doorClients, cancelling, ...messagesDoors];
 const modelOf = ({ name }: Pick<Phase, "name">, door: DoorClient): string => `${name}-${doors.indexOf(door)}`;
 
 beforeAll(async () => {
@@ -60,7 +62,6 @@ describe("callers who leave", () => {
   for (const phase of phases) {
     const fault = `leaves ${phase.when}`;
     for (const door of doors) cell({ id: "K01", fault, protocol: door.name }, skipOf(phase, door) ?? (() => leave(door, phase)));
-    cell({ id: "K01", fault, protocol: "WebSocket" }, { skip: noWebSocket });
   }
 
   cell(
@@ -120,7 +121,7 @@ async function leave(door: DoorClient, phase: Phase): Promise<void> {
   const question = { model: `${phase.name}/${model}`, content: canaries.prompt, temperature, headers: { ...scene.headers, ...headers } };
   const call = door.ask(scene.url, { ...question, signal: leaving.signal, onText }).then(
     () => "answered",
-    () => "left",
+    (thrown: unknown) => (thrown instanceof Refused ? thrown.word : "left"),
   );
   // Whatever goes wrong here, the next cell shall find nobody.
   open.defer(async () => {
@@ -147,7 +148,7 @@ async function leave(door: DoorClient, phase: Phase): Promise<void> {
   leaving.abort();
   if (phase.idle === undefined)
     measured.push({ ms: (await closing(phase, upstream.connections[before])) - leftMs, what: `${door.name}, ${phase.when}` });
-  expect(await call).toBe("left");
+  expect(await call).toBe(door === cancelling ? "cancelled" : "left");
 
   const logged = await line();
   expect(logged).toMatchObject({ level: "info", door: door.door, reason: "CANCELLED", status: 499, attempts: phase.attempts });

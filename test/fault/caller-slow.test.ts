@@ -8,7 +8,7 @@ import { soon, until } from "../e2e/scene.ts";
 import { block, data, flag, frame, headers, post, preface, rawHttp2, settingsFrame, type } from "../support/raw-http2.ts";
 import { chunk, completion } from "../support/scripted-upstream.ts";
 import { grantedMs, phases } from "./caller-leaving.ts";
-import { askRaw, bodyOf, pathOf, type Protocol, protocols, typeOf } from "./caller-wire.ts";
+import { allWays, askRaw, bodyOf, isRest, pathOf, type Protocol, typeOf } from "./caller-wire.ts";
 import { canaries } from "./canaries.ts";
 import { cell } from "./play.ts";
 import { createFaultScene, expectAllClean, type FaultScene, wellSaid } from "./scene.ts";
@@ -206,13 +206,13 @@ describe("K24: deadlines", () => {
   afterAll(() => scene[Symbol.asyncDispose]());
 
   for (const { fault, header, told, model } of wishes) {
-    for (const protocol of protocols) {
+    for (const protocol of allWays) {
       const given = header(protocol);
       if (given === undefined) continue;
       cell({ id: "K24", fault, protocol }, async () => {
         const asked = model === "slow" ? "slow/slow" : "unanswered/unanswered-0";
         const end = await askRaw(scene.url, protocol, { body: bodyOf(protocol, asked), headers: { [given[0]]: given[1] } });
-        const word = told === "answered" ? "" : protocol === "REST" || protocol === "SSE" ? told.toLowerCase() : told;
+        const word = told === "answered" ? "" : isRest(protocol) ? told.toLowerCase() : told;
         expect(end.word, end.text).toBe(word);
         if (told === "answered") expect(end.text).toContain(wellSaid);
       });
@@ -232,7 +232,7 @@ describe("K24: deadlines", () => {
         );
         // Where the pause before another attempt would outlive the deadline, the answer is known already.
         expect(refused.word.toUpperCase()).toBe(
-          phase.name === "pausing" ? (door.door === "openai" ? "UPSTREAM_RATE_LIMITED" : "RATE_LIMITED") : "DEADLINE_EXCEEDED",
+          phase.name === "pausing" ? (door.rest ? "UPSTREAM_RATE_LIMITED" : "RATE_LIMITED") : "DEADLINE_EXCEEDED",
         );
         expect(performance.now() - startMs).toBeLessThan(400 + grantedMs);
         if (phase.idle === undefined)

@@ -1,5 +1,7 @@
 /** Every protocol spoken by hand, so that a body may be any bytes and a header any text. */
 import { type OutgoingHttpHeaders } from "node:http2";
+import { Refused } from "../e2e/doors.ts";
+import { openSocket } from "../e2e/websocket.ts";
 import { frame, grpc, reasonOf } from "../e2e/wire.ts";
 import { canaries } from "./canaries.ts";
 
@@ -14,8 +16,10 @@ export const protocols = [
   "connect unary",
   "connect stream",
 ] as const;
+/** Those and the one that is no request of its own. */
+export const allWays = [...protocols, "WebSocket"] as const;
 /** One of them. */
-export type Protocol = (typeof protocols)[number];
+export type Protocol = (typeof allWays)[number];
 
 /** What a caller sends. */
 export interface RawQuestion {
@@ -32,7 +36,7 @@ export interface RawQuestion {
 
 /** What the caller is told. */
 export interface RawEnd {
-  /** HTTP status. */
+  /** HTTP status; of a frame of WebSocket what it says of it, or the code that the socket was closed with. */
   readonly http: number;
   /** `error.code` of REST, `ErrorInfo.reason` of the others; empty: no error. */
   readonly word: string;
@@ -58,9 +62,9 @@ export function typeOf(protocol: Protocol): string {
   return protocol.startsWith("grpc-web") ? "application/grpc-web+json" : "application/grpc+json";
 }
 
-/** REST and SSE: OpenAI's shapes. */
+/** REST, SSE and WebSocket: OpenAI's shapes. */
 export function isRest(protocol: Protocol): boolean {
-  return protocol === "REST" || protocol === "SSE";
+  return protocol === "REST" || protocol === "SSE" || protocol === "WebSocket";
 }
 
 /** Whether messages have a head of five bytes. */
@@ -74,12 +78,18 @@ export function bodyOf(protocol: Protocol, model: string, more = ""): string {
   const prompt = JSON.stringify(canaries.prompt);
   const name = JSON.stringify(model);
   if (!isRest(protocol)) return `{"model":${name},"messages":[{"role":"ROLE_USER","text":${prompt}}]${tail}`;
-  return `{"model":${name},"messages":[{"role":"user","content":${prompt}}],"stream":${protocol === "SSE"}${tail}`;
+  return asSent(protocol, `{"model":${name},"messages":[{"role":"user","content":${prompt}}],"stream":${protocol === "SSE"}${tail}`);
+}
+
+/** A body of OpenAI's as the protocol sends it. */
+export function asSent(protocol: Protocol, body: string): string {
+  return protocol === "WebSocket" ? `{"type":"chat","id":"raw","request":${body}}` : body;
 }
 
 /** Asks, and reads the answer to its end. */
 export async function askRaw(url: string, protocol: Protocol, question: RawQuestion): Promise<RawEnd> {
   const { body, headers, flags, length, unframed } = question;
+  if (protocol === "WebSocket") return askSocket(url, body, { authorization: `Bearer ${canaries.callerKey}`, ...headers });
   const framed = isFramed(protocol) && unframed === undefined;
   const bytes = framed
     ? frame(body, { ...(flags !== undefined && { flags }), ...(length !== undefined && { length }) })
@@ -95,6 +105,24 @@ export async function askRaw(url: string, protocol: Protocol, question: RawQuest
 async function askGrpc(url: string, path: string, bytes: Uint8Array, headers: OutgoingHttpHeaders): Promise<RawEnd> {
   const { status, code, detail, text, headers: all } = await grpc(url, path, bytes, headers);
   return { http: status, word: detail, grpc: code === "" ? undefined : Number(code), text, headers: all };
+}
+
+/** Sends one frame of text, whatever its bytes, and reads to the last one of its call. */
+async function askSocket(url: string, body: string | Uint8Array, headers: Readonly<Record<string, string>>): Promise<RawEnd> {
+  try {
+    await using socket = await openSocket(url, { headers });
+    socket.ws.send(body, { binary: false });
+    const end = await Promise.race([socket.frame(({ type }) => type !== "chunk"), socket.closed]);
+    const text = socket.frames.map((each) => JSON.stringify(each)).join("\n");
+    const told = { text, headers: Object.fromEntries(socket.head), grpc: undefined };
+    if (typeof end === "number") return { ...told, http: end, word: "" };
+    return end["type"] === "done"
+      ? { ...told, http: 200, word: "" }
+      : { ...told, http: Number(end["status"]), word: String(end["error"].code) };
+  } catch (thrown) {
+    if (!(thrown instanceof Refused)) throw thrown;
+    return { http: thrown.status, word: thrown.word, grpc: undefined, text: thrown.body, headers: Object.fromEntries(thrown.headers) };
+  }
 }
 
 type Told = Pick<RawEnd, "word" | "grpc">;

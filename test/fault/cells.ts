@@ -10,7 +10,7 @@ export interface Cell {
   /** The fault's id, such as `U17`. */
   readonly id: string;
   readonly fault: string;
-  /** A door's name, or `WebSocket`. */
+  /** A door's name. */
   readonly protocol: string;
   /** `-`: the fault has nothing to do with upstreams. */
   readonly layout: Layout | "-";
@@ -23,7 +23,7 @@ declare module "vitest" {
   }
 }
 
-/** The letters of the table, as doors; W has none. T is the part of B that streams. */
+/** The letters of the table, as doors. T is the part of B that streams. */
 const letters: Readonly<Record<string, (door: DoorClient) => boolean>> = {
   R: ({ name }) => name === "REST" || name === "Messages",
   S: ({ name }) => name === "SSE" || name === "Messages SSE",
@@ -31,7 +31,7 @@ const letters: Readonly<Record<string, (door: DoorClient) => boolean>> = {
   G: ({ door, streamed }) => streamed && (door === "grpc" || door === "connect"),
   T: ({ door, streamed }) => streamed && door === "grpc-web",
   B: ({ door }) => door === "grpc-web",
-  W: () => false,
+  W: ({ door }) => door === "websocket",
 };
 
 /** Every protocol. */
@@ -43,9 +43,6 @@ export function doorsOf(protocols: string): readonly DoorClient[] {
     Object.entries(letters).some(([letter, isOne]) => protocols.includes(letter) && isOne(door)),
   );
 }
-
-/** Why no WebSocket cell can be played. */
-export const noWebSocket = "this build has no WebSocket door";
 
 /** A test's name. */
 export function titleOf({ id, fault, protocol, layout }: Cell): string {

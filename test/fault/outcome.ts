@@ -128,7 +128,10 @@ export function expectEnd(end: End, expected: Expected, door: DoorClient): void 
     if (end instanceof Refused) throw new Error(`expected an answer, got ${end.message}`, { cause: end });
     if (expected.text !== undefined) expect(end.text).toBe(expected.text);
     if (expected.attempts !== undefined)
-      expectAttempts(end.headers, expected.afterHead === true && isRest(door) && door.streamed ? null : expected.attempts);
+      expectAttempts(
+        end.headers,
+        expected.afterHead === true && door.streamed && door.rest && door.name !== "WebSocket" ? null : expected.attempts,
+      );
     return;
   }
   if (!(end instanceof Refused)) throw new Error(`expected ${reasonOf(expected)}, got the answer ${JSON.stringify(end.text)}`);
@@ -144,9 +147,10 @@ export function reasonOf(expected: Expected): Failure | undefined {
 function expectRefusal(end: Refused, expected: Failed | Cut, door: DoorClient): void {
   const reason = expected.ends === "cut" ? "STREAM_INTERRUPTED" : expected.reason;
   const row = outcomes[reason];
-  const rest = isRest(door);
+  const { rest } = door;
   const anthropic = door.door === "anthropic";
-  const inStream = expected.ends === "cut" || (expected.afterHead === true && door.streamed);
+  // A WebSocket's signs of life are no head of an answer.
+  const inStream = expected.ends === "cut" || (expected.afterHead === true && door.streamed && door.name !== "WebSocket");
   const seen = { reason: end.word, status: end.status, text: end.text };
   const text = expected.ends === "cut" ? (expected.text ?? end.text) : "";
   if (!rest) expect(seen, end.body).toEqual({ reason, status: row.grpc, text });
@@ -157,7 +161,8 @@ function expectRefusal(end: Refused, expected: Failed | Cut, door: DoorClient): 
   }
 
   // What the error itself says; content that came before it is the caller's own.
-  const said = rest && inStream ? end.body.slice(end.body.lastIndexOf(anthropic ? 'data: {"type":"error"' : 'data: {"error"')) : end.body;
+  const sse = rest && inStream && door.name !== "WebSocket";
+  const said = sse ? end.body.slice(end.body.lastIndexOf(anthropic ? 'data: {"type":"error"' : 'data: {"error"')) : end.body;
   expectNoCanary(withoutWords(said), "an error");
   expectNoSecret(end.body, "an answer");
   if (rest) {
@@ -166,14 +171,10 @@ function expectRefusal(end: Refused, expected: Failed | Cut, door: DoorClient): 
     expect(end.body).not.toMatch(/\[DONE\]|event: message_stop/);
   }
   // Headers of an error inside an SSE stream have left before it was known.
-  if (rest && inStream) return;
+  if (sse) return;
   if (expected.attempts !== undefined) expectAttempts(end.headers, expected.attempts);
   if (row.retry !== undefined) expect(end.headers.get("x-should-retry")).toBe(row.retry === "never" ? "false" : null);
   expectWait(end, expected, row, rest);
-}
-
-function isRest({ door }: DoorClient): boolean {
-  return door === "openai" || door === "anthropic";
 }
 
 /** What an upstream says of the request it refuses is for the caller; gRPC carries it among the trailers. */

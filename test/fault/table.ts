@@ -17,7 +17,7 @@ import { type DoorClient, type Question, Refused } from "../e2e/doors.ts";
 import { tracked, until } from "../e2e/scene.ts";
 import type { LogLine } from "../support/server.ts";
 import { canaries, expectNoCanary } from "./canaries.ts";
-import { allProtocols, type Cell, doorsOf, type Layout, noWebSocket, titleOf } from "./cells.ts";
+import { allProtocols, type Cell, doorsOf, type Layout, titleOf } from "./cells.ts";
 import { type End, endOf, type Expected, expectEnd, outcomes, reasonOf } from "./outcome.ts";
 import { createFaultScene, expectAllClean, type FaultScene, type FaultSceneOptions, type FaultyProvider } from "./scene.ts";
 import type { ScriptedUpstream, SeenRequest } from "./upstream.ts";
@@ -149,12 +149,11 @@ function planRow(row: FaultRow): PlannedCell[] {
   ];
   return layouts.flatMap(([layout, expectation]) => {
     if (expectation === undefined) return [];
-    const doors: readonly (DoorClient | undefined)[] = [...doorsOf(protocols), ...(protocols.includes("W") ? [undefined] : [])];
-    return doors.map((door, at) => ({
+    return doorsOf(protocols).map((door, at) => ({
       row,
-      cell: { id: row.id, fault: row.fault, protocol: door?.name ?? "WebSocket", layout },
+      cell: { id: row.id, fault: row.fault, protocol: door.name, layout },
       layout,
-      play: door === undefined ? { skip: noWebSocket } : playBy(door, expectation),
+      play: playBy(door, expectation),
       upstreamModel: `${nameOf(row)}-${layout}-${at}`,
     }));
   });

@@ -133,8 +133,8 @@ describe.each([...doorClients, ...messagesDoors])("by $name", (client) => {
     for (const waitMs of waits) {
       const model = `${expected.failure}@${waitMs ?? ""}`;
       const refused = await refusal(client.ask(listener.url, { model }));
+      const { rest } = client;
       const anthropic = client.door === "anthropic";
-      const rest = client.door === "openai" || anthropic;
       const [type, http = expected.http] = anthropicWords[expected.failure] ?? ["api_error"];
       const restWords = anthropic ? [http, type] : [expected.http, expected.code];
       expect([refused.status, refused.word]).toEqual(rest ? restWords : [expected.grpc, expected.failure]);
@@ -145,7 +145,7 @@ describe.each([...doorClients, ...messagesDoors])("by $name", (client) => {
         expect(JSON.parse(refused.body)).toEqual({ type: "error", error: { type, message: text }, request_id: requestId });
       } else if (rest) {
         const error = { message: text, type: expected.type, param: "messages[0]", code: expected.code };
-        expect(JSON.parse(refused.body)).toEqual({ error });
+        expect(JSON.parse(refused.body).error).toEqual(error);
       } else expect(refused.body).toBe(text);
 
       const ms = askedMs(expected, waitMs);

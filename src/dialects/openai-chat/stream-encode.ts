@@ -19,13 +19,26 @@ export interface StreamOptions {
   readonly legacyFunctions: boolean;
 }
 
-/** A fresh encoder. `[DONE]` follows `completed` only; a stream that breaks ends with `streamErrorText`. */
-export function createStreamEncoder(options: StreamOptions): StreamEncoder {
-  return new ChunkWriter(options);
+/** What stands around the JSON of each chunk. The JSON itself never holds a line break. */
+export interface Framing {
+  readonly before: string;
+  readonly after: string;
+  /** Follows the last chunk of a stream that is complete. */
+  readonly done: string;
+  /** A sign of life between chunks. */
+  readonly heartbeat: string;
+}
+
+const sseFraming: Framing = { before: "data: ", after: "\n\n", done: "data: [DONE]\n\n", heartbeat: ": keep-alive\n\n" };
+
+/** A fresh encoder. `[DONE]` follows `completed` only; a stream that breaks ends with `streamErrorText`. Default: server-sent events. */
+export function createStreamEncoder(options: StreamOptions, framing = sseFraming): StreamEncoder {
+  return new ChunkWriter(options, framing);
 }
 
 class ChunkWriter implements StreamEncoder {
   readonly #options: StreamOptions;
+  readonly #framing: Framing;
   readonly #choices = new Map<number, ChoiceView>();
   /** What all chunks share. */
   #shared: JsonObject = {};
@@ -36,10 +49,11 @@ class ChunkWriter implements StreamEncoder {
   readonly #usageKey: string;
   #usage: Usage | undefined;
 
-  constructor(options: StreamOptions) {
+  constructor(options: StreamOptions, framing: Framing) {
     this.#options = options;
+    this.#framing = framing;
     this.#usageKey = options.includeUsage ? ',"usage":null' : "";
-    this.#textTail = `},"logprobs":null,"finish_reason":null}]${this.#usageKey}}\n\n`;
+    this.#textTail = `},"logprobs":null,"finish_reason":null}]${this.#usageKey}}${framing.after}`;
   }
 
   push(event: StreamEvent): string {
@@ -60,7 +74,7 @@ class ChunkWriter implements StreamEncoder {
       case "completed":
         return this.#complete(event.value);
       case "heartbeat":
-        return ": keep-alive\n\n";
+        return this.#framing.heartbeat;
       default:
         return event satisfies never;
     }
@@ -69,7 +83,7 @@ class ChunkWriter implements StreamEncoder {
   #start(event: StreamStarted): string {
     const created = Number(event.createTime?.seconds ?? 0n);
     this.#shared = { id: completionId(event.id), object: "chat.completion.chunk", created, model: event.model };
-    this.#head = `data: ${JSON.stringify(this.#shared).slice(0, -1)},"choices":`;
+    this.#head = `${this.#framing.before}${JSON.stringify(this.#shared).slice(0, -1)},"choices":`;
     return "";
   }
 
@@ -123,12 +137,15 @@ class ChunkWriter implements StreamEncoder {
     let text = "";
     for (const [i, view] of ended.entries()) {
       const known = { ...shared, choices: [view.finish], ...(this.#options.includeUsage && { usage: null }) };
-      text += `data: ${JSON.stringify(i === ended.length - 1 ? merged(extra, known) : known)}\n\n`;
+      text += this.#framed(i === ended.length - 1 ? merged(extra, known) : known);
     }
     const usage = event.usage ?? this.#usage;
-    if (this.#options.includeUsage && usage !== undefined)
-      text += `data: ${JSON.stringify({ ...shared, choices: [], usage: encodeUsage(usage) })}\n\n`;
-    return `${text}data: [DONE]\n\n`;
+    if (this.#options.includeUsage && usage !== undefined) text += this.#framed({ ...shared, choices: [], usage: encodeUsage(usage) });
+    return text + this.#framing.done;
+  }
+
+  #framed(chunk: JsonObject): string {
+    return this.#framing.before + JSON.stringify(chunk) + this.#framing.after;
   }
 
   /** The role comes once, in the choice's first delta; a pure call has null for content. */
@@ -139,7 +156,7 @@ class ChunkWriter implements StreamEncoder {
   }
 
   #chunk(view: ChoiceView, delta: JsonObject, logprobs: JsonObject | null): string {
-    return `${this.#head}[${JSON.stringify({ index: view.index, delta, logprobs, finish_reason: null })}]${this.#usageKey}}\n\n`;
+    return `${this.#head}[${JSON.stringify({ index: view.index, delta, logprobs, finish_reason: null })}]${this.#usageKey}}${this.#framing.after}`;
   }
 
   #viewAt(index: number): ChoiceView {

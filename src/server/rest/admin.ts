@@ -14,14 +14,15 @@ import { Refusal } from "./refusal.ts";
 export type AdminDoor = (request: UniversalServerRequest) => Promise<UniversalServerResponse> | undefined;
 
 /** A path of the door. `{name}` stands for one segment and for the request's field of that name. */
-interface AdminRoute {
+export interface AdminRoute {
   readonly verb: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly path: string;
   readonly method: DescMethod;
 }
 
 const { method } = AdminService;
-const routes: readonly AdminRoute[] = [
+/** All of them. */
+export const adminRoutes: readonly AdminRoute[] = [
   { verb: "GET", path: "/admin/providers", method: method.listProviders },
   { verb: "GET", path: "/admin/providers/{id}", method: method.getProvider },
   { verb: "GET", path: "/admin/providers/{providers}/health", method: method.getProviderHealth },
@@ -55,7 +56,7 @@ export function createAdminDoor(methods: AdminMethods, options: ConnectRouterOpt
   const router = createConnectRouter({ ...strict, jsonOptions: { ...strict.jsonOptions, alwaysEmitImplicit: true } });
   router.service(AdminService, methods);
   const handlers = new Map(router.handlers.map((handler) => [handler.method, handler]));
-  const table = routes.map((route) => ({ ...route, segments: route.path.split("/"), handler: handlers.get(route.method) }));
+  const table = adminRoutes.map((route) => ({ ...route, segments: route.path.split("/"), handler: handlers.get(route.method) }));
 
   return (request) => {
     const url = new URL(request.url);

@@ -5,6 +5,7 @@ import type { Arrivals } from "../arrivals.ts";
 import type { KeyRing } from "../auth.ts";
 import type { CallDesk } from "../call-desk.ts";
 import type { ServerRequest, ServerResponse } from "../listen.ts";
+import type { Upgrade } from "../upgrades.ts";
 import type { Clock } from "../../core/clock.ts";
 
 /** What the configuration says about doors; read anew for each request, because a reload may change it. */
@@ -42,6 +43,8 @@ export interface RestCall {
   readonly headers: readonly (readonly [name: string, value: string])[];
   /** How this door tells errors. */
   readonly errors: ErrorShape;
+  /** Present where the request asks to speak WebSocket. */
+  readonly upgrade?: Upgrade | undefined;
 }
 
 /** Who calls: throws what the key ring throws. */

@@ -1,7 +1,7 @@
 import { type Refused, sendJson } from "./answer.ts";
 
 /** Statuses of HTTP itself that no outcome of a call has. */
-export type RefusalStatus = 400 | 404 | 405 | 408 | 415 | 431;
+export type RefusalStatus = 400 | 404 | 405 | 408 | 415 | 426 | 431;
 
 /** A refusal of HTTP itself, before any call: no such path, method or content type, or a request that is none. */
 export class Refusal extends Error {
