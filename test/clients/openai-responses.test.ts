@@ -196,7 +196,7 @@ describe("a call of a function goes round", () => {
         .data(chunk({ role: "assistant", content: null }))
         .data(chunk(call(0, { id: "call_a", type: "function", function: { name: "get_weather", arguments: "" } })))
         .data(chunk(call(0, { function: { arguments: '{"city":"Paris"}' } })))
-        .data(chunk(call(1, { id: "call_b", type: "custom", custom: { name: "apply_patch", input: "*** Begin" } })))
+        .data(chunk(call(1, { id: "call_b", type: "function", function: { name: "apply_patch", arguments: '{"input":"*** Begin"}' } })))
         .data(chunk({}, "tool_calls"))
         .data(usageChunk(10, 4))
         .done();
@@ -206,10 +206,8 @@ describe("a call of a function goes round", () => {
     const first = await openai.responses.stream({ model: "chat/gpt-4o", input, tools: [...tools, patch] }).finalResponse();
     expect(lastBody()["tools"]).toMatchObject([
       { type: "function", function: { name: "get_weather", strict: true } },
-      {
-        type: "custom",
-        custom: { name: "apply_patch", format: { type: "grammar", grammar: { syntax: "lark", definition: "start: /.+/" } } },
-      },
+      // A host of this kind has no free-form tools: there it is a function of one string, its grammar in words.
+      { type: "function", function: { name: "apply_patch", description: expect.stringContaining("start: /.+/") } },
     ]);
     expect(first.output).toMatchObject([
       { type: "function_call", call_id: "call_a", name: "get_weather", parsed_arguments: { city: "Paris" } },
@@ -229,7 +227,7 @@ describe("a call of a function goes round", () => {
         role: "assistant",
         tool_calls: [
           { id: "call_a", function: { arguments: '{"city":"Paris"}' } },
-          { id: "call_b", custom: { input: "*** Begin" } },
+          { id: "call_b", function: { name: "apply_patch", arguments: '{"input":"*** Begin"}' } },
         ],
       },
       { role: "tool", tool_call_id: "call_a", content: "21" },
@@ -416,7 +414,14 @@ describe("a coding agent's session", () => {
       [
         {
           role: "assistant",
-          tool_calls: [{ index: 0, id: "call_2", type: "custom", custom: { name: "apply_patch", input: "*** Begin Patch\n+x\n" } }],
+          tool_calls: [
+            {
+              index: 0,
+              id: "call_2",
+              type: "function",
+              function: { name: "apply_patch", arguments: JSON.stringify({ input: "*** Begin Patch\n+x\n" }) },
+            },
+          ],
         },
       ],
       [{ role: "assistant", content: "Done." }],
@@ -456,7 +461,7 @@ describe("a coding agent's session", () => {
       parallel_tool_calls: true,
       tools: [
         { type: "function", function: { name: "shell", strict: false } },
-        { type: "custom", custom: { name: "apply_patch" } },
+        { type: "function", function: { name: "apply_patch" } },
       ],
     });
   });
