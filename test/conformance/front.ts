@@ -40,7 +40,7 @@ export function conformanceFront({ readMaxBytes = bodyMax }: FrontOptions): Requ
     bodyMax: readMaxBytes,
     rpc: createConnectRouter({ ...options, jsonOptions }).service(ConformanceService, conformanceService),
     admin: () => undefined,
-    settings: nobody,
+    settings: () => ({ keys: { authenticate: nobody }, bodyMax: readMaxBytes, heartbeatMs: deadlineMaxMs }),
     browsers: () => browsers,
     health: nobody,
     metrics: undefined,
