@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { chunk, completion, type UpstreamHandler } from "../support/scripted-upstream.ts";
 import { doorClients } from "./doors.ts";
-import { createScene, expectNothingInFlight, fails, isStreamed, says, type Scene, tracked } from "./scene.ts";
+import { createScene, expectNothingInFlight, fails, isStreamed, says, type Scene, soon, tracked } from "./scene.ts";
 
 let scene: Scene;
 beforeAll(async () => {
@@ -27,7 +27,12 @@ function falterAfter(calls: number): UpstreamHandler {
 
 describe.each(doorClients)("$name", (door) => {
   test("a late target loses to the next, and is closed", async () => {
-    const part = scene.part(falterAfter(10), says("from second"));
+    // So long that the first has certainly run longer than it ever did.
+    const second: UpstreamHandler = async (reply, request, ordinal) => {
+      await soon(150);
+      return says("from second")(reply, request, ordinal);
+    };
+    const part = scene.part(falterAfter(10), second);
     for (let i = 0; i < 10; i++) expect((await door.ask(scene.url, { model: part.model })).text).toBe("from first");
     const { headers, line } = tracked(scene.server);
     const answer = await door.ask(scene.url, { model: part.model, headers });
