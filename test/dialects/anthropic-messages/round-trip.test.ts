@@ -25,7 +25,7 @@ test("an answer sent back as history says what the model said", () => {
   expect(encoded.notes).toEqual([]);
 });
 
-test.each(["text", "tools", "thinking", "search"])("a streamed answer of %s sent back as history is the same as a whole one", (name) => {
+test.each(["usage-cache", "parallel-tools", "reasoning", "search"])("a streamed answer of %s sent back as history is the same as a whole one", (name) => {
   const folder = createFolder();
   for (const event of decoded(recorded(name))) folder.push(event);
   const answer = folder.response().choices[0]?.message;

@@ -116,7 +116,7 @@ export function thrownBy(run: () => unknown): ChatError {
 
 /** The bytes of a recorded stream. */
 export function recorded(name: string): Buffer {
-  return readFileSync(new URL(`golden/${name}.sse`, import.meta.url));
+  return readFileSync(new URL(`../../golden/answers/cohere/${name}.sse`, import.meta.url));
 }
 
 /** Decodes a stream that comes in these pieces. */
