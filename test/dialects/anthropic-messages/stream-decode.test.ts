@@ -126,14 +126,17 @@ describe("a recorded stream", () => {
     expect(thrownBy(() => decoded(recorded(name)))).toMatchObject({ failure, upstream: { status: 200, requestId } });
   });
 
-  test.each(["usage-cache", "parallel-tools", "reasoning", "refusal", "search"])("of %s that is cut anywhere never looks finished", (name) => {
-    const events = recorded(name);
-    for (let length = 0; length < events.length; length++)
-      expect(thrownBy(() => decoded(events.slice(0, length)))).toMatchObject({
-        failure: "UPSTREAM_UNAVAILABLE",
-        message: "anthropic's stream ended before message_stop",
-      });
-  });
+  test.each(["usage-cache", "parallel-tools", "reasoning", "refusal", "search"])(
+    "of %s that is cut anywhere never looks finished",
+    (name) => {
+      const events = recorded(name);
+      for (let length = 0; length < events.length; length++)
+        expect(thrownBy(() => decoded(events.slice(0, length)))).toMatchObject({
+          failure: "UPSTREAM_UNAVAILABLE",
+          message: "anthropic's stream ended before message_stop",
+        });
+    },
+  );
 });
 
 describe("a broken stream", () => {

@@ -140,6 +140,21 @@ describe("what an answer says:", () => {
     expect(response).toMatchObject({ serviceTier: "priority", choices: [{ finishReason: FinishReason.STOP, stopSequence: "END" }] });
   });
 
+  test("JSON that was asked for in words comes without its fence, whole and in pieces", () => {
+    const context = { fencedJson: true } as const;
+    const body = { output: { message: { content: [{ text: '```json\n{"a":1}\n```' }] } }, stopReason: "end_turn" };
+    expect(bedrockConverse.decodeResponse(body, {}, context).choices[0]?.message?.text).toBe('{"a":1}');
+    const out: ChatEvent[] = [];
+    const decoder = bedrockConverse.streamDecoder({}, context);
+    decoder.push("{}", "messageStart", out);
+    for (const text of ["``", "`json\n{", '"a":1', "}\n``", "`"])
+      decoder.push(JSON.stringify({ contentBlockIndex: 0, delta: { text } }), "contentBlockDelta", out);
+    decoder.push('{"contentBlockIndex":0}', "contentBlockStop", out);
+    decoder.push('{"stopReason":"end_turn"}', "messageStop", out);
+    decoder.end(out);
+    expect(folded(out).choices[0]?.message?.text).toBe('{"a":1}');
+  });
+
   test("length is length", () => {
     expect(recordedWhole("length").choices[0]).toMatchObject({ finishReason: FinishReason.LENGTH, message: { text: "Once upon" } });
   });

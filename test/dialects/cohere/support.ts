@@ -119,6 +119,13 @@ export function recorded(name: string): Buffer {
   return readFileSync(new URL(`../../golden/answers/cohere/${name}.sse`, import.meta.url));
 }
 
+/** The same answer, recorded whole. */
+export function recordedWhole(name: string): Fields {
+  const body = parseJson(readFileSync(new URL(`../../golden/answers/cohere/${name}.json`, import.meta.url), "utf8"));
+  if (!isFields(body)) throw new Error(`${name} is no object`);
+  return body;
+}
+
 /** Decodes a stream that comes in these pieces. */
 export function decoded(pieces: readonly Buffer[], context?: AnswerContext): ChatEvent[] {
   const out: ChatEvent[] = [];

@@ -4,7 +4,19 @@ import { isContent } from "../../../src/core/stream.ts";
 import { gemini } from "../../../src/dialects/gemini/upstream.ts";
 import { answer, decoded, folded, recorded, recordedWhole, shape, streamed, thrownBy } from "./support.ts";
 
-const good = ["usage-cache", "parallel-tools", "tools", "reasoning", "refusal", "blocked", "length", "json-schema", "search", "image", "media"];
+const good = [
+  "usage-cache",
+  "parallel-tools",
+  "tools",
+  "reasoning",
+  "refusal",
+  "blocked",
+  "length",
+  "json-schema",
+  "search",
+  "image",
+  "media",
+];
 
 describe.each(good)("the recorded answer %s", (name) => {
   const bytes = recorded(name);
