@@ -11,6 +11,8 @@ export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly bytes: Buffer;
+  /** The same, cut behind each event of a stream. */
+  readonly pieces: readonly Buffer[];
 }
 
 /** What every dialect has, unless `absent` says why not. */
@@ -57,11 +59,11 @@ function answerIn(dialect: string, file: string): Answer {
   const [name = "", ending = ""] = file.split(".");
   switch (ending) {
     case "json":
-      return { name, streamed: false, status: 200, headers: {}, bytes };
+      return { name, streamed: false, ...plain, ...joined([bytes]) };
     case "sse":
-      return { name, streamed: true, status: 200, headers: {}, bytes };
+      return { name, streamed: true, ...plain, ...joined(eventsIn(bytes.toString("utf8"))) };
     case "events":
-      return { name, streamed: true, status: 200, headers: {}, bytes: framesIn(bytes.toString("utf8")) };
+      return { name, streamed: true, ...plain, ...joined(framesIn(bytes.toString("utf8"))) };
     case "http":
       return { name, streamed: false, ...httpIn(bytes.toString("utf8")) };
     default:
@@ -69,26 +71,35 @@ function answerIn(dialect: string, file: string): Answer {
   }
 }
 
+const plain = { status: 200, headers: {} } as const;
+
+function joined(pieces: readonly Buffer[]): Pick<Answer, "bytes" | "pieces"> {
+  return { bytes: Buffer.concat(pieces), pieces };
+}
+
+/** Each with its blank line. */
+function eventsIn(text: string): readonly Buffer[] {
+  return text.split(/(?<=\n\n)/).map((event) => Buffer.from(event));
+}
+
 /** A line an event, `name {json}`, as binary frames. */
-function framesIn(text: string): Buffer {
+function framesIn(text: string): readonly Buffer[] {
   const lines = text.split("\n").filter((line) => line !== "");
-  return Buffer.concat(
-    lines.map((line) => {
-      const at = line.indexOf(" ");
-      const name = line.slice(0, at);
-      const kind = name.endsWith("Exception") ? "exception" : "event";
-      return frame({ [`:${kind}-type`]: name, ":content-type": "application/json", ":message-type": kind }, line.slice(at + 1));
-    }),
-  );
+  return lines.map((line) => {
+    const at = line.indexOf(" ");
+    const name = line.slice(0, at);
+    const kind = name.endsWith("Exception") ? "exception" : "event";
+    return frame({ [`:${kind}-type`]: name, ":content-type": "application/json", ":message-type": kind }, line.slice(at + 1));
+  });
 }
 
 /** An answer as RFC 9112 writes it. */
-function httpIn(text: string): Pick<Answer, "status" | "headers" | "bytes"> {
+function httpIn(text: string): Omit<Answer, "name" | "streamed"> {
   const end = text.indexOf("\n\n");
   const [first = "", ...lines] = text.slice(0, end).split("\n");
   const headers = lines.map((line) => {
     const at = line.indexOf(": ");
     return [line.slice(0, at), line.slice(at + 2)];
   });
-  return { status: Number(first.split(" ")[1]), headers: Object.fromEntries(headers), bytes: Buffer.from(text.slice(end + 2)) };
+  return { status: Number(first.split(" ")[1]), headers: Object.fromEntries(headers), ...joined([Buffer.from(text.slice(end + 2))]) };
 }

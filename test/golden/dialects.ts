@@ -20,24 +20,57 @@ export interface DialectRow {
   readonly model: string;
   /** Models of requests that the first one does not take, by case. */
   readonly models?: Readonly<Record<string, string>>;
+  /** Whether an event of its streams is the one without which an answer is not whole. */
+  readonly isEnd: (data: string, name: string | undefined) => boolean;
 }
 
-function row(name: string, upstream: UpstreamDialect, host: HostType, model: string, models: DialectRow["models"] = {}): DialectRow {
-  return { name, upstream, host, quirks: hosts[host].quirks, model, models };
+type Rest = Omit<DialectRow, "name" | "upstream" | "quirks">;
+
+function row(name: string, upstream: UpstreamDialect, rest: Rest): DialectRow {
+  return { name, upstream, quirks: hosts[rest.host].quirks, ...rest };
 }
 
 /** One row a dialect. */
 export const dialects: readonly DialectRow[] = [
-  row("openai-chat", openaiChat, "openai", "gpt-4o", { reasoning: "gpt-5", effort: "gpt-5" }),
-  row("openai-responses", openaiResponses, "openai", "gpt-5.5"),
-  row("anthropic-messages", anthropicMessages, "anthropic", "claude-sonnet-4-5", { effort: "claude-opus-4-8" }),
-  row("gemini", gemini, "gemini", "gemini-3.5-flash", { effort: "gemini-2.5-flash" }),
-  row("cohere", cohere, "cohere", "command-a-03-2025", {
-    reasoning: "command-a-reasoning-08-2025",
-    effort: "command-a-reasoning-08-2025",
-    image: "command-a-vision-07-2025",
+  row("openai-chat", openaiChat, {
+    host: "openai",
+    model: "gpt-4o",
+    models: { reasoning: "gpt-5", effort: "gpt-5" },
+    isEnd: (data) => /"finish_reason":"/.test(data),
   }),
-  row("bedrock-converse", bedrockConverse, "bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+  row("openai-responses", openaiResponses, {
+    host: "openai",
+    model: "gpt-5.5",
+    isEnd: (_data, name) => name === "response.completed" || name === "response.incomplete",
+  }),
+  row("anthropic-messages", anthropicMessages, {
+    host: "anthropic",
+    model: "claude-sonnet-4-5",
+    models: { effort: "claude-opus-4-8" },
+    isEnd: (_data, name) => name === "message_stop",
+  }),
+  row("gemini", gemini, {
+    host: "gemini",
+    model: "gemini-3.5-flash",
+    models: { effort: "gemini-2.5-flash" },
+    isEnd: (data) => /"(?:finishReason|blockReason)":"/.test(data),
+  }),
+  row("cohere", cohere, {
+    host: "cohere",
+    model: "command-a-03-2025",
+    models: {
+      reasoning: "command-a-reasoning-08-2025",
+      effort: "command-a-reasoning-08-2025",
+      image: "command-a-vision-07-2025",
+      "image-url": "command-a-vision-07-2025",
+    },
+    isEnd: (_data, name) => name === "message-end",
+  }),
+  row("bedrock-converse", bedrockConverse, {
+    host: "bedrock",
+    model: "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+    isEnd: (_data, name) => name === "messageStop",
+  }),
 ];
 
 /** The target for a case; without a price, since prices change by the day. */

@@ -15,8 +15,8 @@ import type { Answer } from "./answers.ts";
 import { type DialectRow, targetOf } from "./dialects.ts";
 import { requestOf } from "./requests.ts";
 
-/** The answer under way, as a door gets it; rejects as `Handler` does. `chunks`: how its bytes come. Default: at once. */
-export function play(row: DialectRow, answer: Answer, chunks: readonly Buffer[] = [answer.bytes]): Promise<ChatStream> {
+/** The answer under way, as a door gets it; rejects as `Handler` does. `chunks`: how its bytes come. Default: event by event. */
+export function play(row: DialectRow, answer: Answer, chunks = answer.pieces): Promise<ChatStream> {
   const clock = createFakeClock();
   const { name, upstream, host, quirks } = row;
   const target = targetOf(row, "");
