@@ -37,7 +37,9 @@ export const doors: readonly DoorRow[] = [
     streamEnding: "stream.json",
     whole: (response) => pretty(toJsonString(ChatResponseSchema, response)),
     stream(events, error) {
-      const lines = streamEvents(events).map((event) => JSON.stringify(toJson(StreamChatResponseSchema, create(StreamChatResponseSchema, { event }))));
+      const lines = streamEvents(events).map((event) =>
+        JSON.stringify(toJson(StreamChatResponseSchema, create(StreamChatResponseSchema, { event }))),
+      );
       if (error !== undefined) lines.push(JSON.stringify({ error: statusIn(error) }));
       return `[\n${lines.join(",\n")}\n]\n`;
     },

@@ -90,10 +90,12 @@ export function citationFrom(citation: Fields): Citation {
   const pieces = Array.isArray(sourceContent) ? sourceContent.filter(isFields).map((piece) => textAt(piece, "text")) : [];
   const places = isFields(location) ? Object.values(location).filter(isFields) : [];
   const url = places.map((place) => textAt(place, "url")).find((each) => each !== "");
+  const source = textAt(citation, "source");
   const found: Citation = {
     $typeName: "semaroute.v1.Citation",
     title: textAt(citation, "title"),
-    url: url ?? textAt(citation, "source"),
+    // What a source is called is an address only where it looks like one.
+    url: url ?? (/^https?:\/\//.test(source) ? source : ""),
     citedText: pieces.join(""),
   };
   const index = places.map((place) => place["documentIndex"]).find((each) => typeof each === "number");

@@ -124,11 +124,14 @@ describe("a field of the request", () => {
     expect(body).toMatchObject(as);
   });
 
-  test.each(["top_k", "min_p", "repetition_penalty"])("%s of open models is left out, and that is told: OpenAI would answer 400", (field) => {
-    const { body, fields } = encoded(decoded(ask({ [field]: 1 })));
-    expect(body[field]).toBeUndefined();
-    expect(fields).toEqual([`sampling.${field}`]);
-  });
+  test.each(["top_k", "min_p", "repetition_penalty"])(
+    "%s of open models is left out, and that is told: OpenAI would answer 400",
+    (field) => {
+      const { body, fields } = encoded(decoded(ask({ [field]: 1 })));
+      expect(body[field]).toBeUndefined();
+      expect(fields).toEqual([`sampling.${field}`]);
+    },
+  );
 
   test("a user who is not the one of safety_identifier is left out, and that is told", () => {
     const { body, fields } = encoded(decoded(ask({ user: "b", safety_identifier: "a" })));

@@ -112,7 +112,9 @@ describe("fields", () => {
 
   test("models that do not think are not asked for a seal, whoever wants it", () => {
     const plain = target({ capabilities: { reasoning: false } });
-    const wanted = request({ extensionsJson: { openai_responses: '{"include":["reasoning.encrypted_content","file_search_call.results"]}' } });
+    const wanted = request({
+      extensionsJson: { openai_responses: '{"include":["reasoning.encrypted_content","file_search_call.results"]}' },
+    });
     expect(encoded(wanted, { target: plain }).body["include"]).toEqual(["file_search_call.results"]);
     expect(encoded(wanted).body["include"]).toEqual(["reasoning.encrypted_content", "file_search_call.results"]);
   });
