@@ -67,6 +67,9 @@ const vendor = { ...openaiPaths, needsKey: true, listsModels: false } as const;
 const embeds = { embedPath: "/embeddings" } as const;
 const ownServer = { ...openaiPaths, needsKey: false, listsModels: true } as const;
 
+/** Sampling of open models, which OpenAI's own API answers with 400, "Unrecognized request argument supplied". */
+const foreignSampling = ["min_p", "repetition_penalty", "top_k"] as const;
+
 /** What servers that imitate OpenAI's API have in common: the older limit field, templates that know no `developer`, functions as the only tools. */
 const imitation = { maxTokensField: "max_tokens", developerRole: false, customTools: false } as const satisfies Quirks;
 
@@ -89,7 +92,7 @@ export const hosts = {
     ...embeds,
     issuer: "openai",
     baseUrl: "https://api.openai.com/v1",
-    quirks: { endUserField: "safety_identifier", base64Vectors: true, tokenInput: true },
+    quirks: { endUserField: "safety_identifier", base64Vectors: true, tokenInput: true, refuses: new Set(foreignSampling) },
     alternate: { dialect: "openai-responses", chatPath: "/responses", extensions: "openai_responses" },
   },
   anthropic: {
@@ -161,7 +164,7 @@ export const hosts = {
     needsKey: true,
     listsModels: false,
     namesDeployments: true,
-    quirks: { base64Vectors: true, tokenInput: true },
+    quirks: { base64Vectors: true, tokenInput: true, refuses: new Set(foreignSampling) },
   },
   openai_compatible: {
     ...ownServer,
@@ -188,6 +191,7 @@ export const hosts = {
       takes: new Set(["guardrails", "prompt_mode", "safe_prompt"]),
       marksPrefix: true,
       refuses: new Set([
+        ...foreignSampling,
         "audio",
         "logit_bias",
         "logprobs",

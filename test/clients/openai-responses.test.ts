@@ -58,7 +58,7 @@ afterAll(() => open.disposeAsync());
 
 /** Plays a recorded stream. */
 function playing(path: string): void {
-  const sse = readFileSync(new URL(`../dialects/${path}.sse`, import.meta.url));
+  const sse = readFileSync(new URL(`../golden/answers/${path}.sse`, import.meta.url));
   play = (reply) => reply.sse().raw(sse).end();
 }
 
@@ -113,7 +113,7 @@ const tools = [zodResponsesFunction({ name: "get_weather", parameters: z.object(
 
 describe("a call of a function goes round", () => {
   test("at an upstream of the same language, with its sealed reasoning, and nothing is stored", async () => {
-    playing("openai-responses/golden/reasoning");
+    playing("openai-responses/reasoning");
     const input: ResponseInput = [{ role: "user", content: "go" }];
     const first = await openai.responses
       .stream({ model: "responses/gpt-4o", input, tools, store: false, include: ["reasoning.encrypted_content"] })
@@ -132,7 +132,7 @@ describe("a call of a function goes round", () => {
       summary: [{ text: "**Thinking** about it" }, { text: "**More** thoughts" }],
     });
 
-    playing("openai-responses/golden/text");
+    playing("openai-responses/text");
     const output = { type: "function_call_output", call_id: "call_9", output: "saved" } as const;
     const second = await openai.responses
       .stream({ model: "responses/gpt-4o", input: [...input, ...replayed(first.output), output], tools, store: false })
@@ -156,7 +156,7 @@ describe("a call of a function goes round", () => {
   });
 
   test("at Anthropic, whose sealed thinking comes back to it and to nobody else", async () => {
-    playing("anthropic-messages/golden/thinking");
+    playing("anthropic-messages/reasoning");
     const input: ResponseInput = [{ role: "user", content: "6 times 7" }];
     const body = { reasoning: { effort: "low" as const }, store: false, include: ["reasoning.encrypted_content" as const] };
     const first = await openai.responses.stream({ ...body, model: "messages/claude-opus-4-8", input }).finalResponse();
@@ -183,7 +183,7 @@ describe("a call of a function goes round", () => {
         { role: "user" },
       ],
     });
-    playing("openai-responses/golden/text");
+    playing("openai-responses/text");
     await openai.responses.stream({ ...body, model: "responses/gpt-4o", input: next }).finalResponse();
     expect(JSON.stringify(lastBody())).not.toMatch(/EqQB|sealed==|sr1\./);
   });
@@ -238,7 +238,7 @@ describe("a call of a function goes round", () => {
 
 test("every recorded stream of the API folds to what its last event says", async () => {
   for (const name of ["text", "parallel-tools", "reasoning", "raw-reasoning", "refusal", "json-schema", "length", "hosted", "custom"]) {
-    playing(`openai-responses/golden/${name}`);
+    playing(`openai-responses/${name}`);
     const events: ResponseStreamEvent[] = [];
     const stream = openai.responses.stream({ model: "responses/gpt-4o", input: "x" });
     stream.on("event", (event) => events.push(event));
@@ -254,7 +254,7 @@ describe("chat completions that only the Responses API serves are sent there", (
   const get = { type: "function" as const, function: { name: "get_weather", parameters: { type: "object" } } };
 
   test("tools and an effort at gpt-5.5, and back", async () => {
-    playing("openai-responses/golden/parallel-tools");
+    playing("openai-responses/parallel-tools");
     const stream = openai.chat.completions.stream({
       model: "responses/gpt-5.5",
       messages: [{ role: "user", content: "go" }],
@@ -318,11 +318,11 @@ describe("errors have their classes", () => {
       code: "context_length_exceeded",
       message: expect.stringContaining("too long"),
     });
-    playing("openai-responses/golden/error-first");
+    playing("openai-responses/error-first");
     await expect(ask("limited/gpt-4o")).rejects.toMatchObject({ status: 429, code: "upstream_rate_limited" });
 
     const { promise: read, resolve: hasRead } = Promise.withResolvers<void>();
-    const sse = readFileSync(new URL("../dialects/openai-responses/golden/error-inside.sse", import.meta.url), "utf8");
+    const sse = readFileSync(new URL("../golden/answers/openai-responses/error-inside.sse", import.meta.url), "utf8");
     const at = sse.indexOf("event: response.failed");
     play = (reply) => {
       const stream = reply.sse().raw(sse.slice(0, at));
@@ -342,7 +342,7 @@ describe("errors have their classes", () => {
   });
 
   test("a stream that is cut never looks finished", async () => {
-    const whole = readFileSync(new URL("../dialects/openai-responses/golden/text.sse", import.meta.url), "utf8");
+    const whole = readFileSync(new URL("../golden/answers/openai-responses/text.sse", import.meta.url), "utf8");
     play = (reply) =>
       reply
         .sse()

@@ -21,6 +21,11 @@ export function effortFromBudget(tokens: number): string {
   return tokens < 10_000 ? "medium" : "high";
 }
 
+/** The tier that served a call, in OpenAI's words; `standard` is what Anthropic and Google call its `default`. */
+export function servedTier(serviceTier: string): string {
+  return serviceTier === "standard" ? "default" : serviceTier;
+}
+
 /** Image resolutions by word. */
 export const detailByWord: ReadonlyMap<string, ImageDetail> = new Map([
   ["auto", ImageDetail.AUTO],

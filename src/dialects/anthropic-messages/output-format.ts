@@ -37,7 +37,9 @@ export function encodeOutputFormat(request: Readonly<ChatRequest>, means: Output
   const subset = means.structured ? subsetSchema(schema) : undefined;
   if (subset !== undefined) {
     if (subset.changed) notes.approximated(path, "keywords that anthropic cannot enforce moved into descriptions");
-    return { format: { type: "json_schema", schema: subset.schema } };
+    const { description } = format.value;
+    const described = description === "" || "description" in subset.schema ? subset.schema : { ...subset.schema, description };
+    return { format: { type: "json_schema", schema: described } };
   }
   if (means.forcible && schema["type"] === "object") {
     notes.emulated("output_format.json_schema", "the model has no structured output; it is made to call a tool of that schema");

@@ -59,7 +59,8 @@ export class BlockStream {
         this.#text(textAt(block, "text"), out);
         return;
       case "reasoning":
-        out.push(partStarted(0, this.#partIndex, reasoningFromBlock({ ...block, thinking: "" })));
+        // Sealed thoughts have no text: one would go back as a field that Anthropic does not know.
+        out.push(partStarted(0, this.#partIndex, reasoningFromBlock("thinking" in block ? { ...block, thinking: "" } : block)));
         this.#emitText("reasoning", textAt(block, "thinking"), out);
         return;
       case "call":

@@ -11,6 +11,7 @@ import type { AnswerContext } from "../../core/dialect.ts";
 import { unwrapped } from "../../core/freeform.ts";
 import { type Fields, isFields, textAt } from "../../core/json-object.ts";
 import { callerTool } from "../../core/tool-names.ts";
+import { unfenced } from "../../core/unfence.ts";
 import { extensionsOf, issuer } from "./fields.ts";
 
 const toolKnown: ReadonlySet<string> = new Set(["toolUseId", "name", "input"]);
@@ -18,7 +19,7 @@ const toolKnown: ReadonlySet<string> = new Set(["toolUseId", "name", "input"]);
 /** A block of an answer as a part. Blocks without a neutral form stay as they are, for replay. */
 export function partFromBlock(block: Fields, context: AnswerContext): ContentPart {
   const { text, toolUse, reasoningContent, citationsContent } = block;
-  if (typeof text === "string") return textPart(text);
+  if (typeof text === "string") return textPart(context.fencedJson === true ? unfenced(text) : text);
   if (isFields(reasoningContent)) return reasoningFrom(reasoningContent);
   if (isFields(citationsContent)) return citedFrom(citationsContent);
   if (!isFields(toolUse) || isOfServer(toolUse)) return nativePart(block);
@@ -89,10 +90,12 @@ export function citationFrom(citation: Fields): Citation {
   const pieces = Array.isArray(sourceContent) ? sourceContent.filter(isFields).map((piece) => textAt(piece, "text")) : [];
   const places = isFields(location) ? Object.values(location).filter(isFields) : [];
   const url = places.map((place) => textAt(place, "url")).find((each) => each !== "");
+  const source = textAt(citation, "source");
   const found: Citation = {
     $typeName: "semaroute.v1.Citation",
     title: textAt(citation, "title"),
-    url: url ?? textAt(citation, "source"),
+    // What a source is called is an address only where it looks like one.
+    url: url ?? (/^https?:\/\//.test(source) ? source : ""),
     citedText: pieces.join(""),
   };
   const index = places.map((place) => place["documentIndex"]).find((each) => typeof each === "number");

@@ -1,6 +1,6 @@
 import type { Target } from "../../core/catalog.ts";
 import type { ChatRequest } from "../../core/chat.ts";
-import type { EncodedRequest } from "../../core/dialect.ts";
+import type { AnswerContext, EncodedRequest } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
 import { type Fields, mergedFields, textAt } from "../../core/json-object.ts";
 import { Notes } from "../../core/notes.ts";
@@ -51,7 +51,8 @@ export function encodeRequest(request: Readonly<ChatRequest>, target: Target): E
   if (metadata !== undefined) body["requestMetadata"] = metadata;
   const tier = encodeServiceTier(request.serviceTier, notes);
   if (tier !== undefined) body["serviceTier"] = tier;
-  return { body: JSON.stringify(joined(extension, body)), notes: notes.list, answering: names.context() };
+  const answering: AnswerContext = { ...names.context(), ...(shape.instruction !== undefined && { fencedJson: true }) };
+  return { body: JSON.stringify(joined(extension, body)), notes: notes.list, answering };
 }
 
 function withStopSequence(paths: unknown): readonly unknown[] {

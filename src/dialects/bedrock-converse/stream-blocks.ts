@@ -3,6 +3,7 @@ import type { AnswerContext } from "../../core/dialect.ts";
 import { unwrapped } from "../../core/freeform.ts";
 import { type Fields, isFields, textAt } from "../../core/json-object.ts";
 import { parseJson } from "../../core/json.ts";
+import { createUnfencer, type Unfencer } from "../../core/unfence.ts";
 import { bedrockToken, citationExtension, citationFrom, isOfServer, nativePart, reasoningPart, toolCallFrom } from "./parts-decode.ts";
 import { broken } from "./response-decode.ts";
 
@@ -18,6 +19,8 @@ interface OpenBlock {
   /** A native block's start, and its deltas in order. */
   readonly native: Fields;
   readonly deltas: Fields[];
+  /** Of a text in which JSON was asked for in words. */
+  readonly unfencer: Unfencer | undefined;
 }
 
 /** Turns the events of content blocks into those of parts. Only blocks of tools, images and results announce themselves. */
@@ -65,7 +68,9 @@ export class BlockStream {
 
   #text(open: OpenBlock | undefined, index: unknown, text: string, out: ChatEvent[]): void {
     // An empty text is none: answers of tool calls alone begin with one.
-    if (text !== "" || open !== undefined) emit(this.#of("text", index, out), { case: "text", value: text }, out);
+    if (text === "" && open === undefined) return;
+    const block = this.#of("text", index, out);
+    emit(block, { case: "text", value: block.unfencer?.push(text) ?? text }, out);
   }
 
   stop({ contentBlockIndex }: Fields, out: ChatEvent[]): void {
@@ -92,6 +97,7 @@ export class BlockStream {
       citations: [],
       native,
       deltas: [],
+      unfencer: kind === "text" && this.#context.fencedJson === true ? createUnfencer() : undefined,
     };
     this.#open.set(index, block);
     return block;
@@ -137,6 +143,7 @@ function cite(open: OpenBlock, citation: Fields, out: ChatEvent[]): void {
 function end(open: OpenBlock, out: ChatEvent[]): void {
   switch (open.kind) {
     case "text":
+      if (open.unfencer !== undefined) emit(open, { case: "text", value: open.unfencer.end() }, out);
       break;
     case "reasoning":
       if (open.signature !== "") emit(open, { case: "opaque", value: bedrockToken("signature", open.signature) }, out);

@@ -38,10 +38,18 @@ export function encodePrompt(messages: readonly Message[], options: PromptOption
   const found = messages.findIndex((each) => each.role !== Role.SYSTEM);
   const leading = found < 0 ? messages.length : found;
   const encoded: Fields[] = [];
+  // What came with results waits until all of a turn's have been told: nothing may stand between a call and its result.
+  let late: Fields[] = [];
   for (const [i, each] of messages.entries()) {
     if (i === leading && options.instruction !== undefined) encoded.push({ role: "system", content: options.instruction });
-    encoded.push(...messagesOf(each, `messages[${i}]`, place));
+    if (each.role !== Role.TOOL) {
+      encoded.push(...late);
+      late = [];
+    }
+    for (const one of messagesOf(each, `messages[${i}]`, place))
+      (each.role === Role.TOOL && one["role"] !== "tool" ? late : encoded).push(one);
   }
+  encoded.push(...late);
   const last = encoded.at(-1);
   if (last === undefined || last["role"] === "system") throw unsupported("messages", "needs a message besides the instructions");
   if (last["role"] === "assistant") throw unsupported("messages", "cannot go on with a message of the assistant");

@@ -12,11 +12,17 @@ export function completionId(id: string): string {
   return id.startsWith("chatcmpl-") ? id : `chatcmpl-${id}`;
 }
 
-/** A source of the answer; undefined for those without a URL, which this dialect cannot say. `shift`: code points of text before the part. */
-export function encodeCitation(citation: Citation, shift: number): JsonObject | undefined {
+/** Where a text part stands in its message, in code points. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A source of the answer; undefined for those without a URL, which this dialect cannot say. One without offsets is for the whole part. */
+export function encodeCitation(citation: Citation, part: Span): JsonObject | undefined {
   if (citation.url === "") return undefined;
-  const start = (citation.start ?? 0) + shift;
-  const end = citation.end === undefined ? start : citation.end + shift;
+  const start = (citation.start ?? 0) + part.start;
+  const end = citation.end === undefined ? (citation.start === undefined ? part.end : start) : citation.end + part.start;
   return { type: "url_citation", url_citation: { start_index: start, end_index: end, url: citation.url, title: citation.title } };
 }
 
@@ -63,11 +69,4 @@ export function logprobsObject(tokens: readonly TokenLogprob[], isRefusal: boole
   if (tokens.length === 0) return null;
   const list = encodeLogprobs(tokens);
   return isRefusal ? { content: null, refusal: list } : { content: list, refusal: null };
-}
-
-/** Length in Unicode code points, as citations count. */
-export function codePoints(text: string): number {
-  let length = 0;
-  for (const _ of text) length++;
-  return length;
 }

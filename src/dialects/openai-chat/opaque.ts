@@ -1,9 +1,14 @@
-import type { ContentPart, Opaque } from "../../core/chat.ts";
+import type { ContentPart, Opaque, ReasoningPart } from "../../core/chat.ts";
 import { contentPart } from "../../core/chat.ts";
 import { isJsonObject, type JsonObject } from "../../core/json-fields.ts";
+import { opaqueFromText, textFromOpaque } from "../../core/opaque-tag.ts";
 
 // OpenAI's chat has no place for vendors' reasoning tokens. Two conventions of its compatible world do, and clients that
-// send messages back as they came keep them alive: LiteLLM's `thinking_blocks` and Google's `extra_content`.
+// send messages back as they came keep them alive: LiteLLM's `thinking_blocks` and Google's `extra_content`. The blocks are
+// Anthropic's; tokens of others travel in them behind a mark of ours.
+
+const signed = { issuer: "anthropic", kind: "signature" } as const;
+const redacted = { issuer: "anthropic", kind: "redacted_thinking" } as const;
 
 /** A token and who made it. */
 export function opaque(issuer: string, kind: string, value: string): Opaque {
@@ -19,12 +24,12 @@ export function reasoningPart(text: string, tokens: Opaque[]): ContentPart {
 export function reasoningFromBlock(block: JsonObject): ContentPart | undefined {
   if (block["type"] === "redacted_thinking") {
     const { data } = block;
-    return typeof data === "string" ? reasoningPart("", [opaque("anthropic", "redacted_thinking", data)]) : undefined;
+    return typeof data === "string" ? reasoningPart("", [opaqueFromText(data, redacted)]) : undefined;
   }
   if (block["type"] !== "thinking") return undefined;
   const { thinking, signature } = block;
-  const signed = typeof signature === "string" && signature !== "";
-  return reasoningPart(plainText(thinking), signed ? [opaque("anthropic", "signature", signature)] : []);
+  const isSigned = typeof signature === "string" && signature !== "";
+  return reasoningPart(plainText(thinking), isSigned ? [opaqueFromText(signature, signed)] : []);
 }
 
 /** Text of a string or of an array of text chunks. */
@@ -36,14 +41,22 @@ export function plainText(value: unknown): string {
   return text;
 }
 
-/** The block of a reasoning part that Anthropic sealed; undefined for others, whose text alone can travel. */
-export function blockFromReasoning(text: string, tokens: readonly Opaque[]): JsonObject | undefined {
-  for (const { issuer, kind, value } of tokens) {
-    if (issuer !== "anthropic") continue;
-    if (kind === "signature") return { type: "thinking", thinking: text, signature: value };
-    if (kind === "redacted_thinking") return { type: "redacted_thinking", data: value };
-  }
-  return undefined;
+/** What stands between a summary of reasoning and what was thought before: vendors send several, each a paragraph of its own. */
+export function paragraph({ summary, text }: Pick<ReasoningPart, "summary" | "text">, follows: boolean): string {
+  return summary && follows && text !== "" ? "\n\n" : "";
+}
+
+/** The blocks that carry a reasoning part's tokens, the first one with its text; none for a part without tokens, whose text travels alone. */
+export function blocksFromReasoning(text: string, tokens: readonly Opaque[]): readonly JsonObject[] {
+  let untold = text;
+  return tokens.map((token) => {
+    const isSeal = token.issuer === redacted.issuer && token.kind === redacted.kind;
+    if (isSeal || (untold === "" && token.issuer !== signed.issuer))
+      return { type: "redacted_thinking", data: textFromOpaque(token, redacted) };
+    const thinking = untold;
+    untold = "";
+    return { type: "thinking", thinking, signature: textFromOpaque(token, signed) };
+  });
 }
 
 /** Google's thought signature in a tool call's `extra_content`. */

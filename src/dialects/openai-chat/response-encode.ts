@@ -1,18 +1,11 @@
 import type { ChatResponse, Choice, ContentPart } from "../../core/chat.ts";
-import {
-  codePoints,
-  completionId,
-  encodeAudio,
-  encodeCitation,
-  encodeImage,
-  encodeToolCall,
-  logprobsObject,
-  withExtra,
-} from "./answer-encode.ts";
+import { completionId, encodeAudio, encodeCitation, encodeImage, encodeToolCall, logprobsObject, withExtra } from "./answer-encode.ts";
+import { codePoints } from "../../core/code-points.ts";
+import { servedTier } from "../../core/openai/words.ts";
 import { extraFields, withExtensions } from "./extensions.ts";
 import { encodeFinishReason } from "./finish-reason.ts";
 import type { JsonObject } from "../../core/json-fields.ts";
-import { blockFromReasoning, extraContent } from "./opaque.ts";
+import { blocksFromReasoning, extraContent, paragraph } from "./opaque.ts";
 import { encodeUsage } from "./usage.ts";
 
 /** How the caller asked. */
@@ -31,7 +24,7 @@ export function encodeChatResponse(response: ChatResponse, options: ResponseOpti
     choices: response.choices.map((choice) => encodeChoice(choice, options)),
   };
   if (response.usage !== undefined) known["usage"] = encodeUsage(response.usage);
-  if (response.serviceTier !== "") known["service_tier"] = response.serviceTier;
+  if (response.serviceTier !== "") known["service_tier"] = servedTier(response.serviceTier);
   if (response.systemFingerprint !== "") known["system_fingerprint"] = response.systemFingerprint;
   return JSON.stringify(withExtensions(response.extensionsJson, known));
 }
@@ -103,10 +96,13 @@ function collect(part: ContentPart, found: Collected): void {
   const { part: inner } = part;
   switch (inner.case) {
     case "text": {
-      const shift = inner.value.citations.length === 0 ? 0 : codePoints(found.text);
-      for (const citation of inner.value.citations) {
-        const annotation = encodeCitation(citation, shift);
-        if (annotation !== undefined) found.annotations.push(annotation);
+      if (inner.value.citations.length > 0) {
+        const start = codePoints(found.text);
+        const span = { start, end: start + codePoints(inner.value.text) };
+        for (const citation of inner.value.citations) {
+          const annotation = encodeCitation(citation, span);
+          if (annotation !== undefined) found.annotations.push(annotation);
+        }
       }
       found.text += inner.value.text;
       // An empty text beside calls would read as an answer.
@@ -117,9 +113,8 @@ function collect(part: ContentPart, found: Collected): void {
       found.refusal += inner.value.text;
       return;
     case "reasoning": {
-      found.reasoning += inner.value.text;
-      const block = blockFromReasoning(inner.value.text, inner.value.opaque);
-      if (block !== undefined) found.blocks.push(block);
+      found.reasoning += paragraph(inner.value, found.reasoning !== "") + inner.value.text;
+      found.blocks.push(...blocksFromReasoning(inner.value.text, inner.value.opaque));
       return;
     }
     case "toolCall":

@@ -1,10 +1,11 @@
 import { encodeBase64 } from "../../core/base64.ts";
-import type { ContentPart, Opaque, PartDelta } from "../../core/chat.ts";
+import type { Citation, ContentPart, Opaque, PartDelta } from "../../core/chat.ts";
+import { codePoints } from "../../core/code-points.ts";
 import { encodeAudio, encodeCitation, encodeImage, encodeToolCall, withExtra } from "./answer-encode.ts";
 import { merged } from "../../core/extensions.ts";
 import { extraFields, withExtensions } from "./extensions.ts";
 import type { JsonObject } from "../../core/json-fields.ts";
-import { extraContent } from "./opaque.ts";
+import { blocksFromReasoning, extraContent, paragraph } from "./opaque.ts";
 
 /** What a stream's writer remembers of one choice. */
 export interface ChoiceView {
@@ -18,9 +19,26 @@ export interface ChoiceView {
   /** Tool calls by part; their own indices are dense from 0. */
   readonly calls: Map<number, CallView>;
   /** Reasoning by part, collected for the blocks that carry its seal. */
-  readonly reasoning: Map<number, { text: string; readonly opaque: Opaque[] }>;
+  readonly reasoning: Map<number, ReasoningView>;
+  /** Code points of all texts so far: citations count within their part here, and within the message there. */
+  said: number;
+  /** Texts by part. */
+  readonly texts: Map<number, TextView>;
   /** The choice of its last chunk, kept until the stream is complete. */
   finish: JsonObject | undefined;
+}
+
+interface ReasoningView {
+  text: string;
+  readonly summary: boolean;
+  readonly opaque: Opaque[];
+}
+
+interface TextView {
+  /** Code points before it. */
+  readonly start: number;
+  /** Citations of the whole part, whose end has not been seen. */
+  readonly unplaced: Citation[];
 }
 
 interface CallView {
@@ -31,7 +49,8 @@ interface CallView {
 /** A choice that nothing was said of; `head` is a chunk up to its choices. */
 export function createChoiceView(index: number, head: string): ChoiceView {
   const textHead = `${head}[{"index":${index},"delta":{"content":`;
-  return { index, textHead, opened: false, refused: false, calls: new Map(), reasoning: new Map(), finish: undefined };
+  const { calls, reasoning, texts } = { calls: new Map(), reasoning: new Map(), texts: new Map() };
+  return { index, textHead, opened: false, refused: false, calls, reasoning, said: 0, texts, finish: undefined };
 }
 
 /** The delta that begins a part; undefined where nothing needs saying yet, or this dialect has no form for it. */
@@ -39,13 +58,15 @@ export function startOf(part: ContentPart, partIndex: number, view: ChoiceView, 
   const { part: inner } = part;
   switch (inner.case) {
     case "text":
+      view.texts.set(partIndex, { start: view.said, unplaced: [] });
+      view.said += codePoints(inner.value.text);
       return inner.value.text === "" ? undefined : { content: inner.value.text };
     case "refusal":
       view.refused = true;
       return inner.value.text === "" ? undefined : { refusal: inner.value.text };
     case "reasoning":
-      view.reasoning.set(partIndex, { text: inner.value.text, opaque: [...inner.value.opaque] });
-      return inner.value.text === "" ? undefined : { reasoning_content: inner.value.text };
+      view.reasoning.set(partIndex, { text: "", summary: inner.value.summary, opaque: [...inner.value.opaque] });
+      return inner.value.text === "" ? undefined : thoughtOf(inner.value.text, partIndex, view);
     case "audio": {
       const audio = encodeAudio(inner.value);
       return Object.keys(audio).length === 0 ? undefined : { audio };
@@ -79,28 +100,56 @@ function plainDelta(event: PartDelta, view: ChoiceView): JsonObject | undefined 
   const { delta } = event;
   switch (delta.case) {
     case "text":
+      view.said += codePoints(delta.value);
       return { content: delta.value };
     case "refusal":
       return { refusal: delta.value };
-    case "reasoning": {
-      const reasoning = view.reasoning.get(event.partIndex);
-      if (reasoning !== undefined) reasoning.text += delta.value;
-      return { reasoning_content: delta.value };
-    }
+    case "reasoning":
+      return thoughtOf(delta.value, event.partIndex, view);
     case "audio":
       return { audio: { data: encodeBase64(delta.value) } };
     case "audioTranscript":
       return { audio: { transcript: delta.value } };
-    case "citation": {
-      const annotation = encodeCitation(delta.value, 0);
-      return annotation === undefined ? undefined : { annotations: [annotation] };
-    }
+    case "citation":
+      return sourceOf(delta.value, view.texts.get(event.partIndex), view);
     case "opaque":
       view.reasoning.get(event.partIndex)?.opaque.push(delta.value);
       return undefined;
     default:
       return undefined;
   }
+}
+
+function thoughtOf(text: string, partIndex: number, view: ChoiceView): JsonObject {
+  const part = view.reasoning.get(partIndex);
+  if (part === undefined) return { reasoning_content: text };
+  const begins = part.text === "";
+  part.text += text;
+  const follows = begins && [...view.reasoning.values()].some((other) => other !== part && other.text !== "");
+  return { reasoning_content: paragraph({ ...part, text }, follows) + text };
+}
+
+/** A citation of the whole part waits for its end. */
+function sourceOf(citation: Citation, text: TextView | undefined, view: ChoiceView): JsonObject | undefined {
+  if (text !== undefined && citation.start === undefined && citation.end === undefined) {
+    text.unplaced.push(citation);
+    return undefined;
+  }
+  const annotation = encodeCitation(citation, { start: text?.start ?? 0, end: view.said });
+  return annotation === undefined ? undefined : { annotations: [annotation] };
+}
+
+/** The delta that a part ends with; undefined where it leaves nothing to be said. */
+export function endOf(partIndex: number, view: ChoiceView): JsonObject | undefined {
+  const reasoning = view.reasoning.get(partIndex);
+  if (reasoning !== undefined) {
+    // Sealed reasoning leaves as whole blocks, so that a client only has to collect them.
+    const blocks = blocksFromReasoning(reasoning.text, reasoning.opaque);
+    return blocks.length === 0 ? undefined : { thinking_blocks: blocks };
+  }
+  const { start, unplaced } = view.texts.get(partIndex) ?? { start: 0, unplaced: [] };
+  const annotations = unplaced.flatMap((citation) => encodeCitation(citation, { start, end: view.said }) ?? []);
+  return annotations.length === 0 ? undefined : { annotations };
 }
 
 /** The extra fields of a call's delta are those of its entry in `tool_calls`. */

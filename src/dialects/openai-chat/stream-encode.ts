@@ -1,14 +1,15 @@
 import type { ChoiceEnded, PartDelta, PartStarted, StreamCompleted, StreamEvent, StreamStarted, Usage } from "../../core/chat.ts";
 import { FinishReason } from "../../core/chat.ts";
+import { codePoints } from "../../core/code-points.ts";
 import type { StreamEncoder } from "../../core/dialect.ts";
 import { splitExtensions } from "../../core/message-extensions.ts";
+import { servedTier } from "../../core/openai/words.ts";
 import { completionId, logprobsObject } from "./answer-encode.ts";
 import { merged } from "../../core/extensions.ts";
 import { extensionIssuer, extraFields, withExtensions } from "./extensions.ts";
 import { encodeFinishReason } from "./finish-reason.ts";
 import type { JsonObject } from "../../core/json-fields.ts";
-import { blockFromReasoning } from "./opaque.ts";
-import { type ChoiceView, createChoiceView, deltaOf, startOf } from "./stream-delta.ts";
+import { type ChoiceView, createChoiceView, deltaOf, endOf, startOf } from "./stream-delta.ts";
 import { encodeUsage } from "./usage.ts";
 
 /** How the caller asked. */
@@ -98,20 +99,20 @@ class ChunkWriter implements StreamEncoder {
   #more(event: PartDelta): string {
     const view = this.#viewAt(event.choiceIndex);
     // The path of nearly every chunk: the text between two constants.
-    if (event.delta.case === "text" && view.opened && event.logprobs.length === 0 && event.extensionsJson[extensionIssuer] === undefined)
+    if (event.delta.case === "text" && view.opened && event.logprobs.length === 0 && event.extensionsJson[extensionIssuer] === undefined) {
+      view.said += codePoints(event.delta.value);
       return view.textHead + JSON.stringify(event.delta.value) + this.#textTail;
+    }
     const role = this.#open(view, event.delta.case === "argumentsJson");
     const delta = deltaOf(event, view, this.#options.legacyFunctions);
     const logprobs = logprobsObject(event.logprobs, event.delta.case === "refusal");
     return delta === undefined && logprobs === null ? role : role + this.#chunk(view, delta ?? {}, logprobs);
   }
 
-  /** Sealed reasoning leaves as whole blocks, so that a client only has to collect them. */
   #seal(choiceIndex: number, partIndex: number): string {
     const view = this.#viewAt(choiceIndex);
-    const reasoning = view.reasoning.get(partIndex);
-    const block = reasoning && blockFromReasoning(reasoning.text, reasoning.opaque);
-    return block === undefined ? "" : this.#chunk(view, { thinking_blocks: [block] }, null);
+    const delta = endOf(partIndex, view);
+    return delta === undefined ? "" : this.#chunk(view, delta, null);
   }
 
   /** Kept until `completed`: nothing looks finished that is not, and what is known last rides on the last finish. */
@@ -129,7 +130,7 @@ class ChunkWriter implements StreamEncoder {
   #complete(event: StreamCompleted): string {
     const shared: JsonObject = {
       ...this.#shared,
-      ...(event.serviceTier !== "" && { service_tier: event.serviceTier }),
+      ...(event.serviceTier !== "" && { service_tier: servedTier(event.serviceTier) }),
       ...(event.systemFingerprint !== "" && { system_fingerprint: event.systemFingerprint }),
     };
     const extra = extraFields(event.extensionsJson) ?? {};

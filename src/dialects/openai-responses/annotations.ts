@@ -1,4 +1,5 @@
 import type { Citation, TextPart } from "../../core/chat.ts";
+import { codePoints } from "../../core/code-points.ts";
 import { isJsonObject, type JsonObject } from "../../core/json-fields.ts";
 
 /** A text's sources: those with a neutral form, and all of them as they came where some have none. */
@@ -33,13 +34,15 @@ function isOffset(value: unknown): value is number {
   return typeof value === "number" && Number.isInteger(value) && value >= 0;
 }
 
-/** The annotation of a citation; undefined for one without a URL, which this language cannot say. */
-export function encodeCitation({ url, title, start = 0, end = start }: Citation): JsonObject | undefined {
-  return url === "" ? undefined : { type: "url_citation", start_index: start, end_index: end, url, title };
+/** The annotation of a citation; undefined for one without a URL, which this language cannot say. One without offsets is for the whole text. */
+export function encodeCitation({ url, title, start, end }: Citation, text: string): JsonObject | undefined {
+  if (url === "") return undefined;
+  const end_index = end ?? start ?? codePoints(text);
+  return { type: "url_citation", start_index: start ?? 0, end_index, url, title };
 }
 
 /** All annotations of a text: as they came, or made of its citations. */
 export function encodeAnnotations(text: TextPart, own: JsonObject): readonly unknown[] {
   const { annotations } = own;
-  return Array.isArray(annotations) ? annotations : text.citations.flatMap((citation) => encodeCitation(citation) ?? []);
+  return Array.isArray(annotations) ? annotations : text.citations.flatMap((citation) => encodeCitation(citation, text.text) ?? []);
 }

@@ -14,8 +14,10 @@ interface Piece {
   readonly logprobs: JsonObject[];
   /** The beginning of its `delta` events. */
   readonly head: string;
-  /** Annotations that have been told. */
+  /** Annotations that have been told, or have their turn. */
   annotations: number;
+  /** Citations of the whole text, whose end has not been seen, by their turn. */
+  readonly unplaced: Map<number, Citation>;
   own: JsonObject;
 }
 
@@ -50,6 +52,7 @@ export class MessageWriter implements ItemWriter {
       logprobs: [],
       head: deltaHead(type, isRefusal ? where : { ...where, logprobs: [] }),
       annotations: 0,
+      unplaced: new Map(),
       own: ownFields(part.extensionsJson),
     };
     this.#at("response.content_part.added", { part: this.#part(this.#piece) });
@@ -78,6 +81,7 @@ export class MessageWriter implements ItemWriter {
     const piece = this.#piece;
     if (piece === undefined) return;
     this.#piece = undefined;
+    for (const [at, citation] of piece.unplaced) this.#tell(at, encodeCitation(citation, piece.text.text));
     const part = this.#part(piece);
     if (piece.isRefusal) this.#at("response.refusal.done", { refusal: piece.text.text });
     else this.#at("response.output_text.done", { text: piece.text.text, logprobs: piece.logprobs });
@@ -120,18 +124,21 @@ export class MessageWriter implements ItemWriter {
 
   #cite(piece: Piece, citation: Citation): void {
     piece.text.citations.push(citation);
-    const annotation = encodeCitation(citation);
-    if (annotation !== undefined && piece.own["annotations"] === undefined) this.#tell(piece, annotation);
+    const annotation = encodeCitation(citation, piece.text.text);
+    if (annotation === undefined || piece.own["annotations"] !== undefined) return;
+    const at = piece.annotations++;
+    if (citation.start === undefined && citation.end === undefined) piece.unplaced.set(at, citation);
+    else this.#tell(at, annotation);
   }
 
   /** Those that came as they are: all of them each time, of which some are news. */
   #annotate(piece: Piece): void {
     const { annotations } = piece.own;
-    if (Array.isArray(annotations)) for (const each of annotations.slice(piece.annotations)) this.#tell(piece, each);
+    if (Array.isArray(annotations)) for (const each of annotations.slice(piece.annotations)) this.#tell(piece.annotations++, each);
   }
 
-  #tell(piece: Piece, annotation: unknown): void {
-    this.#at("response.output_text.annotation.added", { annotation_index: piece.annotations++, annotation });
+  #tell(annotation_index: number, annotation: unknown): void {
+    this.#at("response.output_text.annotation.added", { annotation_index, annotation });
   }
 
   #part(piece: Piece): JsonObject {

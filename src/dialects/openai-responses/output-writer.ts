@@ -18,6 +18,8 @@ interface OpenItem {
   readonly writer: ItemWriter;
   /** Its piece is whole; the next part may be another one of it. */
   ended: boolean;
+  /** Tokens of parts behind it that said nothing. */
+  readonly left: Opaque[];
 }
 
 /** Puts the parts of an answer together to items, and tells how they grow. */
@@ -27,6 +29,8 @@ export class OutputWriter {
   readonly #items: (JsonObject | undefined)[] = [];
   readonly #open: OpenItem[] = [];
   readonly #byPart = new Map<number, OpenItem>();
+  /** Texts that have begun and said nothing: what never does is no piece of a message. */
+  readonly #blank = new Map<number, ContentPart>();
   #refused = false;
 
   constructor(sink: EventSink, answerId: string) {
@@ -46,6 +50,11 @@ export class OutputWriter {
 
   /** A part begins. */
   begin(partIndex: number, part: ContentPart): void {
+    if (isBlank(part)) this.#blank.set(partIndex, part);
+    else this.#begin(partIndex, part);
+  }
+
+  #begin(partIndex: number, part: ContentPart): void {
     this.#refused ||= part.part.case === "refusal";
     const last = this.#open.at(-1);
     let open = last?.ended === true && last.writer.takes(part) ? last : undefined;
@@ -63,13 +72,25 @@ export class OutputWriter {
 
   /** More of a part; of one that has no form here, nothing. */
   more(event: PartDelta): void {
-    this.#byPart.get(event.partIndex)?.writer.more(event);
+    let open = this.#byPart.get(event.partIndex);
+    if (open === undefined) {
+      const blank = this.#blank.get(event.partIndex);
+      if (blank === undefined) return;
+      this.#blank.delete(event.partIndex);
+      this.#begin(event.partIndex, blank);
+      open = this.#byPart.get(event.partIndex);
+    }
+    open?.writer.more(event);
   }
 
   /** A part is whole. Its item may go on, or be the one that an answer breaks off at, so that its end is told later. */
   end(partIndex: number): void {
     const open = this.#byPart.get(partIndex);
-    if (open === undefined) return;
+    if (open === undefined) {
+      this.#leave(this.#blank.get(partIndex)?.opaque ?? []);
+      this.#blank.delete(partIndex);
+      return;
+    }
     open.writer.end();
     open.ended = true;
   }
@@ -86,8 +107,15 @@ export class OutputWriter {
     for (const [i, open] of ended.entries()) {
       this.#items[open.outputIndex] = open.writer.close(i === ended.length - 1 ? status : "completed");
       this.#open.splice(this.#open.indexOf(open), 1);
-      this.#carry(open.writer.strays);
+      this.#carry([...open.writer.strays, ...open.left]);
     }
+  }
+
+  /** Tokens of a part that said nothing: with those that the message before it has no place for, or alone. */
+  #leave(tokens: readonly Opaque[]): void {
+    const last = this.#open.at(-1);
+    if (last?.ended === true) last.left.push(...tokens);
+    else this.#carry(tokens);
   }
 
   /** Each token in an empty item of its own. */
@@ -105,7 +133,7 @@ export class OutputWriter {
     const outputIndex = this.#items.length;
     const writer = writerOf(part, () => this.#nextPlace());
     if (writer === undefined) return undefined;
-    const open = { outputIndex, writer, ended: false };
+    const open = { outputIndex, writer, ended: false, left: [] };
     this.#open.push(open);
     return open;
   }
@@ -113,6 +141,11 @@ export class OutputWriter {
   #nextPlace(): ItemPlace {
     return { sink: this.#sink, answerId: this.#answerId, outputIndex: this.#items.push(undefined) - 1 };
   }
+}
+
+/** Whether it is a text that has nothing yet, and that no upstream of this language has named. */
+function isBlank({ part, extensionsJson }: ContentPart): boolean {
+  return part.case === "text" && part.value.text === "" && part.value.citations.length === 0 && extensionsJson[language] === undefined;
 }
 
 /** Undefined: what ran at another vendor, or has no form here, is not part of this language's answer. */

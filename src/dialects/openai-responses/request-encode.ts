@@ -25,9 +25,8 @@ export function encodeRequest(request: Readonly<ChatRequest>, target: Target, st
   encodeThinking(request, known, context);
   encodeLimit(request, known, context);
   encodeHints(request, known);
-  // A stateless answer is worth the next turn's time only with its reasoning's seal.
-  const words = [sealWord, ...(wantsLogprobs ? [logprobsWord] : [])];
-  known["include"] = Array.isArray(include) ? [...new Set<unknown>([...words, ...include])] : words;
+  const included = includedWords(include, wantsLogprobs, target);
+  if (included.length > 0) known["include"] = included;
   known["store"] = request.store ?? false;
   known["stream"] = streamed;
   // Padding against eavesdroppers on our own connection, which is encrypted and not interactive.
@@ -35,6 +34,13 @@ export function encodeRequest(request: Readonly<ChatRequest>, target: Target, st
   const { instructions, input } = encodePrompt(request.messages, context);
   const body = { ...merged(extra, known), ...(instructions !== undefined && { instructions }), input };
   return { body: JSON.stringify(body), notes: context.notes };
+}
+
+/** A stateless answer is worth the next turn's time only with its reasoning's seal; a model that does not think answers 400 to the wish. */
+function includedWords(include: unknown, logprobs: boolean, { capabilities }: Target): readonly unknown[] {
+  const words = new Set<unknown>([sealWord, ...(logprobs ? [logprobsWord] : []), ...(Array.isArray(include) ? include : [])]);
+  if (capabilities.reasoning === false) words.delete(sealWord);
+  return [...words];
 }
 
 /** What would change the answer's meaning is not dropped: another target may have it. */

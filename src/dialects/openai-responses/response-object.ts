@@ -1,5 +1,6 @@
 import { FinishReason, type Usage } from "../../core/chat.ts";
 import type { JsonObject } from "../../core/json-fields.ts";
+import { servedTier } from "../../core/openai/words.ts";
 import { type Echo, echoed } from "./echo.ts";
 import { encodeUsage } from "./usage.ts";
 
@@ -45,7 +46,7 @@ export function responseObject(answer: Answer, standing: Standing, outcome: Outc
     incomplete_details: incomplete === undefined ? null : { reason: incomplete },
     model: answer.model,
     output: outcome.output,
-    service_tier: outcome.serviceTier === "" ? "default" : outcome.serviceTier,
+    service_tier: outcome.serviceTier === "" ? "default" : servedTier(outcome.serviceTier),
     usage: outcome.usage === undefined ? null : encodeUsage(outcome.usage),
   };
   // First for those who read it, last because it wins.

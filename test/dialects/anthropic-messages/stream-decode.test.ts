@@ -33,7 +33,7 @@ const delta = (value: string): Sse => ({
 
 describe("a recorded stream", () => {
   test("of text becomes one part, with inclusive usage and the stop sequence", () => {
-    const events = decoded(recorded("text"));
+    const events = decoded(recorded("usage-cache"));
     expect(shape(events)).toBe("started usage partStarted text text partEnded choiceEnded usage completed");
     const response = folded(events);
     expect(response).toMatchObject({
@@ -57,12 +57,12 @@ describe("a recorded stream", () => {
   });
 
   test("of text has no content before its first words", () => {
-    const events = decoded(recorded("text"));
+    const events = decoded(recorded("usage-cache"));
     expect(events.findIndex(isContent)).toBe(3);
   });
 
   test("of parallel tools keeps arguments as they came, fills absent ones and unwraps free-form input", () => {
-    const events = decoded(recorded("tools"), { freeformTools: new Set(["patch"]) });
+    const events = decoded(recorded("parallel-tools"), { freeformTools: new Set(["patch"]) });
     expect(shape(events)).toBe(
       "started usage partStarted text partEnded partStarted argumentsJson argumentsJson partEnded partStarted argumentsJson partEnded partStarted argumentsJson partEnded choiceEnded usage completed",
     );
@@ -78,12 +78,12 @@ describe("a recorded stream", () => {
   });
 
   test("has dense part indices", () => {
-    const starts = decoded(recorded("tools")).flatMap((event) => (event.case === "partStarted" ? [event.value.partIndex] : []));
+    const starts = decoded(recorded("parallel-tools")).flatMap((event) => (event.case === "partStarted" ? [event.value.partIndex] : []));
     expect(starts).toEqual([0, 1, 2, 3]);
   });
 
   test("of thinking carries signature and sealed blocks", () => {
-    const response = folded(decoded(recorded("thinking")));
+    const response = folded(decoded(recorded("reasoning")));
     expect(response.choices[0]?.message?.content.map((part) => part.part)).toMatchObject([
       { case: "reasoning", value: { text: "Let me see.", opaque: [{ issuer: "anthropic", kind: "signature", value: "EqQB==" }] } },
       { case: "reasoning", value: { text: "", opaque: [{ issuer: "anthropic", kind: "redacted_thinking", value: "sealed==" }] } },
@@ -126,14 +126,17 @@ describe("a recorded stream", () => {
     expect(thrownBy(() => decoded(recorded(name)))).toMatchObject({ failure, upstream: { status: 200, requestId } });
   });
 
-  test.each(["text", "tools", "thinking", "refusal", "search"])("of %s that is cut anywhere never looks finished", (name) => {
-    const events = recorded(name);
-    for (let length = 0; length < events.length; length++)
-      expect(thrownBy(() => decoded(events.slice(0, length)))).toMatchObject({
-        failure: "UPSTREAM_UNAVAILABLE",
-        message: "anthropic's stream ended before message_stop",
-      });
-  });
+  test.each(["usage-cache", "parallel-tools", "reasoning", "refusal", "search"])(
+    "of %s that is cut anywhere never looks finished",
+    (name) => {
+      const events = recorded(name);
+      for (let length = 0; length < events.length; length++)
+        expect(thrownBy(() => decoded(events.slice(0, length)))).toMatchObject({
+          failure: "UPSTREAM_UNAVAILABLE",
+          message: "anthropic's stream ended before message_stop",
+        });
+    },
+  );
 });
 
 describe("a broken stream", () => {

@@ -84,7 +84,7 @@ export interface Sse {
 export function recorded(name: string): readonly Sse[] {
   const events: Sse[] = [];
   const parser = createParser({ onEvent: ({ data, event }) => events.push({ data, event }) });
-  parser.feed(readFileSync(new URL(`golden/${name}.sse`, import.meta.url), "utf8"));
+  parser.feed(readFileSync(new URL(`../../golden/answers/anthropic-messages/${name}.sse`, import.meta.url), "utf8"));
   return events;
 }
 

@@ -6,7 +6,7 @@ import { bedrockConverse } from "../../../src/dialects/bedrock-converse/upstream
 import { frame } from "../../support/event-frames.ts";
 import { decoded, type Event, folded, recorded, recordedContext, recordedWhole, thrownBy } from "./support.ts";
 
-const answers = ["text", "tools", "reasoning", "guardrail", "cache", "length", "grounded"];
+const answers = ["text", "parallel-tools", "reasoning", "refusal", "usage-cache", "length", "search"];
 const usageOf = ({ usage }: ChatResponse) => usage;
 const partsOf = ({ choices }: ChatResponse) => choices[0]?.message?.content.map((each) => each.part);
 
@@ -103,7 +103,7 @@ describe("what an answer says:", () => {
   });
 
   test("parallel calls: arguments as they came, absent ones filled, free-form input unwrapped", () => {
-    const response = folded(decoded(recorded("tools")));
+    const response = folded(decoded(recorded("parallel-tools")));
     expect(response.choices[0]?.finishReason).toBe(FinishReason.TOOL_CALLS);
     expect(partsOf(response)).toMatchObject([
       { value: { text: "Let me look." } },
@@ -122,13 +122,13 @@ describe("what an answer says:", () => {
   });
 
   test("a guardrail's intervention is a content filter, and its trace goes along", () => {
-    const response = recordedWhole("guardrail");
+    const response = recordedWhole("refusal");
     expect(response.choices[0]).toMatchObject({ finishReason: FinishReason.CONTENT_FILTER, nativeFinishReason: "guardrail_intervened" });
     expect(response.extensionsJson["bedrock"]).toContain('"topicPolicy"');
   });
 
   test("usage with cache is inclusive; tier and stop sequence are told", () => {
-    const response = folded(decoded(recorded("cache")));
+    const response = folded(decoded(recorded("usage-cache")));
     expect(usageOf(response)).toMatchObject({
       inputTokens: 1125,
       outputTokens: 9,
@@ -140,12 +140,27 @@ describe("what an answer says:", () => {
     expect(response).toMatchObject({ serviceTier: "priority", choices: [{ finishReason: FinishReason.STOP, stopSequence: "END" }] });
   });
 
+  test("JSON that was asked for in words comes without its fence, whole and in pieces", () => {
+    const context = { fencedJson: true } as const;
+    const body = { output: { message: { content: [{ text: '```json\n{"a":1}\n```' }] } }, stopReason: "end_turn" };
+    expect(bedrockConverse.decodeResponse(body, {}, context).choices[0]?.message?.text).toBe('{"a":1}');
+    const out: ChatEvent[] = [];
+    const decoder = bedrockConverse.streamDecoder({}, context);
+    decoder.push("{}", "messageStart", out);
+    for (const text of ["``", "`json\n{", '"a":1', "}\n``", "`"])
+      decoder.push(JSON.stringify({ contentBlockIndex: 0, delta: { text } }), "contentBlockDelta", out);
+    decoder.push('{"contentBlockIndex":0}', "contentBlockStop", out);
+    decoder.push('{"stopReason":"end_turn"}', "messageStop", out);
+    decoder.end(out);
+    expect(folded(out).choices[0]?.message?.text).toBe('{"a":1}');
+  });
+
   test("length is length", () => {
     expect(recordedWhole("length").choices[0]).toMatchObject({ finishReason: FinishReason.LENGTH, message: { text: "Once upon" } });
   });
 
   test("tools that ran at Bedrock are no calls of the caller's, and citations have titles and places", () => {
-    const response = folded(decoded(recorded("grounded")));
+    const response = folded(decoded(recorded("search")));
     expect(response.choices[0]?.finishReason).toBe(FinishReason.STOP);
     expect(partsOf(response)?.map((part) => part.case)).toEqual(["native", "native", "text"]);
     expect(partsOf(response)?.[2]?.value).toMatchObject({

@@ -210,8 +210,9 @@ describe("output formats", () => {
   });
 
   test("free JSON is asked for in words", () => {
-    const { body, notes } = encode({ outputFormat: { format: { case: "jsonObject", value: {} } } });
+    const { body, notes, answering } = encode({ outputFormat: { format: { case: "jsonObject", value: {} } } });
     expect(body["system"]).toEqual([{ text: expect.stringContaining("JSON object") }]);
+    expect(answering).toEqual({ fencedJson: true });
     expect(notes).toEqual(["EMULATED output_format.json_object"]);
   });
 });

@@ -106,7 +106,7 @@ export const recordedContext: AnswerContext = { freeformTools: new Set(["patch"]
 export type Event = readonly [name: string, data: string];
 
 function golden(file: string): string {
-  return readFileSync(new URL(`golden/${file}`, import.meta.url), "utf8");
+  return readFileSync(new URL(`../../golden/answers/bedrock-converse/${file}`, import.meta.url), "utf8");
 }
 
 /** The events of a recorded stream: a line each, `name {json}`. */

@@ -238,6 +238,26 @@ test("a longer conversation begins with the bytes of the shorter one", () => {
   }
 });
 
+test("what came with results of several messages waits for the last of them", () => {
+  const { body } = encode({
+    messages: [
+      user(text("q")),
+      assistant(call("a"), call("b")),
+      tool(result("a", text("1"), image("https://example.com/b.png"))),
+      tool(result("b", text("2"))),
+      user(text("so?")),
+    ],
+  });
+  expect(body["messages"]).toMatchObject([
+    { role: "user" },
+    { role: "assistant" },
+    { role: "tool", tool_call_id: "a" },
+    { role: "tool", tool_call_id: "b" },
+    { role: "user", content: [{ type: "image_url" }] },
+    { role: "user", content: "so?" },
+  ]);
+});
+
 test("what Cohere answered goes back as it came", () => {
   const message = {
     role: "assistant",

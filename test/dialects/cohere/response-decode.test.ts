@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { type ChatResponse, FinishReason } from "../../../src/core/chat.ts";
 import type { Fields } from "../../../src/core/json-object.ts";
 import { cohere } from "../../../src/dialects/cohere/upstream.ts";
-import { decoded, folded, recorded, thrownBy } from "./support.ts";
+import { decoded, folded, recorded, recordedWhole, thrownBy } from "./support.ts";
 
 const decode = (body: unknown, context = {}) => cohere.decodeResponse(body, {}, context);
 const usage = (input: number, output: number, cached = 0, more: Fields = {}): Fields => ({
@@ -27,73 +27,6 @@ const answer = (id: string, finish_reason: string, message: Fields, more: Fields
   ...more,
 });
 
-/** The recorded streams as whole answers. */
-const wholes: Readonly<Record<string, Fields>> = {
-  text: answer(
-    "29f14a5a-11de-4cae-9800-25e4747408ea",
-    "COMPLETE",
-    { content: [{ type: "text", text: "Hello there, Zoë 🦙!" }] },
-    { usage: usage(200, 5, 120) },
-  ),
-  stop: answer("a1", "STOP_SEQUENCE", { content: [{ type: "text", text: "one two" }] }, { usage: usage(200, 3) }),
-  length: answer("a2", "MAX_TOKENS", { content: [{ type: "text", text: "one two" }] }, { usage: usage(200, 2) }),
-  tools: answer(
-    "fba98ad3-e5a1-413c-a8de-84fbf9baabf7",
-    "TOOL_CALL",
-    {
-      tool_plan: "I will search for the weather.",
-      tool_calls: [
-        call("get_weather_8hwpm7d4wr14", "get_weather", '{\n    "city": "Paris"\n}'),
-        call("now_a2", "now", null),
-        call("get_weather_b3", "get_weather", '{"id": 12345678901234567890}'),
-      ],
-    },
-    { usage: usage(1000, 40) },
-  ),
-  thinking: answer(
-    "c1",
-    "COMPLETE",
-    {
-      content: [
-        { type: "thinking", thinking: "Let me see." },
-        { type: "text", text: "42" },
-      ],
-    },
-    { usage: usage(300, 30, 0, { reasoning_tokens: 25 }) },
-  ),
-  "thinking-tools": answer(
-    "c2",
-    "TOOL_CALL",
-    { content: [{ type: "thinking", thinking: "I need the weather." }], tool_calls: [call("w1", "get_weather", '{"city":"Rome"}')] },
-    { usage: usage(300, 30, 0, { reasoning_tokens: 20 }) },
-  ),
-  json: answer("e1", "COMPLETE", { content: [{ type: "text", text: '{"city":"Paris","celsius":21}' }] }, { usage: usage(210, 12) }),
-  citations: answer(
-    "d1",
-    "COMPLETE",
-    {
-      content: [{ type: "text", text: "Oil the pump" }],
-      citations: [
-        { start: 0, end: 3, text: "Oil", sources: [manual, { type: "tool", id: "get_weather_8hwpm7d4wr14:0" }], content_index: 0 },
-        { start: 4, end: 12, text: "the pump", sources: [], type: "TEXT_CONTENT" },
-      ],
-    },
-    { usage: usage(500, 9) },
-  ),
-  logprobs: answer(
-    "f1",
-    "COMPLETE",
-    { content: [{ type: "text", text: "Hi you" }] },
-    {
-      usage: usage(200, 2),
-      logprobs: [
-        { text: "Hi", token_ids: [42], logprobs: [-0.25] },
-        { text: " you", token_ids: [1, 2], logprobs: [-0.5, -0.25] },
-      ],
-    },
-  ),
-};
-
 /** What the two ways of answering tell alike: of a plan that is cited, whole answers have no text but beside calls. */
 const comparable = ({ choices, ...rest }: ChatResponse) => ({
   ...rest,
@@ -107,15 +40,28 @@ const comparable = ({ choices, ...rest }: ChatResponse) => ({
   })),
 });
 
-test.each(Object.entries(wholes))("a whole answer of %s is what its stream comes to", (name, body) => {
-  expect(comparable(decode(body))).toEqual(comparable(folded(decoded([recorded(name)]))));
+const recordedBoth = [
+  "usage-cache",
+  "stop-sequence",
+  "length",
+  "parallel-tools",
+  "reasoning",
+  "reasoning-tools",
+  "json-schema",
+  "citations",
+  "logprobs",
+] as const;
+
+test.each(recordedBoth)("a whole answer of %s is what its stream comes to", (name) => {
+  expect(comparable(decode(recordedWhole(name)))).toEqual(comparable(folded(decoded([recorded(name)]))));
 });
 
 describe("a whole answer", () => {
   test("has the plan as text in front of its calls, and cites it", () => {
+    const whole = recordedWhole("parallel-tools");
     const [choice] = decode({
-      ...wholes["tools"],
-      message: { ...Object(wholes["tools"]?.["message"]), citations: [{ start: 0, end: 6, type: "PLAN", sources: [manual] }] },
+      ...whole,
+      message: { ...Object(whole["message"]), citations: [{ start: 0, end: 6, type: "PLAN", sources: [manual] }] },
     }).choices;
     expect(choice).toMatchObject({ finishReason: FinishReason.TOOL_CALLS, nativeFinishReason: "TOOL_CALL" });
     expect(choice?.message?.content.map(({ part }) => part.case)).toEqual(["text", "toolCall", "toolCall", "toolCall"]);

@@ -6,7 +6,7 @@ import { decoded, decodedEvents, folded, recorded, short, thrownBy } from "./sup
 
 const streams: readonly { readonly name: string; readonly events: readonly string[] }[] = [
   {
-    name: "text",
+    name: "usage-cache",
     events: [
       "started",
       "0 +text",
@@ -19,10 +19,10 @@ const streams: readonly { readonly name: string; readonly events: readonly strin
       "completed",
     ],
   },
-  { name: "stop", events: ["started", "0 +text", "0 text one two", "0 -", "end 1 STOP_SEQUENCE", "usage 200+3", "completed"] },
+  { name: "stop-sequence", events: ["started", "0 +text", "0 text one two", "0 -", "end 1 STOP_SEQUENCE", "usage 200+3", "completed"] },
   { name: "length", events: ["started", "0 +text", "0 text one two", "0 -", "end 2 MAX_TOKENS", "usage 200+2", "completed"] },
   {
-    name: "tools",
+    name: "parallel-tools",
     events: [
       "started",
       "0 +text",
@@ -46,7 +46,7 @@ const streams: readonly { readonly name: string; readonly events: readonly strin
     ],
   },
   {
-    name: "thinking",
+    name: "reasoning",
     events: [
       "started",
       "0 +reasoning",
@@ -62,7 +62,7 @@ const streams: readonly { readonly name: string; readonly events: readonly strin
     ],
   },
   {
-    name: "thinking-tools",
+    name: "reasoning-tools",
     events: [
       "started",
       "0 +reasoning",
@@ -77,7 +77,7 @@ const streams: readonly { readonly name: string; readonly events: readonly strin
     ],
   },
   {
-    name: "json",
+    name: "json-schema",
     events: ["started", "0 +text", '0 text {"city"', '0 text :"Paris","celsius":21}', "0 -", "end 1 COMPLETE", "usage 210+12", "completed"],
   },
 ];
@@ -88,17 +88,17 @@ describe("a recorded stream", () => {
   }
 
   test("has no content before its first words", () => {
-    const events = decoded([recorded("text")]);
+    const events = decoded([recorded("usage-cache")]);
     expect(events.findIndex(isContent)).toBe(2);
   });
 
   test("tells what was cached, what was thought, and the units that are billed", () => {
-    expect(folded(decoded([recorded("text")])).usage).toMatchObject({
+    expect(folded(decoded([recorded("usage-cache")])).usage).toMatchObject({
       totalTokens: 205,
       cacheReadTokens: 120,
       extensionsJson: { cohere: '{"billed_units":{"input_tokens":10,"output_tokens":5}}' },
     });
-    expect(folded(decoded([recorded("thinking")])).usage).toMatchObject({ outputTokens: 30, reasoningTokens: 25, cacheReadTokens: 0 });
+    expect(folded(decoded([recorded("reasoning")])).usage).toMatchObject({ outputTokens: 30, reasoningTokens: 25, cacheReadTokens: 0 });
   });
 
   test("cites sources in the part they belong to, those that follow its end as well", () => {

@@ -116,7 +116,14 @@ export function thrownBy(run: () => unknown): ChatError {
 
 /** The bytes of a recorded stream. */
 export function recorded(name: string): Buffer {
-  return readFileSync(new URL(`golden/${name}.sse`, import.meta.url));
+  return readFileSync(new URL(`../../golden/answers/cohere/${name}.sse`, import.meta.url));
+}
+
+/** The same answer, recorded whole. */
+export function recordedWhole(name: string): Fields {
+  const body = parseJson(readFileSync(new URL(`../../golden/answers/cohere/${name}.json`, import.meta.url), "utf8"));
+  if (!isFields(body)) throw new Error(`${name} is no object`);
+  return body;
 }
 
 /** Decodes a stream that comes in these pieces. */

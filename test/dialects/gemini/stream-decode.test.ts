@@ -4,7 +4,19 @@ import { isContent } from "../../../src/core/stream.ts";
 import { gemini } from "../../../src/dialects/gemini/upstream.ts";
 import { answer, decoded, folded, recorded, recordedWhole, shape, streamed, thrownBy } from "./support.ts";
 
-const good = ["text", "tools", "tool", "reasoning", "safety", "blocked", "length", "json", "search", "image", "media"];
+const good = [
+  "usage-cache",
+  "parallel-tools",
+  "tools",
+  "reasoning",
+  "refusal",
+  "blocked",
+  "length",
+  "json-schema",
+  "search",
+  "image",
+  "media",
+];
 
 describe.each(good)("the recorded answer %s", (name) => {
   const bytes = recorded(name);
@@ -62,7 +74,7 @@ describe.each(good)("the recorded answer %s", (name) => {
 
 describe("a recorded stream", () => {
   test("of text becomes one part, with inclusive usage and its cached tokens", () => {
-    const events = decoded([recorded("text")]);
+    const events = decoded([recorded("usage-cache")]);
     expect(shape(events)).toBe("started partStarted text usage text usage text usage partEnded choiceEnded completed");
     const response = folded(events);
     expect(response).toMatchObject({
@@ -81,11 +93,11 @@ describe("a recorded stream", () => {
   });
 
   test("has no content before its first words", () => {
-    expect(decoded([recorded("text")]).findIndex(isContent)).toBe(2);
+    expect(decoded([recorded("usage-cache")]).findIndex(isContent)).toBe(2);
   });
 
   test("of parallel calls keeps ids, digits, order and signatures, and ends in tool calls", () => {
-    const [choice] = folded(decoded([recorded("tools")])).choices;
+    const [choice] = folded(decoded([recorded("parallel-tools")])).choices;
     expect(choice).toMatchObject({ finishReason: FinishReason.TOOL_CALLS, nativeFinishReason: "STOP" });
     expect(choice?.message?.content).toMatchObject([
       { part: { case: "reasoning", value: { text: "**Looking** it up.", summary: true, opaque: [] } } },
@@ -96,11 +108,11 @@ describe("a recorded stream", () => {
       },
       { part: { case: "toolCall", value: { id: "fc-2", name: "now", argumentsJson: "{}" } }, opaque: [] },
     ]);
-    expect(folded(decoded([recorded("tools")])).usage).toMatchObject({ inputTokens: 60, outputTokens: 53, reasoningTokens: 30 });
+    expect(folded(decoded([recorded("parallel-tools")])).usage).toMatchObject({ inputTokens: 60, outputTokens: 53, reasoningTokens: 30 });
   });
 
   test("of a call without an id invents one, always the same", () => {
-    const ids = [0, 1].map(() => folded(decoded([recorded("tool")])).choices[0]?.message?.content[0]?.part.value);
+    const ids = [0, 1].map(() => folded(decoded([recorded("tools")])).choices[0]?.message?.content[0]?.part.value);
     expect(ids[0]).toMatchObject({ id: expect.stringMatching(/^call_[0-9a-f]{16}$/), name: "weather" });
     expect(ids[1]).toEqual(ids[0]);
   });
@@ -116,7 +128,7 @@ describe("a recorded stream", () => {
   });
 
   test("that a filter stops ends so", () => {
-    expect(folded(decoded([recorded("safety")])).choices[0]).toMatchObject({
+    expect(folded(decoded([recorded("refusal")])).choices[0]).toMatchObject({
       finishReason: FinishReason.CONTENT_FILTER,
       nativeFinishReason: "SAFETY",
       message: { text: "Well," },

@@ -94,12 +94,12 @@ export function thrownBy(run: () => unknown): ChatError {
 
 /** Bytes of a recorded stream. */
 export function recorded(name: string): Buffer {
-  return readFileSync(new URL(`golden/${name}.sse`, import.meta.url));
+  return readFileSync(new URL(`../../golden/answers/gemini/${name}.sse`, import.meta.url));
 }
 
 /** A recorded whole answer, parsed. */
 export function recordedWhole(name: string): unknown {
-  return parseJson(readFileSync(new URL(`golden/${name}.json`, import.meta.url), "utf8"));
+  return parseJson(readFileSync(new URL(`../../golden/answers/gemini/${name}.json`, import.meta.url), "utf8"));
 }
 
 /** Decodes a stream that came in these pieces, to its end. */

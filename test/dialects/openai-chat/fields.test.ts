@@ -85,9 +85,6 @@ const kept: readonly { readonly field: string; readonly value: unknown; readonly
   { field: "prompt_cache_retention", value: "24h" },
   { field: "moderation", value: { model: "omni", policy: { input: { mode: "block" }, output: { mode: "score" } } } },
   // Extensions of compatible hosts, and what nobody knows.
-  { field: "top_k", value: 40 },
-  { field: "min_p", value: 0.1 },
-  { field: "repetition_penalty", value: 1.1 },
   { field: "chat_template_kwargs", value: { enable_thinking: false } },
   { field: "guided_json", value: { type: "object" } },
   { field: "thinking", value: { type: "enabled" } },
@@ -126,6 +123,15 @@ describe("a field of the request", () => {
     const { body } = encoded(decoded(ask(given ?? { [field]: value })));
     expect(body).toMatchObject(as);
   });
+
+  test.each(["top_k", "min_p", "repetition_penalty"])(
+    "%s of open models is left out, and that is told: OpenAI would answer 400",
+    (field) => {
+      const { body, fields } = encoded(decoded(ask({ [field]: 1 })));
+      expect(body[field]).toBeUndefined();
+      expect(fields).toEqual([`sampling.${field}`]);
+    },
+  );
 
   test("a user who is not the one of safety_identifier is left out, and that is told", () => {
     const { body, fields } = encoded(decoded(ask({ user: "b", safety_identifier: "a" })));

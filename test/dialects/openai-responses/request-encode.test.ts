@@ -105,7 +105,18 @@ describe("fields", () => {
     });
     const plain = target({ capabilities: { reasoning: false, maxOutputTokens: 100 } });
     const found = encoded(request({ reasoning: { effort: ReasoningEffort.LOW }, maxOutputTokens: 500 }), { target: plain });
-    expect(found).toMatchObject({ body: { ...bare, max_output_tokens: 100 }, notes: ["DROPPED reasoning", "CLAMPED max_output_tokens"] });
+    const { include: _sealed, ...unsealed } = bare;
+    expect(found.body).toEqual({ ...unsealed, max_output_tokens: 100 });
+    expect(found.notes).toEqual(["DROPPED reasoning", "CLAMPED max_output_tokens"]);
+  });
+
+  test("models that do not think are not asked for a seal, whoever wants it", () => {
+    const plain = target({ capabilities: { reasoning: false } });
+    const wanted = request({
+      extensionsJson: { openai_responses: '{"include":["reasoning.encrypted_content","file_search_call.results"]}' },
+    });
+    expect(encoded(wanted, { target: plain }).body["include"]).toEqual(["file_search_call.results"]);
+    expect(encoded(wanted).body["include"]).toEqual(["reasoning.encrypted_content", "file_search_call.results"]);
   });
 });
 

@@ -57,7 +57,7 @@ function actionName(action: TranslationAction): string {
 
 /** A recorded stream's text. */
 export function recorded(name: string): string {
-  return readFileSync(new URL(`golden/${name}.sse`, import.meta.url), "utf8");
+  return readFileSync(new URL(`../../golden/answers/openai-responses/${name}.sse`, import.meta.url), "utf8");
 }
 
 /** Names of the recorded streams that end well. */
