@@ -66,7 +66,7 @@ function decodeItem(item: JsonObject, path: string, conversation: Conversation):
  */
 function forgottenThought(item: JsonObject, path: string): ContentPart {
   const id = requiredString(item, "id", path);
-  if (!id.startsWith("rs_")) {
+  if (!/^rs[_-]/.test(id)) {
     const message = `${path} refers to a stored item, and nothing is stored here: send the item itself, as clients do with store false`;
     throw new ChatError("UNSUPPORTED_FEATURE", message, { field: path });
   }
