@@ -31,12 +31,13 @@ export interface Table {
 /** The cells as a table, with columns and rows in the order in which they come. */
 export function tableOf(cells: readonly CellResult[], reasons: Reasons, titleOf: (cell: CellResult) => string): Table {
   const columns = [...new Set(cells.map(({ column }) => column))];
-  const rows = new Map<string, Map<string, string>>();
-  for (const cell of cells) {
-    const row = rows.get(titleOf(cell)) ?? new Map<string, string>();
-    rows.set(titleOf(cell), row.set(cell.column, reasons.mark(cell)));
-  }
-  return { columns, rows: [...rows].map(([title, row]) => ({ title, marks: columns.map((column) => row.get(column) ?? "") })) };
+  const titles = Map.groupBy(cells, titleOf);
+  const rows = [...titles].map(([title, row]) => {
+    const byColumn = new Map(row.map((cell) => [cell.column, cell]));
+    const cellsOfRow = columns.map((column) => byColumn.get(column));
+    return { title, marks: cellsOfRow.map((cell) => (cell === undefined ? "" : reasons.mark(cell))) };
+  });
+  return { columns, rows };
 }
 
 /** For a terminal: the columns are numbered, for their names are wider than their marks. */
