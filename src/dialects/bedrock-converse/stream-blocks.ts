@@ -42,7 +42,9 @@ export class BlockStream {
   start({ contentBlockIndex, start }: Fields, out: ChatEvent[]): void {
     if (!isFields(start)) throw broken("contentBlockStart without a start");
     if (this.#open.has(contentBlockIndex)) throw broken("contentBlockStart of an open block");
-    const { toolUse } = start;
+    const { toolUse, text: _said, reasoningContent: _thought, ...others } = start;
+    // Servers that imitate Converse announce text and reasoning as well, with nothing in it; the first delta tells which.
+    if (toolUse === undefined && Object.keys(others).length === 0) return;
     if (isFields(toolUse) && !isOfServer(toolUse)) {
       const part = toolCallFrom(toolUse, this.#context);
       const custom = part.part.case === "toolCall" && part.part.value.custom;

@@ -6,7 +6,7 @@ import { opaqueFromText } from "../../core/opaque-tag.ts";
 import { decodeContent } from "./content-decode.ts";
 import { Conversation } from "./conversation.ts";
 import { extensionsOf, filed, ownToken } from "./extensions.ts";
-import { callPart, nativePart } from "./parts.ts";
+import { callPart, nativePart, reasoningPart } from "./parts.ts";
 import { reasoningParts } from "./reasoning-decode.ts";
 
 /** Most items of a request. */
@@ -52,12 +52,25 @@ function decodeItem(item: JsonObject, path: string, conversation: Conversation):
     case "reasoning":
       return conversation.reasoning(reasoningParts(withoutId(item), (text) => opaqueFromText(text, ownToken)));
     case "item_reference":
-      throw new ChatError("UNSUPPORTED_FEATURE", `${path} refers to a stored item, and nothing is stored here`, { field: path });
+      return conversation.reasoning([forgottenThought(item, path)]);
     default:
       // What a caller's own tool answered comes from the caller, all the rest from the model.
       if (/_(?:output|response)$/.test(type)) conversation.add(message(Role.TOOL, [nativePart(item)]));
       else conversation.native(nativePart(item));
   }
+}
+
+/**
+ * A reference to an item, which clients send that take answers to be stored. Where it was a thought, what is missing is its seal, and
+ * the conversation goes on as it does at a vendor that did not seal it: with a note. Without anything else it would be another one.
+ */
+function forgottenThought(item: JsonObject, path: string): ContentPart {
+  const id = requiredString(item, "id", path);
+  if (!/^rs[_-]/.test(id)) {
+    const message = `${path} refers to a stored item, and nothing is stored here: send the item itself, as clients do with store false`;
+    throw new ChatError("UNSUPPORTED_FEATURE", message, { field: path });
+  }
+  return reasoningPart("", true, [{ $typeName: "semaroute.v1.Opaque", issuer: "stored", kind: "item_reference", value: id }]);
 }
 
 function typeWithout(item: JsonObject, path: string): string {

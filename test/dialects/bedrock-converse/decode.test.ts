@@ -274,6 +274,18 @@ describe("a stream is read for what it means:", () => {
   ];
   const delta = (index: number, value: object): Event => ["contentBlockDelta", JSON.stringify({ contentBlockIndex: index, delta: value })];
 
+  test("a start that announces text or thoughts, and holds neither, begins nothing", () => {
+    const start = (index: number, value: object): Event => [
+      "contentBlockStart",
+      JSON.stringify({ contentBlockIndex: index, start: value }),
+    ];
+    const thought = delta(0, { reasoningContent: { text: "hm" } });
+    const plainly = around(thought, delta(1, { text: "so" }));
+    const announced = around(start(0, { reasoningContent: {} }), thought, start(1, {}), delta(1, { text: "so" }));
+    expect(partsOf(folded(decoded(announced)))).toEqual(partsOf(folded(decoded(plainly))));
+    expect(partsOf(folded(decoded(announced)))).toHaveLength(2);
+  });
+
   test("events of later versions mean nothing", () => {
     expect(
       folded(decoded(around(["somethingNew", "{}"], delta(0, { text: "a" }), delta(0, { novel: {} })))).choices[0]?.message?.text,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type ChatRequest, ReasoningEffort, ReasoningSummary, Role, ToolChoice_Mode } from "../../../src/core/chat.ts";
 import { openaiChat } from "../../../src/dialects/openai-chat/upstream.ts";
-import { ask, decoded, type Json, target, thrown } from "./support.ts";
+import { ask, decoded, encoded, type Json, target, thrown } from "./support.ts";
 
 /** The conversation as a host that speaks chat completions gets it. */
 function asChat(request: ChatRequest): { readonly body: Json; readonly notes: readonly string[] } {
@@ -213,6 +213,21 @@ describe("what needs memory is refused by its name", () => {
   ])("%j", (fields, field) => {
     expect(thrown(() => decoded(ask(fields)))).toMatchObject({ failure: "UNSUPPORTED_FEATURE", field });
   });
+});
+
+test("a stored thought that is only referred to is left out everywhere, and that is told", () => {
+  const input = [
+    { role: "user", content: "go" },
+    { type: "item_reference", id: "rs_1" },
+    { type: "function_call", call_id: "a", name: "f", arguments: "{}" },
+    { type: "function_call_output", call_id: "a", output: "x" },
+  ];
+  const request = decoded({ model: "m", input });
+  expect(encoded(request)).toMatchObject({ body: { input: [input[0], input[2], input[3]] } });
+  expect(encoded(request).notes).toEqual(["DROPPED messages.content.reasoning"]);
+  const { body, notes } = asChat(request);
+  expect(JSON.stringify(body)).not.toContain("rs_1");
+  expect(notes).toEqual(["messages.content.reasoning"]);
 });
 
 describe("what is wrong is refused with its place", () => {
