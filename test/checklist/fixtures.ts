@@ -5,6 +5,8 @@ import type { UpstreamDialect } from "../../src/core/dialect.ts";
 import { ChatError } from "../../src/core/error.ts";
 import { createFolder } from "../../src/core/fold.ts";
 import { framings } from "../../src/providers/wire/framing.ts";
+import { recorded as converse } from "../dialects/bedrock-converse/support.ts";
+import { frame } from "../support/event-frames.ts";
 import { type Said, type Vendor, vendors } from "./vendors.ts";
 
 /** A stream as it was recorded, or as a vendor would write it. */
@@ -41,7 +43,25 @@ function recorded(vendor: Vendor): Fixture[] {
   // One language's recordings stand in its own tests.
   if (vendor.name === "openai-chat") return [];
   const names = readdirSync(folder).filter((name) => /\.(?:sse|events)$/.test(name));
-  return names.map((name) => ({ name: `${vendor.name}/${name}`, vendor, bytes: readFileSync(new URL(name, folder)) }));
+  return names.map((name) => ({
+    name: `${vendor.name}/${name}`,
+    vendor,
+    bytes: name.endsWith(".sse") ? readFileSync(new URL(name, folder)) : converseBytes(name.replace(".events", "")),
+  }));
+}
+
+/** Amazon's recordings are lines; on the wire they are frames. */
+function converseBytes(name: string): Buffer {
+  return Buffer.concat(
+    converse(name).map(([type, data]) =>
+      frame(
+        type.endsWith("Exception")
+          ? { ":exception-type": type, ":message-type": "exception" }
+          : { ":event-type": type, ":message-type": "event" },
+        data,
+      ),
+    ),
+  );
 }
 
 function written(vendor: Vendor): Fixture[] {
@@ -53,6 +73,15 @@ function written(vendor: Vendor): Fixture[] {
 
 /** All of them. */
 export const fixtures: readonly Fixture[] = vendors.flatMap((vendor) => [...recorded(vendor), ...written(vendor)]);
+
+/** The events into which a stream is cut that comes in these pieces: all that a language gets to see of it. */
+export function framed(dialect: UpstreamDialect, pieces: Iterable<Uint8Array>): string {
+  const seen: unknown[] = [];
+  const reader = framings[dialect.framing ?? "sse"].reader((data, name) => seen.push(name, data));
+  for (const piece of pieces) reader.push(piece);
+  reader.end();
+  return seen.join("\n");
+}
 
 /** What a stream means that comes in these pieces: its events, and how it ends. */
 export function meaning(dialect: UpstreamDialect, pieces: Iterable<Uint8Array>): { events: readonly ChatEvent[]; end: string } {
