@@ -18,9 +18,9 @@ export interface Asked {
   readonly streamed: boolean;
   readonly reply: UpstreamReply;
   /** Answers well, as it was asked: whole or in a stream. */
-  say(said: Said): void;
+  readonly say: (said: Said) => void;
   /** Begins a stream in the vendor's own framing. */
-  begin(headers?: Readonly<Record<string, string>>): ReturnType<UpstreamReply["sse"]>;
+  readonly begin: (headers?: Readonly<Record<string, string>>) => ReturnType<UpstreamReply["sse"]>;
 }
 
 /** A running scene. */
@@ -62,7 +62,10 @@ export async function openScene(more = ""): Promise<Scene> {
       const streamed = /stream/i.test(request.path) || isStreamed(request);
       const begin: Asked["begin"] = (headers = {}) => reply.sse({ "content-type": vendor.contentType, ...headers });
       const say = (said: Said): void => {
-        if (!streamed) return void reply.sse({ "content-type": "application/json" }).raw(vendor.whole(said)).end();
+        if (!streamed) {
+          reply.sse({ "content-type": "application/json" }).raw(vendor.whole(said)).end();
+          return;
+        }
         const sse = begin();
         const { begun, ending } = vendor.stream(said);
         for (const bytes of [...begun, ...ending]) sse.raw(bytes);

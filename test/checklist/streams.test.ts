@@ -41,7 +41,7 @@ async function told(response: Response): Promise<{ status: number; code: string 
 /** What two sockets of this machine hold at the most, and more than what we would. */
 const kernelBytes = 32e6;
 const page = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>";
-const html = ({ reply }: Asked): void => void reply.sse({ "content-type": "text/html" }).raw(page).end();
+const html = ({ reply }: Asked): void => reply.sse({ "content-type": "text/html" }).raw(page).end();
 
 describe.each(vendors)("10.7 an answer of $name that is none", ({ model }) => {
   test.each([
@@ -53,7 +53,7 @@ describe.each(vendors)("10.7 an answer of $name that is none", ({ model }) => {
     { what: "a web page", play: html, codes: /upstream_(?:unavailable|invalid_response)/ },
     {
       what: "an empty body",
-      play: ({ reply }: Asked) => void reply.sse({ "content-type": "application/json" }).end(),
+      play: ({ reply }: Asked) => reply.sse({ "content-type": "application/json" }).end(),
       codes: /upstream_(?:unavailable|invalid_response)/,
     },
   ])("10.7 $what is an error, whole and streamed", async ({ play, codes }) => {
@@ -115,13 +115,13 @@ describe.each(vendors)("10.8 $name and callers", (vendor) => {
     let sent = 0;
     scene.play(async ({ begin, request }) => {
       const sse = begin();
-      let over = false;
-      void request.closed.then(() => (over = true));
+      const over = new AbortController();
+      void request.closed.then(() => over.abort());
       const events = vendor.stream({ kind: "text", text: "x".repeat(16 * 1024) }).begun;
       // One delta without end, as fast as it is taken.
       const at = events.findIndex((bytes) => bytes.includes("xxxx"));
       for (const bytes of events.slice(0, at)) sse.raw(bytes);
-      for (const delta = events[at] ?? Buffer.alloc(0); !over; sent += delta.length) await sse.taken(delta);
+      for (const delta = events[at] ?? Buffer.alloc(0); !over.signal.aborted; sent += delta.length) await sse.taken(delta);
     });
     const leaving = new AbortController();
     await ask(vendor.model, true, leaving.signal);
