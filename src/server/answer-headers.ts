@@ -42,6 +42,16 @@ export function sourceHeaders(source: Source): HeaderList {
   return headers;
 }
 
+/** Who was tried last, where an error is all that came of it; nothing where nobody was. */
+export function triedHeaders({ attempts }: Pick<Source, "attempts">): HeaderList {
+  const target = attempts.at(-1)?.target;
+  if (target === undefined) return [];
+  return [
+    ["x-semaroute-provider", headerText(target.provider)],
+    ["x-semaroute-model", headerText(target.upstreamModel)],
+  ];
+}
+
 /** The price of a whole answer; nothing where it is not known. */
 export function costHeaders(usage: Usage | undefined): HeaderList {
   return usage?.costPicoUsd === undefined ? [] : [["x-semaroute-cost-usd", usdFromPico(usage.costPicoUsd)]];

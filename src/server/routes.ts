@@ -235,7 +235,7 @@ function routeTable(routes: readonly Route[]): RouteTable {
       if (at.length === 0) throw notFound(path, hintOf(path));
       const route = at.find((each) => each.verb === verb || (verb === "HEAD" && each.verb === "GET"));
       if (route === undefined) {
-        const allowed = at.map((each) => each.verb).join(", ");
+        const allowed = at.map((each) => (each.verb === "GET" ? "GET, HEAD" : each.verb)).join(", ");
         throw new Refusal(405, "method_not_allowed", `${verb} is not allowed here; allowed: ${allowed}`, [["allow", allowed]]);
       }
       return { route, params: route.path.endsWith("*") ? { "*": decoded(path.slice(route.path.length - 1)) } : {} };

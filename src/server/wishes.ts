@@ -16,8 +16,11 @@ export interface Wishes {
 export type HeaderReader = (name: string) => string | undefined;
 
 const requestIdPattern = /^[A-Za-z0-9._:-]{1,128}$/;
-/** W3C Trace Context, 3.2: version, trace id, parent id, flags; all-zero ids are invalid. */
-const traceparentPattern = /^[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}(?:-.*)?$/;
+/**
+ * W3C Trace Context, 3.2: version, trace id, parent id, flags. All-zero ids are invalid, and so is version ff; only versions
+ * behind 00, whose 55 characters are all of it, may say more.
+ */
+const traceparentPattern = /^(?!ff|00.{54})[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}(?:-.*)?$/;
 const tagsMax = 16;
 const tagNameMax = 64;
 const tagValueMax = 256;

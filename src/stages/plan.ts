@@ -154,15 +154,14 @@ function targetsOf({ snapshot: { catalog }, key, request }: Call, name: string, 
     throw new ChatError("CALLER_FORBIDDEN", `key ${key.name} may not use model ${JSON.stringify(name)}`, { field });
   const targets = catalog.resolve(name, kind, key);
   if (targets === undefined) throw new ChatError("MODEL_NOT_FOUND", `model ${JSON.stringify(name)} is not known here`, { field });
-  if (targets.length > 0 || name === "auto") return targets;
+  // Where nothing is offered at all, the hosts have not told their models yet: that may heal.
+  if (targets.length > 0 || (name === "auto" && catalog.targets.length === 0)) return targets;
+  const what = kind === "chat" ? "a chat model" : "an embedding model";
+  if (name === "auto") throw new ChatError("MODEL_NOT_FOUND", `${what} to choose is not offered to key ${key.name}`, { field });
   const everyone = catalog.resolve(name, kind, { ...key, models: undefined });
   if (everyone?.length !== 0)
     throw new ChatError("CALLER_FORBIDDEN", `key ${key.name} may use no target of model ${JSON.stringify(name)}`, { field });
-  throw new ChatError(
-    "MODEL_NOT_FOUND",
-    `model ${JSON.stringify(name)} is not ${kind === "chat" ? "a chat model" : "an embedding model"}`,
-    { field },
-  );
+  throw new ChatError("MODEL_NOT_FOUND", `model ${JSON.stringify(name)} is not ${what}`, { field });
 }
 
 type Unfit = Pick<Exclusion, "reason" | "kind" | "waitMs" | "field">;

@@ -8,6 +8,10 @@ import type { Quirks, UpstreamDialect } from "../../src/core/dialect.ts";
 import { ChatError } from "../../src/core/error.ts";
 import { parseJson } from "../../src/core/json.ts";
 import { anthropicMessages } from "../../src/dialects/anthropic-messages/upstream.ts";
+import { bedrockConverse } from "../../src/dialects/bedrock-converse/upstream.ts";
+import { cohere } from "../../src/dialects/cohere/upstream.ts";
+import { gemini as geminiDialect } from "../../src/dialects/gemini/upstream.ts";
+import { openaiResponses } from "../../src/dialects/openai-responses/upstream.ts";
 import { openaiChat } from "../../src/dialects/openai-chat/upstream.ts";
 import { hosts } from "../../src/providers/hosts.ts";
 import { chatTarget } from "../support/attempt.ts";
@@ -20,7 +24,7 @@ interface Row {
   readonly model: string;
   readonly quirks: Quirks;
   /** The parts of a body in which its prompt is read, in order; the last one is the list of turns. */
-  readonly prompt: (body: Record<string, unknown>) => readonly unknown[];
+  readonly prompt: (body: Record<string, unknown>, hasTools: boolean) => readonly unknown[];
 }
 
 const openai = (name: string, issuer: string, quirks: Quirks): Row => ({
@@ -39,6 +43,23 @@ const anthropic = (model: string): Row => ({
   quirks: {},
   prompt: ({ tools, system, messages }) => [tools, system, messages],
 });
+const gemini = (model: string): Row => ({
+  name: `gemini for ${model}`,
+  dialect: geminiDialect,
+  issuer: "google",
+  model,
+  quirks: {},
+  prompt: ({ tools, systemInstruction, contents }) => [tools, systemInstruction, contents],
+});
+const bedrock = (model: string): Row => ({
+  name: `bedrock-converse for ${model}`,
+  dialect: bedrockConverse,
+  issuer: "bedrock",
+  model,
+  quirks: {},
+  // Converse takes no calls without their tools: where the caller lets none be called, its turns do, and more of them declare more.
+  prompt: ({ toolConfig, system, messages }, hasTools) => [hasTools && toolConfig, system, messages],
+});
 const rows: readonly Row[] = [
   openai("openai-chat at OpenAI", "openai", hosts.openai.quirks),
   openai("openai-chat at Mistral", "mistral", hosts.mistral.quirks),
@@ -49,6 +70,26 @@ const rows: readonly Row[] = [
   anthropic("claude-sonnet-4-5"),
   anthropic("claude-opus-4-8"),
   anthropic("claude-3-5-haiku-20241022"),
+  gemini("gemini-2.5-flash"),
+  gemini("gemini-3-flash-preview"),
+  bedrock("us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+  bedrock("us.amazon.nova-pro-v1:0"),
+  {
+    name: "cohere",
+    dialect: cohere,
+    issuer: "cohere",
+    model: "command-a-03-2025",
+    quirks: {},
+    prompt: ({ tools, messages }) => [tools, messages],
+  },
+  {
+    name: "openai-responses",
+    dialect: openaiResponses,
+    issuer: "openai",
+    model: "gpt-5.5",
+    quirks: hosts.openai.quirks,
+    prompt: ({ tools, instructions, input }) => [tools, instructions, input],
+  },
 ];
 
 type PartInit = MessageInitShape<typeof ContentPartSchema>;
@@ -171,7 +212,9 @@ describe.each(rows)("$name", (row) => {
           requestOf(init, [...turns.slice(0, -1).flat(), ask, { role: Role.ASSISTANT, text: "well" }, ...(turns.at(-1) ?? []), ask]),
         );
         if (shorter === undefined || longer === undefined) return;
-        const [one, other] = [shorter, longer].map((body) => row.prompt(JSON.parse(body)));
+        const [one, other] = [shorter, longer].map((body) =>
+          row.prompt(JSON.parse(body), init.tools && init.choice !== ToolChoice_Mode.NONE),
+        );
         const [before, after] = [one?.at(-1), other?.at(-1)];
         expect(JSON.stringify(other?.slice(0, -1))).toBe(JSON.stringify(one?.slice(0, -1)));
         if (!Array.isArray(before) || !Array.isArray(after)) throw new Error("no turns");

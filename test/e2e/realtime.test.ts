@@ -176,7 +176,7 @@ describe("a call", () => {
       status: 502,
       should_retry: false,
       request_id: expect.any(String),
-      route: { decision: expect.any(String), policy: expect.any(String), attempts: 2 },
+      route: { decision: expect.any(String), policy: expect.any(String), provider: expect.any(String), model: "bad", attempts: 2 },
     });
     expect(socket.frames).toHaveLength(1);
   });

@@ -78,6 +78,8 @@ describe("a malformed header is refused by its name", () => {
       `00-${"0".repeat(32)}-${"b".repeat(16)}-01`,
       `00-${"a".repeat(32)}-${"0".repeat(16)}-01`,
       `${parent}x`,
+      `${parent}-more`,
+      `ff${parent.slice(2)}`,
     ],
   })) {
     for (const value of values) {

@@ -209,6 +209,13 @@ describe("names", () => {
       field: "routing.fallback_models[1]",
     },
     { what: "a model for something else", model: "embed", failure: "MODEL_NOT_FOUND", field: "model" },
+    {
+      what: "auto, with nothing of the call's kind in the key's list,",
+      model: "auto",
+      models: ["embed"],
+      failure: "MODEL_NOT_FOUND",
+      field: "model",
+    },
     { what: "a name outside the list", model: "n", models: ["m"], failure: "CALLER_FORBIDDEN", field: "model" },
     { what: "an unknown name outside the list, which is not told to be unknown", model: "zzz", models: ["m"], failure: "CALLER_FORBIDDEN" },
     { what: "a fallback outside the list", model: "m", fallbackModels: ["n"], models: ["m"], failure: "CALLER_FORBIDDEN" },
@@ -220,6 +227,11 @@ describe("names", () => {
       expect(() => planCall(call, sources)).toThrow(expect.objectContaining({ failure, ...(field !== undefined && { field }) }));
     });
   }
+});
+
+test("auto waits where no provider has told of any model yet", () => {
+  const { ranked, error } = planned({ targets: [], request: { model: "auto" } });
+  expect([ranked, error.failure]).toEqual([[], "NO_TARGET"]);
 });
 
 describe("when no target is left", () => {

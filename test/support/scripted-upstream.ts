@@ -43,6 +43,8 @@ export interface UpstreamSse {
   data(value: unknown, eventName?: string): UpstreamSse;
   /** Bytes as they are, for broken or oddly split framing. */
   raw(text: string | Uint8Array): UpstreamSse;
+  /** Likewise; settles once the socket has taken them. */
+  taken(text: string | Uint8Array): Promise<void>;
   /** `data: [DONE]`, and the end. */
   done(): void;
   /** The end, without [DONE]. */
@@ -157,6 +159,7 @@ function sseOn(response: ServerResponse): UpstreamSse {
       response.write(text);
       return sse;
     },
+    taken: (text) => new Promise((resolve) => response.write(text, () => resolve())),
     done() {
       sse.data("[DONE]").end();
     },

@@ -359,7 +359,7 @@ describe("8.3.10 bodies", () => {
 describe("paths, methods and keys", () => {
   test.each([
     { verb: "GET", path: chat, status: 405, allow: "POST" },
-    { verb: "DELETE", path: "/v1/models", status: 405, allow: "GET" },
+    { verb: "DELETE", path: "/v1/models", status: 405, allow: "GET, HEAD" },
     { verb: "GET", path: "/nowhere", status: 404, allow: null },
   ])("8.3.11 $verb $path is $status in the dialect's shape", async ({ verb, path, status, allow }) => {
     const response = await fetch(`${scene.url}${path}`, { method: verb });

@@ -57,7 +57,16 @@ function pathsOf(operations: ReadonlyMap<string, Operation>): Readonly<Record<st
   return paths;
 }
 
-const ofErrors = headersOf("x-request-id", "x-semaroute-attempts", "retry-after", "retry-after-ms", "x-should-retry");
+const ofErrors = headersOf(
+  "x-request-id",
+  "x-semaroute-provider",
+  "x-semaroute-model",
+  "x-semaroute-attempts",
+  "server-timing",
+  "retry-after",
+  "retry-after-ms",
+  "x-should-retry",
+);
 const errorResponses = {
   OpenAIError: { description: "An error in OpenAI's shape.", headers: ofErrors, content: json(reference("schemas", "OpenAIError")) },
   AnthropicError: {

@@ -4,7 +4,7 @@ import { ChatError } from "../../core/error.ts";
 import { parseCallerJson } from "../../core/json.ts";
 import { encodeError } from "../../core/openai/error-encode.ts";
 import type { Framing } from "../../dialects/openai-chat/stream-encode.ts";
-import { callHeaders, costHeaders, type HeaderList, sourceHeaders } from "../answer-headers.ts";
+import { callHeaders, costHeaders, type HeaderList, sourceHeaders, triedHeaders } from "../answer-headers.ts";
 import { statusOf, waitOf } from "../errors.ts";
 
 /** A call's name on its socket, as its caller chose it. */
@@ -84,7 +84,8 @@ export interface ErrorFacts {
 /** The last frame of a call that did not, or the answer to a frame that never became one. */
 export function errorText(error: ChatError, { id, requestId, partial, call, source }: ErrorFacts): string {
   const headers: HeaderList = call === undefined ? [] : [...callHeaders(call), ...(source === undefined ? [] : sourceHeaders(source))];
-  if (source === undefined && call !== undefined) headers.push(["x-semaroute-attempts", String(error.attempts.length)]);
+  if (source === undefined && call !== undefined)
+    headers.push(...triedHeaders(error), ["x-semaroute-attempts", String(error.attempts.length)]);
   const waitMs = waitOf(error);
   const { http, shouldRetry } = statusOf(error.failure);
   return JSON.stringify({

@@ -1,5 +1,6 @@
 import { parseCallerJson } from "../../core/json.ts";
 import { readText } from "../body.ts";
+import { callHeaders } from "../answer-headers.ts";
 import { applyWishes, wishesFrom } from "../wishes.ts";
 import { callerGone, closedEarly } from "../exchanges.ts";
 import { sendJson } from "./answer.ts";
@@ -29,7 +30,7 @@ export async function serveCount(parts: RestParts, rest: RestCall, { name: door,
     const { inputTokens, estimated, provider } = await router.countTokens(opened.call);
     const who: [string, string][] = provider === "" ? [] : [["x-semaroute-provider", provider]];
     if (estimated) who.push(["x-semaroute-notes", "approximated:input_tokens"]);
-    sendJson(response, 200, [...rest.headers, ...who], counting.encodeResponse(inputTokens));
+    sendJson(response, 200, [...rest.headers, ...callHeaders(opened.call), ...who], counting.encodeResponse(inputTokens));
   } finally {
     opened.close();
   }

@@ -1,8 +1,10 @@
+import type { Key } from "../../core/call.ts";
 import type { Model } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
 import type { ServerRequest } from "../listen.ts";
 import { sendJson } from "./answer.ts";
-import { callerOf, type RestCall, type RestParts } from "./context.ts";
+import { wishesFrom } from "../wishes.ts";
+import { callerOf, oneHeader, type RestCall, type RestParts } from "./context.ts";
 import { anthropicModel, anthropicPage } from "./models-anthropic.ts";
 
 /** Whether a list of models is wanted in Anthropic's shape: its clients always name their version of the API. */
@@ -12,7 +14,7 @@ export function speaksAnthropic({ headers }: ServerRequest): boolean {
 
 /** `GET /v1/models`: what the caller may ask for, aliases and bare model ids; all of it as OpenAI lists it, a page as Anthropic does. */
 export function listModels(parts: RestParts, { request, response, headers }: RestCall): void {
-  const key = callerOf(parts.settings(), request);
+  const key = lister(parts, request);
   const models = parts.router.models(key);
   const body = speaksAnthropic(request)
     ? anthropicPage(models, new URL(request.url ?? "/", "http://localhost").searchParams)
@@ -22,11 +24,17 @@ export function listModels(parts: RestParts, { request, response, headers }: Res
 
 /** `GET /v1/models/{id}`; ids may hold slashes. */
 export function getModel(parts: RestParts, { request, response, headers, params }: RestCall): void {
-  const key = callerOf(parts.settings(), request);
+  const key = lister(parts, request);
   const id = params["*"] ?? "";
   const model = parts.router.model(id, key);
   if (model === undefined) throw new ChatError("MODEL_NOT_FOUND", `model ${JSON.stringify(id)} is not known here`, { field: "model" });
   sendJson(response, 200, headers, JSON.stringify(speaksAnthropic(request) ? anthropicModel(model) : openaiModel(model)));
+}
+
+/** Who asks. A malformed header is refused as it is at every door, though a list has no use for it. */
+function lister({ settings }: RestParts, request: ServerRequest): Key {
+  wishesFrom((name) => oneHeader(request, name));
+  return callerOf(settings(), request);
 }
 
 function openaiModel(model: Model): Record<string, unknown> {

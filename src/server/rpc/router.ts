@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
+import type { ConnectError, HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import {
   CountTokensResponseSchema,
   ExplainResponseSchema,
@@ -27,7 +27,7 @@ import { ChatError, chatErrorFrom } from "../../core/error.ts";
 import { routeOf } from "../../core/route.ts";
 import type { Router } from "../../core/router.ts";
 import { fold } from "../../core/fold.ts";
-import { callHeaders, costHeaders, sourceHeaders, timingHeader } from "../answer-headers.ts";
+import { callHeaders, costHeaders, sourceHeaders, timingHeader, triedHeaders } from "../answer-headers.ts";
 import type { CallDesk, OpenCall } from "../call-desk.ts";
 import { connectErrorFrom } from "../errors.ts";
 import { applyWishes, type Wishes } from "../wishes.ts";
@@ -110,10 +110,17 @@ async function answered<A extends ChatResponse | EmbedResponse>(
     ]);
     return response;
   } catch (thrown) {
-    throw connectErrorFrom(chatErrorFrom(thrown), { requestId: call.requestId, callId: call.id });
+    throw refusalOf(chatErrorFrom(thrown), call, desk.now());
   } finally {
     opened.close();
   }
+}
+
+/** An error that no head went before: it says itself what heads say. */
+function refusalOf(error: ChatError, call: Call, nowMs: number): ConnectError {
+  const refusal = connectErrorFrom(error, { requestId: call.requestId, callId: call.id });
+  setHeaders(refusal.metadata, [...triedHeaders(error), timingHeader(call, error, nowMs)]);
+  return refusal;
 }
 
 async function* streamChat(
@@ -143,8 +150,9 @@ async function* streamChat(
     }
   } catch (thrown) {
     const error = chatErrorFrom(thrown);
+    if (source === undefined) throw refusalOf(error, call, clock.now());
     // An answer that breaks off knows nothing of its attempts; its trailers must not contradict its headers.
-    if (source !== undefined && error.attempts.length === 0) error.attempts = source.attempts;
+    if (error.attempts.length === 0) error.attempts = source.attempts;
     throw connectErrorFrom(error, { requestId: call.requestId, callId: call.id });
   } finally {
     opened.close();
