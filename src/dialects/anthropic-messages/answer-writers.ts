@@ -77,6 +77,9 @@ class TextWriter implements PartWriter {
   readonly #first: string;
   readonly #take: TakeIndex;
   readonly #late: Opaque[] = [];
+  readonly #extension: Fields;
+  /** Anthropic's own citations of an answer that came whole: each has its turn when the citation that says the same has. */
+  readonly #citations: unknown[];
   #index = -1;
   /** A delta up to its text. */
   #head = "";
@@ -85,6 +88,9 @@ class TextWriter implements PartWriter {
     this.#part = part;
     this.#first = first;
     this.#take = take;
+    const { citations, ...rest } = extensionOf(part) ?? {};
+    this.#extension = rest;
+    this.#citations = Array.isArray(citations) ? [...citations] : [];
   }
 
   open(): string {
@@ -99,7 +105,7 @@ class TextWriter implements PartWriter {
         return delta.value === "" ? "" : this.#text(delta.value);
       case "citation": {
         const all = extensionFields(extensionsJson, "")?.["citations"];
-        const citation: unknown = Array.isArray(all) ? all.at(-1) : foreignCitation(delta.value);
+        const citation: unknown = Array.isArray(all) ? all.at(-1) : (this.#citations.shift() ?? foreignCitation(delta.value));
         return citation === undefined ? "" : this.#begun() + deltaOf(this.#index, { type: "citations_delta", citation });
       }
       case "opaque":
@@ -128,7 +134,7 @@ class TextWriter implements PartWriter {
     );
     this.#index = this.#take();
     this.#head = `event: content_block_delta\ndata: {"type":"content_block_delta","index":${this.#index},"delta":{"type":"text_delta","text":`;
-    return before + startOf(this.#index, mergedBlock(extensionOf(this.#part), { type: "text", text: "" }));
+    return before + startOf(this.#index, mergedBlock(this.#extension, { type: "text", text: "" }));
   }
 }
 

@@ -1,4 +1,5 @@
 import { FinishReason } from "../../core/chat.ts";
+import { ChatError } from "../../core/error.ts";
 
 /** Words of OpenAI, and those of its sloppier relatives. */
 const byWord: ReadonlyMap<string, FinishReason> = new Map([
@@ -38,7 +39,7 @@ export interface FinishContext {
   readonly legacyFunctions: boolean;
 }
 
-/** OpenAI's word for an end. */
+/** OpenAI's word for an end. Throws where the upstream said that its answer failed: there is no word for that, and none is made up. */
 export function encodeFinishReason(reason: FinishReason, context: FinishContext): string {
   switch (reason) {
     case FinishReason.LENGTH:
@@ -51,7 +52,7 @@ export function encodeFinishReason(reason: FinishReason, context: FinishContext)
     case FinishReason.REFUSAL:
       return context.hasRefusal ? "stop" : "content_filter";
     case FinishReason.ERROR:
-      return "error";
+      throw new ChatError("UPSTREAM_PROTOCOL", "the upstream said that its answer failed");
     default:
       return "stop";
   }

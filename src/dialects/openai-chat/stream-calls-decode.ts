@@ -59,7 +59,7 @@ export class CallReader {
     const call = this.#continued(entry) ?? this.#add(entry, out);
     if (call.ended) {
       // Nothing left to say, as when a host repeats the id; arguments would come too late to be put in their place.
-      if (entry.argumentsJson === "") return;
+      if (entry.argumentsJson.trim() === "") return;
       throw new ChatError("UPSTREAM_PROTOCOL", "the upstream went on with a tool call that had ended");
     }
     if (call.first !== entry) this.#more(call, entry, out);
@@ -75,14 +75,15 @@ export class CallReader {
 
   /** Ends all calls: something else begins, or the choice is over. */
   finish(out: ChatEvent[]): void {
-    for (const call of this.#list) {
-      if (call.ended) continue;
-      this.#announce(call, out);
-      call.ended = true;
-      const input = call.wrapped ? unwrapped(call.argumentsJson) : "";
-      if (input !== "") out.push(this.#delta(call, { case: "argumentsJson", value: input }));
-      out.push(partEnded(this.#reading.choiceIndex, call.partIndex ?? 0));
-    }
+    for (const call of this.#list) if (!call.ended) this.#end(call, out);
+  }
+
+  #end(call: OpenCall, out: ChatEvent[]): void {
+    this.#announce(call, out);
+    call.ended = true;
+    const input = call.wrapped ? unwrapped(call.argumentsJson) : "";
+    if (input !== "") out.push(this.#delta(call, { case: "argumentsJson", value: input }));
+    out.push(partEnded(this.#reading.choiceIndex, call.partIndex ?? 0));
   }
 
   /** The call that an entry goes on with; undefined: it begins a new one. */
@@ -102,7 +103,12 @@ export class CallReader {
   #add(entry: CallEntry, out: ChatEvent[]): OpenCall {
     // A second call of the same tool may leave out the name.
     const name = entry.name === "" ? (this.#list.at(-1)?.name ?? "") : entry.name;
-    for (const waiting of this.#list) if (!waiting.ended) this.#announce(waiting, out);
+    for (const other of this.#list) {
+      if (other.ended) continue;
+      // Nothing can follow a whole object, so that doors which write one call at a time need not wait for the last one's end.
+      if (!other.first.custom && isWholeObject(other.argumentsJson)) this.#end(other, out);
+      else this.#announce(other, out);
+    }
     const call: OpenCall = {
       upstreamId: entry.id,
       upstreamIndex: entry.index,

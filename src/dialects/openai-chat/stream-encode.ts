@@ -91,7 +91,7 @@ class ChunkWriter implements StreamEncoder {
   #begin(event: PartStarted): string {
     if (event.part === undefined) return "";
     const view = this.#viewAt(event.choiceIndex);
-    const role = this.#open(view, event.part.part.case === "toolCall");
+    const role = this.#open(view, event.part.part.case !== "text");
     const delta = startOf(event.part, event.partIndex, view, this.#options.legacyFunctions);
     return delta === undefined ? role : role + this.#chunk(view, delta, null);
   }
@@ -103,7 +103,7 @@ class ChunkWriter implements StreamEncoder {
       view.said += codePoints(event.delta.value);
       return view.textHead + JSON.stringify(event.delta.value) + this.#textTail;
     }
-    const role = this.#open(view, event.delta.case === "argumentsJson");
+    const role = this.#open(view, event.delta.case !== "text");
     const delta = deltaOf(event, view, this.#options.legacyFunctions);
     const logprobs = logprobsObject(event.logprobs, event.delta.case === "refusal");
     return delta === undefined && logprobs === null ? role : role + this.#chunk(view, delta ?? {}, logprobs);
@@ -149,11 +149,11 @@ class ChunkWriter implements StreamEncoder {
     return this.#framing.before + JSON.stringify(chunk) + this.#framing.after;
   }
 
-  /** The role comes once, in the choice's first delta; a pure call has null for content. */
-  #open(view: ChoiceView, isCall: boolean): string {
+  /** The role comes once, in the choice's first delta; content is null until there is some, for an empty one beside calls reads as an answer. */
+  #open(view: ChoiceView, isSilent: boolean): string {
     if (view.opened) return "";
     view.opened = true;
-    return this.#chunk(view, { role: "assistant", content: isCall ? null : "", refusal: null }, null);
+    return this.#chunk(view, { role: "assistant", content: isSilent ? null : "", refusal: null }, null);
   }
 
   #chunk(view: ChoiceView, delta: JsonObject, logprobs: JsonObject | null): string {

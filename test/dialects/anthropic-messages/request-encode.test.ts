@@ -109,6 +109,14 @@ describe("other fields", () => {
 describe("the output's shape", () => {
   const schema = `{"type":"object","properties":{"a":{"type":"string","maxLength":3}},"required":["a"]}`;
 
+  test("is described in the schema itself, which has no other place for words", () => {
+    const value = { name: "shape", description: "How warm.", jsonSchema: schema };
+    const format = (jsonSchema: string) =>
+      encode({ outputFormat: { format: { case: "jsonSchema", value: { ...value, jsonSchema } } } }).body["output_config"];
+    expect(format(schema)).toMatchObject({ format: { schema: { description: "How warm." } } });
+    expect(format(`{"type":"object","description":"own"}`)).toMatchObject({ format: { schema: { description: "own" } } });
+  });
+
   test("is compiled from 4.5 on", () => {
     const encoded = encode(shaped(schema));
     expect(encoded.body["output_config"]).toEqual({

@@ -167,7 +167,7 @@ describe("what an answer says:", () => {
       text: "It is wet.",
       citations: [
         { title: "Rain", url: "https://example.com/rain" },
-        { title: "Manual", url: "manual", citedText: "It rains.", documentIndex: 1 },
+        { title: "Manual", url: "", citedText: "It rains.", documentIndex: 1 },
       ],
     });
   });

@@ -7,7 +7,7 @@ import { opaque, reasoningPart } from "../../../src/dialects/openai-chat/opaque.
 import { refusalPart } from "../../../src/dialects/openai-chat/parts-decode.ts";
 import { encodeChatResponse } from "../../../src/dialects/openai-chat/response-encode.ts";
 import { openaiChat } from "../../../src/dialects/openai-chat/upstream.ts";
-import { thrown } from "./support.ts";
+import { decoded, thrown } from "./support.ts";
 
 const answer = (message: unknown, finish: unknown = "stop", more: Record<string, unknown> = {}): Record<string, unknown> => ({
   id: "chatcmpl-1",
@@ -297,9 +297,50 @@ describe("a whole answer to the caller", () => {
         ],
       },
     },
+    {
+      name: "reasoning that others sealed",
+      parts: [
+        reasoningPart("h", [opaque("bedrock", "signature", "s"), opaque("bedrock", "redacted_content", "r")]),
+        reasoningPart("", [opaque("openai", "encrypted_content", "e")]),
+        textPart("a"),
+      ],
+      message: {
+        reasoning_content: "h",
+        thinking_blocks: [
+          { type: "thinking", thinking: "h", signature: "sr1.bedrock.signature.s" },
+          { type: "redacted_thinking", data: "sr1.bedrock.redacted_content.r" },
+          { type: "redacted_thinking", data: "sr1.openai.encrypted_content.e" },
+        ],
+      },
+    },
   ];
   for (const { name, parts, message } of messages)
     test(name, () => expect(encode(of(parts, FinishReason.STOP))["choices"]).toMatchObject([{ message }]));
+
+  test("a seal that comes back is its issuer's, whoever that was", () => {
+    const sealed = [
+      reasoningPart("h", [opaque("bedrock", "signature", "s")]),
+      reasoningPart("", [opaque("openai", "encrypted_content", "e")]),
+      reasoningPart("i", [opaque("anthropic", "signature", "s")]),
+    ];
+    const [choice] = encode(of([...sealed, textPart("a")], FinishReason.STOP))["choices"] as unknown as [{ message: object }];
+    const [, back] = decoded({ model: "m", messages: [{ role: "user", content: "q" }, choice.message] }).messages;
+    expect(back?.content).toEqual([...sealed, textPart("a")]);
+  });
+
+  test("summaries of reasoning are paragraphs, and a citation without offsets is for its whole text", () => {
+    const summary = (text: string) => {
+      const part = reasoningPart(text, []);
+      if (part.part.case === "reasoning") part.part.value.summary = true;
+      return part;
+    };
+    const cited = textPart("bc");
+    if (cited.part.case === "text")
+      cited.part.value.citations = [{ $typeName: "semaroute.v1.Citation", title: "T", url: "https://a.b", citedText: "" }];
+    expect(encode(of([summary("h"), summary("i"), textPart("a"), cited], FinishReason.STOP))["choices"]).toMatchObject([
+      { message: { reasoning_content: "h\n\ni", annotations: [{ url_citation: { start_index: 1, end_index: 3 } }] } },
+    ]);
+  });
 
   test("citations count from the start of the whole text, in code points", () => {
     const cited = contentPart({
@@ -331,13 +372,14 @@ describe("a whole answer to the caller", () => {
     [FinishReason.CONTEXT_WINDOW, "length"],
     [FinishReason.PAUSE, "stop"],
     [FinishReason.MALFORMED_TOOL_CALL, "stop"],
-    [FinishReason.ERROR, "error"],
     [FinishReason.OTHER, "stop"],
     [FinishReason.UNSPECIFIED, "stop"],
   ];
   for (const [reason, word] of reasons)
     test(`finish reason ${reason} is ${word}`, () =>
       expect(encode(of([textPart("a")], reason))["choices"]).toMatchObject([{ finish_reason: word }]));
+  test("an answer that failed is an error, whatever it holds", () =>
+    expect(thrown(() => encode(of([textPart("a")], FinishReason.ERROR))).failure).toBe("UPSTREAM_PROTOCOL"));
   test("a refusal in words ends with stop", () =>
     expect(encode(of([refusalPart("no")], FinishReason.REFUSAL))["choices"]).toMatchObject([{ finish_reason: "stop" }]));
 

@@ -160,7 +160,12 @@ const request = fc.record(
     n: fc.integer({ min: 1, max: 128 }),
     seed: fc.maxSafeInteger().map((seed) => (seed === 0 ? 0 : seed)),
     stop: fc.array(fc.string({ minLength: 1 }), { maxLength: 4 }),
-    metadata: fc.dictionary(name, fc.string(), { maxKeys: 2 }),
+    // A key that no object may have is refused.
+    metadata: fc.dictionary(
+      name.filter((key) => key !== "__proto__"),
+      fc.string(),
+      { maxKeys: 2 },
+    ),
     tools: fc.array(fc.record({ type: fc.constant("function"), function: fc.record({ name, parameters: extras }) }), { maxLength: 3 }),
   },
   { requiredKeys: ["model", "messages"] },

@@ -171,7 +171,7 @@ describe("a stream to the caller", () => {
       partEnded(0, 0),
     ];
     expect(choicesOf(write(events))).toEqual([
-      role(""),
+      role(null),
       delta({ reasoning_content: "h" }),
       delta({ reasoning_content: "m" }),
       delta({ thinking_blocks: [{ type: "thinking", thinking: "hm", signature: "s" }] }),
