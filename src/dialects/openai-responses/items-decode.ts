@@ -67,8 +67,8 @@ function decodeItem(item: JsonObject, path: string, conversation: Conversation):
 function forgottenThought(item: JsonObject, path: string): ContentPart {
   const id = requiredString(item, "id", path);
   if (!/^rs[_-]/.test(id)) {
-    const message = `${path} refers to a stored item, and nothing is stored here: send the item itself, as clients do with store false`;
-    throw new ChatError("UNSUPPORTED_FEATURE", message, { field: path });
+    const text = `${path} refers to a stored item, and nothing is stored here: send the item itself, as clients do with store false`;
+    throw new ChatError("UNSUPPORTED_FEATURE", text, { field: path });
   }
   return reasoningPart("", true, [{ $typeName: "semaroute.v1.Opaque", issuer: "stored", kind: "item_reference", value: id }]);
 }

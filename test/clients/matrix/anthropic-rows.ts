@@ -1,5 +1,5 @@
 /** Two generations of the official `@anthropic-ai/sdk`, which speak two versions of the API. */
-import Anthropic from "@anthropic-ai/sdk";
+import type Anthropic from "@anthropic-ai/sdk";
 import { expect } from "vitest";
 import { type ClientOptions, type Generation, generations, type MessagesClient } from "../anthropic-clients.ts";
 import { city, citySchema, numbersSchema, type Place, type Row } from "./rows.ts";
@@ -65,10 +65,10 @@ function rowsOf({ name, client: create, compare }: Generation, client: string): 
       needs: ["tools"],
       async run(place) {
         const toolbox = createToolbox();
-        const said = await compare(options(place), place.chat, (input) =>
+        const answer = await compare(options(place), place.chat, (input) =>
           city.safeParse(input).success ? toolbox.celsius(input) : toolbox.difference(input),
         );
-        expect([said, toolbox.seen]).toEqual([answers.compared, called]);
+        expect([answer, toolbox.seen]).toEqual([answers.compared, called]);
       },
     },
     {
