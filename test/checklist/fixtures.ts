@@ -39,9 +39,7 @@ export const kinds: readonly Said[] = [
 ];
 
 function recorded(vendor: Vendor): Fixture[] {
-  const folder = new URL(`../dialects/${folders[vendor.name]}/golden/`, import.meta.url);
-  // One language's recordings stand in its own tests.
-  if (vendor.name === "openai-chat") return [];
+  const folder = new URL(`../golden/answers/${folders[vendor.name]}/`, import.meta.url);
   const names = readdirSync(folder).filter((name) => /\.(?:sse|events)$/.test(name));
   return names.map((name) => ({
     name: `${vendor.name}/${name}`,
