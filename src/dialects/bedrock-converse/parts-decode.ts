@@ -11,6 +11,7 @@ import type { AnswerContext } from "../../core/dialect.ts";
 import { unwrapped } from "../../core/freeform.ts";
 import { type Fields, isFields, textAt } from "../../core/json-object.ts";
 import { callerTool } from "../../core/tool-names.ts";
+import { unfenced } from "../../core/unfence.ts";
 import { extensionsOf, issuer } from "./fields.ts";
 
 const toolKnown: ReadonlySet<string> = new Set(["toolUseId", "name", "input"]);
@@ -18,7 +19,7 @@ const toolKnown: ReadonlySet<string> = new Set(["toolUseId", "name", "input"]);
 /** A block of an answer as a part. Blocks without a neutral form stay as they are, for replay. */
 export function partFromBlock(block: Fields, context: AnswerContext): ContentPart {
   const { text, toolUse, reasoningContent, citationsContent } = block;
-  if (typeof text === "string") return textPart(text);
+  if (typeof text === "string") return textPart(context.fencedJson === true ? unfenced(text) : text);
   if (isFields(reasoningContent)) return reasoningFrom(reasoningContent);
   if (isFields(citationsContent)) return citedFrom(citationsContent);
   if (!isFields(toolUse) || isOfServer(toolUse)) return nativePart(block);

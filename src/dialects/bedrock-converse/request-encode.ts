@@ -1,11 +1,12 @@
 import type { Target } from "../../core/catalog.ts";
 import type { ChatRequest } from "../../core/chat.ts";
-import type { EncodedRequest } from "../../core/dialect.ts";
+import type { AnswerContext, EncodedRequest } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
+import { noteForeign } from "../../core/foreign.ts";
 import { type Fields, mergedFields, textAt } from "../../core/json-object.ts";
 import { Notes } from "../../core/notes.ts";
 import { ToolNames } from "../../core/tool-names.ts";
-import { toolNameMax } from "./fields.ts";
+import { issuer, toolNameMax } from "./fields.ts";
 import { limitCachePoints } from "./cache-points.ts";
 import { dropUnsupported, encodeMetadata, encodeServiceTier, joined, refuseUnsupported, requestExtension } from "./extensions-encode.ts";
 import { encodeSampling, outputLimit } from "./limits-encode.ts";
@@ -24,7 +25,8 @@ export function encodeRequest(request: Readonly<ChatRequest>, target: Target): E
   const encoding: Encoding = { notes, rules, documentNames: new Set(), names };
   refuseUnsupported(request);
   dropUnsupported(request, notes);
-  const extension = requestExtension(request);
+  noteForeign(request, { issuer }, notes);
+  const extension = requestExtension(request, notes);
   const structured = rules.structuredOutputs && target.capabilities.jsonSchema !== false;
   const shape = encodeOutputFormat(request, structured, notes);
   const { system, messages } = encodePrompt(request.messages, shape.instruction, encoding);
@@ -51,7 +53,8 @@ export function encodeRequest(request: Readonly<ChatRequest>, target: Target): E
   if (metadata !== undefined) body["requestMetadata"] = metadata;
   const tier = encodeServiceTier(request.serviceTier, notes);
   if (tier !== undefined) body["serviceTier"] = tier;
-  return { body: JSON.stringify(joined(extension, body)), notes: notes.list, answering: names.context() };
+  const answering: AnswerContext = { ...names.context(), ...(shape.instruction !== undefined && { fencedJson: true }) };
+  return { body: JSON.stringify(joined(extension, body)), notes: notes.list, answering };
 }
 
 function withStopSequence(paths: unknown): readonly unknown[] {

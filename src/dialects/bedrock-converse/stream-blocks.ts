@@ -3,6 +3,7 @@ import type { AnswerContext } from "../../core/dialect.ts";
 import { unwrapped } from "../../core/freeform.ts";
 import { type Fields, isFields, textAt } from "../../core/json-object.ts";
 import { parseJson } from "../../core/json.ts";
+import { createUnfencer, type Unfencer } from "../../core/unfence.ts";
 import { bedrockToken, citationExtension, citationFrom, isOfServer, nativePart, reasoningPart, toolCallFrom } from "./parts-decode.ts";
 import { broken } from "./response-decode.ts";
 
@@ -14,6 +15,8 @@ interface OpenBlock {
   argumentsText: string;
   signature: string;
   readonly redacted: Buffer[];
+  /** Of text that may have a fence around it which is no part of it. */
+  readonly unfencer: Unfencer | undefined;
   readonly citations: Fields[];
   /** A native block's start, and its deltas in order. */
   readonly native: Fields;
@@ -65,7 +68,9 @@ export class BlockStream {
 
   #text(open: OpenBlock | undefined, index: unknown, text: string, out: ChatEvent[]): void {
     // An empty text is none: answers of tool calls alone begin with one.
-    if (text !== "" || open !== undefined) emit(this.#of("text", index, out), { case: "text", value: text }, out);
+    if (text === "" && open === undefined) return;
+    const block = this.#of("text", index, out);
+    emit(block, { case: "text", value: block.unfencer === undefined ? text : block.unfencer.push(text) }, out);
   }
 
   stop({ contentBlockIndex }: Fields, out: ChatEvent[]): void {
@@ -89,6 +94,7 @@ export class BlockStream {
       argumentsText: "",
       signature: "",
       redacted: [],
+      unfencer: kind === "text" && this.#context.fencedJson === true ? createUnfencer() : undefined,
       citations: [],
       native,
       deltas: [],
@@ -137,6 +143,7 @@ function cite(open: OpenBlock, citation: Fields, out: ChatEvent[]): void {
 function end(open: OpenBlock, out: ChatEvent[]): void {
   switch (open.kind) {
     case "text":
+      if (open.unfencer !== undefined) emit(open, { case: "text", value: open.unfencer.end() }, out);
       break;
     case "reasoning":
       if (open.signature !== "") emit(open, { case: "opaque", value: bedrockToken("signature", open.signature) }, out);

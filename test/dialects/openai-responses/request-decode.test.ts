@@ -78,7 +78,7 @@ describe("items become the messages that chat completions would have had", () =>
     const request = decoded({ model: "m", input: [{ type: "web_search_call", id: "ws", status: "completed" }, said("found")] });
     expect(asChat(request)).toMatchObject({
       body: { messages: [{ role: "assistant", content: "found" }] },
-      notes: ["messages.content.native"],
+      notes: ["messages[0].content[0].native"],
     });
   });
 });
