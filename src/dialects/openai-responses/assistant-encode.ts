@@ -1,5 +1,5 @@
 import type { ContentPart, ReasoningPart, ToolCallPart } from "../../core/chat.ts";
-import { hashText } from "../../core/hash-text.ts";
+import { hashText } from "../../core/text-hash.ts";
 import { isJsonObject, type JsonObject, objectFromText } from "../../core/json-fields.ts";
 import type { PlacedPart } from "../../core/message-parts.ts";
 import { encodeAnnotations } from "./annotations.ts";
