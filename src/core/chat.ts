@@ -24,6 +24,7 @@ export type {
   Media,
   Message,
   Opaque,
+  OutputFormat,
   PartDelta,
   PartEnded,
   PartStarted,

@@ -45,22 +45,6 @@ export function fieldsUnder(issuer: string, extensions: Readonly<Extensions>): J
   return objectFromText(text, `extensions_json.${issuer}`);
 }
 
-/** Paths of all that is filed under other issuers, which cannot be said to this one; it is not ours to complain about them. */
-export function foreignPaths(issuer: string, extensions: Readonly<Extensions>): readonly string[] {
-  return Object.keys(extensions)
-    .filter((other) => other !== issuer)
-    .toSorted()
-    .flatMap((other) => keysUnder(other, extensions).map((key) => `extensions_json.${other}.${key}`));
-}
-
-function keysUnder(issuer: string, extensions: Readonly<Extensions>): readonly string[] {
-  try {
-    return Object.keys(fieldsUnder(issuer, extensions) ?? {});
-  } catch {
-    return [];
-  }
-}
-
 /** `known` over `extra`; objects that both have are merged one level deep, so that schemas are never mixed. */
 export function merged(extra: JsonObject, known: JsonObject): JsonObject {
   const both: Record<string, unknown> = { ...extra };

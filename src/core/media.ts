@@ -1,5 +1,6 @@
 import { decodeBase64, encodeBase64 } from "./base64.ts";
-import type { Media } from "./chat.ts";
+import type { DocumentPart, Media } from "./chat.ts";
+import type { Notes } from "./notes.ts";
 
 /** Bytes and what they are. */
 export interface Inline {
@@ -11,6 +12,16 @@ export interface Inline {
 /** Media of one source. */
 export function media(source: Media["source"], mimeType: string, filename: string): Media {
   return { $typeName: "semaroute.v1.Media", source, mimeType, filename };
+}
+
+/**
+ * What is said about a document, for languages that have no place for it: it goes in front. `name`: the one it is sent under, empty
+ * where it has none; `path` is the document's.
+ */
+export function wordsAbout({ title, context }: DocumentPart, name: string, path: string, notes: Notes): string {
+  const words = [title === name ? "" : title, context].filter((text) => text !== "").join("\n");
+  if (words !== "") notes.approximated(path, "what is said about the document is sent as text in front of it");
+  return words;
 }
 
 /** Whether it is a `data:` URL; schemes are case-insensitive. */

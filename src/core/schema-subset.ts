@@ -29,6 +29,13 @@ export function subsetSchema(schema: Fields): SubsetSchema | undefined {
   return isSame(subset, schema) ? { schema, changed: false } : { schema: subset, changed: state.changed };
 }
 
+/** The schema with a description, where there is no other place for one. */
+export function describedSchema(schema: Fields, description: string): Fields {
+  if (description === "") return schema;
+  const own = schema["description"];
+  return { ...schema, description: typeof own === "string" && own !== "" ? `${description}\n${own}` : description };
+}
+
 /** Whether two values are the same but for the order of keys. */
 function isSame(a: unknown, b: unknown): boolean {
   if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((each, i) => isSame(each, b[i]));

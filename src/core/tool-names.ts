@@ -1,4 +1,5 @@
 import type { AnswerContext } from "./dialect.ts";
+import type { Notes } from "./notes.ts";
 import { fnv1a, hex32 } from "./text-hash.ts";
 
 /** An underscore and eight digits of the whole name's hash. */
@@ -47,6 +48,17 @@ export class ToolNames {
       ...(this.#freeform.size > 0 && { freeformTools: this.#freeform }),
     };
   }
+}
+
+/** The name on the wire of a tool that is declared at `path`; `freeform`: it travels as a function of one string. */
+export function declaredName(
+  name: string,
+  { path, freeform }: { readonly path: string; readonly freeform: boolean },
+  { names, notes }: { readonly names: ToolNames; readonly notes: Notes },
+): string {
+  const wire = freeform ? names.freeform(name) : names.wire(name);
+  if (wire !== name) notes.approximated(`${path}.name`, "the name is spelled otherwise on its way, and as it was in the answer");
+  return wire;
 }
 
 /** Whose tool was called, in the caller's words; `custom`: its arguments are a free-form input in a wrapping. */

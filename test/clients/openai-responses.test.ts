@@ -122,7 +122,6 @@ describe("a call of a function goes round", () => {
     expect(lastBody()).toMatchObject({
       store: false,
       stream: true,
-      include: ["reasoning.encrypted_content"],
       tools: [{ type: "function", name: "get_weather", strict: true }],
     });
     expect(first.output.map(({ type }) => type)).toEqual(["reasoning", "message", "reasoning", "function_call"]);

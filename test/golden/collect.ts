@@ -83,7 +83,7 @@ function grown(before: Json, more: Json): Json {
 
 function withCall(calls: Json[], { index, ...more }: Json): Json[] {
   if (typeof index !== "number" || index > calls.length) refuse("a call's index leaves a gap");
-  const known = calls[index as number];
+  const known = calls[index];
   if (known === undefined) {
     if (typeof more["id"] !== "string" || more["id"] === "" || typeof more["type"] !== "string") refuse("a call begins without id or type");
     return [...calls, more];

@@ -217,7 +217,7 @@ describe("8.4.7 and 8.4.8 sealed state", () => {
     const sent = JSON.stringify(scene.asked(model)[0]?.body);
     expect(sent).not.toContain("sealed");
     expect(sent).toContain("toolu_1");
-    expect(headers.get("x-semaroute-notes")).toBe("dropped:messages.content.opaque, dropped:messages.content.reasoning");
+    expect(headers.get("x-semaroute-notes")).toBe("dropped:messages[1].content[1].opaque, dropped:messages[1].content[0].reasoning");
   });
 
   test("8.4.8 2.8.4 a signature that the issuer refuses is left out once, at the same target", async () => {

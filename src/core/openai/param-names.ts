@@ -22,6 +22,6 @@ export const responsesParams: ParamNames = new Map([
 /** A field of a request, by its path in the vocabulary, as the caller calls it; what has no other name stays. */
 export function paramOf(field: string, names: ParamNames): string {
   const plain = field.replace(/^sampling\./, "").replace(/^extensions_json\.openai(?:_responses)?\./, "");
-  const found = names.get(plain) ?? names.get(plain.split(".", 1)[0] ?? "");
+  const found = names.get(plain) ?? names.get(plain.split(/[.[]/, 1)[0] ?? "");
   return found ?? plain;
 }

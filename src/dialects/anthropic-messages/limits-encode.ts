@@ -2,6 +2,7 @@ import type { Target } from "../../core/catalog.ts";
 import type { ChatRequest, Sampling } from "../../core/chat.ts";
 import type { Fields } from "./fields.ts";
 import type { Notes } from "../../core/notes.ts";
+import { dropSampling } from "../../core/sampling.ts";
 import type { ThinkingRules } from "../../core/claude-rules.ts";
 
 /** What is asked for where neither the caller nor the catalogue says; every model can write that much. */
@@ -25,11 +26,22 @@ export interface SamplingContext {
   readonly notes: Notes;
 }
 
+const lacking = [
+  "min_p",
+  "frequency_penalty",
+  "presence_penalty",
+  "repetition_penalty",
+  "seed",
+  "logit_bias",
+  "logprobs",
+  "top_logprobs",
+] as const;
+
 /** Sampling parameters and stop sequences. Values that say the default are left out without a note. */
 export function encodeSampling(sampling: Sampling | undefined, context: SamplingContext): Fields {
   if (sampling === undefined) return {};
   const { notes } = context;
-  dropForeign(sampling, notes);
+  dropSampling(sampling, lacking, notes);
   const wire: Fields = {};
   const taken = context.target.capabilities.samplingParameters ?? context.rules.sampling;
   const temperature = encodeTemperature(sampling.temperature, taken, context);
@@ -73,18 +85,4 @@ function encodeTopP(value: number | undefined, taken: boolean, besideTemperature
   if (!besideTemperature || context.rules.bothSamplers) return value;
   if (value !== 1) context.notes.dropped("sampling.top_p", "anthropic takes temperature or top_p, not both");
   return undefined;
-}
-
-function dropForeign(sampling: Sampling, notes: Notes): void {
-  const present = {
-    min_p: sampling.minP !== undefined && sampling.minP !== 0,
-    frequency_penalty: sampling.frequencyPenalty !== undefined && sampling.frequencyPenalty !== 0,
-    presence_penalty: sampling.presencePenalty !== undefined && sampling.presencePenalty !== 0,
-    repetition_penalty: sampling.repetitionPenalty !== undefined && sampling.repetitionPenalty !== 1,
-    seed: sampling.seed !== undefined,
-    logit_bias: Object.keys(sampling.logitBias).length > 0,
-    logprobs: sampling.logprobs === true,
-    top_logprobs: sampling.topLogprobs !== undefined && sampling.topLogprobs !== 0,
-  };
-  for (const [name, is] of Object.entries(present)) if (is) notes.dropped(`sampling.${name}`, `anthropic has no ${name}`);
 }

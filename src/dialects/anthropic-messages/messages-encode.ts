@@ -1,6 +1,7 @@
-import { type ContentPart, type Message, Role, textPart } from "../../core/chat.ts";
+import { type Message, Role } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
 import { blocksOfPart, type Encoding } from "./blocks-encode.ts";
+import { partsOf } from "../../core/message-parts.ts";
 import { extensionFields, type Fields, mergedFields, textAt } from "./fields.ts";
 
 /** What is collected, and what the model takes. */
@@ -31,13 +32,14 @@ export function encodePrompt(messages: readonly Message[], instruction: string |
 }
 
 function encodeSystem(messages: readonly Message[], instruction: string | undefined, encoding: Encoding): Prompt["system"] {
+  for (const [i, each] of messages.entries()) noteName(each, `messages[${i}]`, encoding);
   const blocks = messages.flatMap((each, i) =>
-    partsOf(each).flatMap((part, j) => blocksOfPart(part, "system", `messages[${i}].content[${j}]`, encoding)),
+    partsOf(each, `messages[${i}]`).flatMap(({ part, path }) => blocksOfPart(part, "system", path, encoding)),
   );
   if (instruction !== undefined) blocks.push({ type: "text", text: instruction });
   if (blocks.length === 0) return undefined;
   // Messages of one text each are one text; a message of several keeps them apart, as whoever wrote them did.
-  const apart = messages.some((each) => partsOf(each).length > 1);
+  const apart = messages.some((each) => each.content.length + (each.text === "" ? 0 : 1) > 1);
   const plain = !apart && blocks.every((block) => block["type"] === "text" && Object.keys(block).length === 2);
   return plain ? blocks.map((block) => block["text"]).join("\n\n") : blocks;
 }
@@ -81,16 +83,20 @@ function roleOf(each: Message, before: Turn["role"] | undefined, { systemTurns }
 
 function messageBlocks(each: Message, index: number, role: Turn["role"], encoding: Encoding): readonly Fields[] {
   const path = `messages[${index}]`;
-  if (each.name !== "") encoding.notes.dropped(`${path}.name`, "anthropic has no participant names");
-  if (role === "system") return partsOf(each).flatMap((part, i) => blocksOfPart(part, "system", `${path}.content[${i}]`, encoding));
+  noteName(each, path, encoding);
+  if (role === "system") return partsOf(each, path).flatMap(({ part, path: at }) => blocksOfPart(part, "system", at, encoding));
   if (each.role === Role.SYSTEM) return laterInstructions(each, path, encoding);
   const place = each.role === Role.ASSISTANT ? "assistant" : "user";
-  return partsOf(each).flatMap((part, i) => blocksOfPart(part, place, `${path}.content[${i}]`, encoding));
+  return partsOf(each, path).flatMap(({ part, path: at }) => blocksOfPart(part, place, at, encoding));
+}
+
+function noteName({ name }: Message, path: string, { notes }: Encoding): void {
+  if (name !== "") notes.dropped(`${path}.name`, "anthropic has no participant names");
 }
 
 /** Never hoisted into `system`: that would change the order, and the prefix every signature is bound to. */
 function laterInstructions(each: Message, path: string, encoding: Encoding): readonly Fields[] {
-  const blocks = partsOf(each).flatMap((part, i) => blocksOfPart(part, "system", `${path}.content[${i}]`, encoding));
+  const blocks = partsOf(each, path).flatMap(({ part, path: at }) => blocksOfPart(part, "system", at, encoding));
   if (blocks.length === 0) return [];
   encoding.notes.approximated(path, "instructions after the first turn are sent as user text in <system> tags");
   return blocks.map((block) => (block["type"] === "text" ? { ...block, text: `<system>\n${textAt(block, "text")}\n</system>` } : block));
@@ -102,10 +108,4 @@ function inCallOrder(results: readonly Fields[], calls: readonly Fields[]): read
   for (const block of calls) if (block["type"] === "tool_use") order.set(block["id"], order.size);
   const place = (result: Fields): number => order.get(result["tool_use_id"]) ?? order.size;
   return results.toSorted((a, b) => place(a) - place(b));
-}
-
-/** An answer sent back as history says its text twice; `text` counts only where `content` does not hold it. */
-function partsOf(each: Message): readonly ContentPart[] {
-  if (each.text === "" || (each.role === Role.ASSISTANT && each.content.length > 0)) return each.content;
-  return [textPart(each.text), ...each.content];
 }

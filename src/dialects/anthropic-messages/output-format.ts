@@ -1,8 +1,9 @@
-import type { ChatRequest } from "../../core/chat.ts";
+import type { ChatRequest, OutputFormat } from "../../core/chat.ts";
+import { jsonInstruction } from "../../core/json-instruction.ts";
 import { legalToolName } from "../../core/tool-names.ts";
 import { callerFields, type Fields } from "./fields.ts";
 import type { Notes } from "../../core/notes.ts";
-import { subsetSchema } from "../../core/schema-subset.ts";
+import { describedSchema, subsetSchema } from "../../core/schema-subset.ts";
 
 /** How the answer's shape is asked for; at most one of the three. */
 export interface OutputShape {
@@ -22,24 +23,20 @@ export interface OutputMeans {
   readonly forcible: boolean;
 }
 
-const plain = "Answer with one valid JSON object and nothing else: no other words, no Markdown fences.";
-
 /** The strictest means there is for what the caller wants. */
 export function encodeOutputFormat(request: Readonly<ChatRequest>, means: OutputMeans, notes: Notes): OutputShape {
   const format = request.outputFormat?.format;
   if (format?.case === "jsonObject") {
     notes.emulated("output_format.json_object", "anthropic has no free JSON mode; the model is told to write JSON");
-    return { instruction: plain };
+    return told(format);
   }
   if (format?.case !== "jsonSchema") return {};
   const path = "output_format.json_schema.json_schema";
-  const schema = callerFields(format.value.jsonSchema, path);
+  const schema = describedSchema(callerFields(format.value.jsonSchema, path), format.value.description);
   const subset = means.structured ? subsetSchema(schema) : undefined;
   if (subset !== undefined) {
     if (subset.changed) notes.approximated(path, "keywords that anthropic cannot enforce moved into descriptions");
-    const { description } = format.value;
-    const described = description === "" || "description" in subset.schema ? subset.schema : { ...subset.schema, description };
-    return { format: { type: "json_schema", schema: described } };
+    return { format: { type: "json_schema", schema: subset.schema } };
   }
   if (means.forcible && schema["type"] === "object") {
     notes.emulated("output_format.json_schema", "the model has no structured output; it is made to call a tool of that schema");
@@ -48,5 +45,10 @@ export function encodeOutputFormat(request: Readonly<ChatRequest>, means: Output
     return { tool: description === "" ? tool : { ...tool, description } };
   }
   notes.emulated("output_format.json_schema", "the schema cannot be enforced; the model is told to follow it");
-  return { instruction: `${plain} It must match this JSON Schema:\n${format.value.jsonSchema}` };
+  return told(format);
+}
+
+function told(format: OutputFormat["format"]): OutputShape {
+  const instruction = jsonInstruction(format);
+  return instruction === undefined ? {} : { instruction };
 }

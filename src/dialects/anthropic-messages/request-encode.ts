@@ -2,6 +2,7 @@ import type { Target } from "../../core/catalog.ts";
 import type { ChatRequest } from "../../core/chat.ts";
 import type { AnswerContext, EncodedRequest } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
+import { noteForeign } from "../../core/foreign.ts";
 import { reservedFields } from "../../core/reserved.ts";
 import { ToolNames } from "../../core/tool-names.ts";
 import { limitBreakpoints } from "./cache-control.ts";
@@ -28,6 +29,7 @@ export function encodeRequest(request: Readonly<ChatRequest>, target: Target, st
   const { notes, names } = encoding;
   refuseUnsupported(request);
   dropUnsupported(request, notes);
+  noteForeign(request, { issuer }, notes);
   const all = requestExtension(request, encoding);
   const own = wordsIn(all);
   const words = own !== undefined && isSaidBy(own, request.reasoning) ? own : undefined;
@@ -103,18 +105,6 @@ function dropUnsupported(request: Readonly<ChatRequest>, notes: Notes): void {
   if (request.promptCacheKey !== "") notes.dropped("prompt_cache_key", "anthropic's cache has no key");
   if (Object.keys(request.metadata).length > 0) notes.dropped("metadata", "anthropic stores no metadata");
   if (request.store === true) notes.dropped("store", "anthropic stores no answers");
-  for (const [by, text] of Object.entries(request.extensionsJson).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-    if (by !== issuer) for (const key of keysOf(text)) notes.dropped(`extensions_json.${by}.${key}`, `this field is ${by}'s own`);
-}
-
-/** Keys of an object of another vendor; it is not ours to complain about. */
-function keysOf(text: string): readonly string[] {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isFields(value) ? Object.keys(value) : [];
-  } catch {
-    return [];
-  }
 }
 
 /** The caller's own fields. `anthropic_beta` is the clouds' word in the body for what is a header here. */

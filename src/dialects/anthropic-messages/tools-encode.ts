@@ -1,10 +1,11 @@
 import { type ChatRequest, type FunctionTool, type Tool, type ToolChoice, ToolChoice_Mode } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
 import { freeformFunction } from "../../core/freeform.ts";
-import type { ToolNames } from "../../core/tool-names.ts";
+import { declaredName, type ToolNames } from "../../core/tool-names.ts";
 import { wireCacheControl } from "./cache-control.ts";
 import { callerFields, extensionFields, type Fields, issuer, mergedBlock, textAt } from "./fields.ts";
 import type { Notes } from "../../core/notes.ts";
+import { ownTools, toolName } from "../../core/own-tools.ts";
 import { subsetSchema } from "../../core/schema-subset.ts";
 
 /** Tools and the choice among them; both undefined where there are none. */
@@ -17,18 +18,11 @@ export interface Toolbox {
 
 /** Tools and the choice among them, as Anthropic takes them. */
 export function encodeTools(request: Readonly<ChatRequest>, context: ToolContext): Toolbox {
-  const all = request.tools.flatMap((tool, i) => {
-    if (isForeign(tool)) {
-      context.notes.dropped(`tools[${i}].native`, "a tool of another vendor cannot run at anthropic");
-      return [];
-    }
-    const wire = encodeTool(tool, `tools[${i}]`, context);
-    return [{ name: callerName(tool, wire), wire }];
+  const all = ownTools(request, issuer, context.notes).map(({ tool, path }) => {
+    const wire = encodeTool(tool, path, context);
+    return { name: toolName(tool) || textAt(wire, "name"), wire };
   });
   const { toolChoice } = request;
-  const isLost = all.length < request.tools.length;
-  if (isLost && toolChoice !== undefined && !canChoose(toolChoice, all))
-    throw new ChatError("UNSUPPORTED_FEATURE", "the tools to choose from cannot run at anthropic", { field: "tool_choice" });
   if (all.length === 0) return { tools: undefined, choice: undefined, forced: false };
   if (toolChoice === undefined) return { tools: all.map((each) => each.wire), choice: undefined, forced: false };
   const names = new Set(toolChoice.allowedNames);
@@ -41,16 +35,6 @@ export function encodeTools(request: Readonly<ChatRequest>, context: ToolContext
   // One forced tool can be named, which leaves the list, and with it the cached prefix, as it was.
   const sent = one === undefined && toolChoice.mode !== ToolChoice_Mode.NONE ? listed : all;
   return { tools: sent.map((each) => each.wire), choice: encodeChoice(toolChoice, one), forced };
-}
-
-function isForeign({ kind }: Tool): boolean {
-  return kind.case === "native" && kind.value.issuer !== issuer;
-}
-
-/** Whether what is left of the tools is enough for the choice. */
-function canChoose({ mode, allowedNames }: ToolChoice, left: readonly { readonly name: string }[]): boolean {
-  if (allowedNames.length > 0) return left.some(({ name }) => allowedNames.includes(name));
-  return mode !== ToolChoice_Mode.REQUIRED || left.length > 0;
 }
 
 function encodeChoice(choice: ToolChoice, one: string | undefined): Fields | undefined {
@@ -67,22 +51,12 @@ function encodeChoice(choice: ToolChoice, one: string | undefined): Fields | und
   }
 }
 
-function callerName(tool: Tool, wire: Fields): string {
-  return tool.kind.case === "function" || tool.kind.case === "custom" ? tool.kind.value.name : textAt(wire, "name");
-}
-
 /** What decides about tools besides the request. */
 export interface ToolContext {
   /** Whether the model compiles schemas of tools. */
   readonly strict: boolean;
   readonly names: ToolNames;
   readonly notes: Notes;
-}
-
-function wireName(name: string, custom: boolean, path: string, { names, notes }: ToolContext): string {
-  const wire = custom ? names.freeform(name) : names.wire(name);
-  if (wire !== name) notes.approximated(`${path}.name`, "the name is shortened on its way, and has its full length in the answer");
-  return wire;
 }
 
 function encodeTool(tool: Tool, path: string, context: ToolContext): Fields {
@@ -99,7 +73,7 @@ function ownTool(tool: Tool, path: string, context: ToolContext): Fields {
     case "custom": {
       const { description, schema } = freeformFunction(kind.value);
       context.notes.emulated(`${path}.custom`, "anthropic has no free-form tools; it is a function of one string");
-      const name = wireName(kind.value.name, true, `${path}.custom`, context);
+      const name = declaredName(kind.value.name, { path: `${path}.custom`, freeform: true }, context);
       return description === "" ? { name, input_schema: schema } : { name, description, input_schema: schema };
     }
     case "native":
@@ -112,7 +86,7 @@ function ownTool(tool: Tool, path: string, context: ToolContext): Fields {
 }
 
 function functionTool(tool: FunctionTool, path: string, context: ToolContext): Fields {
-  const wire: Fields = { name: wireName(tool.name, false, path, context) };
+  const wire: Fields = { name: declaredName(tool.name, { path, freeform: false }, context) };
   if (tool.description !== "") wire["description"] = tool.description;
   const schema = parameters(tool.parametersJsonSchema, `${path}.parameters_json_schema`);
   wire["input_schema"] = schema;

@@ -5,23 +5,29 @@ import type { Notes } from "../../core/notes.ts";
 import { reservedFields } from "../../core/reserved.ts";
 import { extensionFields, issuer } from "./fields.ts";
 
-/** What a caller cannot say past us (the .proto's ChatRequest.extensions_json). */
+/** What Converse calls what the request itself decides, besides the names that models have for it. */
 const ours: ReadonlySet<string> = new Set(["modelId", "messages", "system", "toolConfig", "inferenceConfig"]);
 
 /** The caller's own fields: `guardrailConfig`, `performanceConfig`, `additionalModelRequestFields` and so on. */
-export function requestExtension(request: Readonly<ChatRequest>): Fields | undefined {
+export function requestExtension(request: Readonly<ChatRequest>, notes: Notes): Fields | undefined {
   const extension = extensionFields(request.extensionsJson, "");
   if (extension === undefined) return undefined;
-  for (const key of Object.keys(extension)) if (ours.has(key)) throw settled(key);
-  const additional = extension["additionalModelRequestFields"];
-  if (isFields(additional))
-    for (const key of Object.keys(additional)) if (reservedFields.has(key)) throw settled(`additionalModelRequestFields.${key}`);
-  return extension;
+  const path = `extensions_json.${issuer}`;
+  const rest = without(extension, (key) => ours.has(key) || reservedFields.has(key), path, notes);
+  const additional = rest["additionalModelRequestFields"];
+  if (!isFields(additional)) return rest;
+  const inner = without(additional, (key) => reservedFields.has(key), `${path}.additionalModelRequestFields`, notes);
+  return { ...rest, additionalModelRequestFields: inner };
 }
 
-function settled(key: string): ChatError {
-  const field = `extensions_json.${issuer}.${key}`;
-  return new ChatError("INVALID_REQUEST", `${field} cannot be set, because the request has a field for it`, { field });
+function without(fields: Fields, decided: (key: string) => boolean, path: string, notes: Notes): Fields {
+  const rest = { ...fields };
+  for (const key of Object.keys(rest)) {
+    if (!decided(key)) continue;
+    notes.dropped(`${path}.${key}`, "decided by the request itself");
+    delete rest[key];
+  }
+  return rest;
 }
 
 /** The caller's fields below ours; objects on both sides are joined, level by level. */
@@ -49,18 +55,6 @@ export function dropUnsupported(request: Readonly<ChatRequest>, notes: Notes): v
   if (request.verbosity !== "") notes.dropped("verbosity", "bedrock has no verbosity");
   if (request.promptCacheKey !== "") notes.dropped("prompt_cache_key", "bedrock's cache has no key");
   if (request.store === true) notes.dropped("store", "bedrock stores no answers");
-  for (const [by, text] of Object.entries(request.extensionsJson).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-    if (by !== issuer) for (const key of keysOf(text)) notes.dropped(`extensions_json.${by}.${key}`, `this field is ${by}'s own`);
-}
-
-/** Keys of an object of another vendor; it is not ours to complain about. */
-function keysOf(text: string): readonly string[] {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isFields(value) ? Object.keys(value) : [];
-  } catch {
-    return [];
-  }
 }
 
 const tiers: ReadonlySet<string> = new Set(["default", "flex", "priority", "reserved"]);

@@ -2,6 +2,7 @@ import type { Target } from "../../core/catalog.ts";
 import type { ChatRequest, Sampling } from "../../core/chat.ts";
 import type { Fields } from "../../core/json-object.ts";
 import type { Notes } from "../../core/notes.ts";
+import { dropSampling } from "../../core/sampling.ts";
 import type { ModelRules } from "./model-rules.ts";
 
 /** The caller's output limit within the model's; undefined: none, and the model's own holds. */
@@ -30,11 +31,22 @@ export interface WireSampling {
   readonly fields: Fields;
 }
 
+const lacking = [
+  "min_p",
+  "frequency_penalty",
+  "presence_penalty",
+  "repetition_penalty",
+  "seed",
+  "logit_bias",
+  "logprobs",
+  "top_logprobs",
+] as const;
+
 /** Sampling parameters and stop sequences. Values that say the default are left out without a note. */
 export function encodeSampling(sampling: Sampling | undefined, context: SamplingContext): WireSampling {
   if (sampling === undefined) return { config: {}, fields: {} };
   const { notes, target, rules } = context;
-  dropForeign(sampling, notes);
+  dropSampling(sampling, lacking, notes);
   const taken = target.capabilities.samplingParameters ?? rules.claude?.sampling ?? true;
   const config: Fields = {};
   const temperature = encodeTemperature(sampling.temperature, taken, context);
@@ -97,18 +109,4 @@ function encodeTopK(value: number | undefined, taken: boolean, { rules, fixed, n
     default:
       return rules.topK satisfies never;
   }
-}
-
-function dropForeign(sampling: Sampling, notes: Notes): void {
-  const present = {
-    min_p: sampling.minP !== undefined && sampling.minP !== 0,
-    frequency_penalty: sampling.frequencyPenalty !== undefined && sampling.frequencyPenalty !== 0,
-    presence_penalty: sampling.presencePenalty !== undefined && sampling.presencePenalty !== 0,
-    repetition_penalty: sampling.repetitionPenalty !== undefined && sampling.repetitionPenalty !== 1,
-    seed: sampling.seed !== undefined,
-    logit_bias: Object.keys(sampling.logitBias).length > 0,
-    logprobs: sampling.logprobs === true,
-    top_logprobs: sampling.topLogprobs !== undefined && sampling.topLogprobs !== 0,
-  };
-  for (const [name, is] of Object.entries(present)) if (is) notes.dropped(`sampling.${name}`, `bedrock has no ${name}`);
 }

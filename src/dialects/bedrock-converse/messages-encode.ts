@@ -1,6 +1,7 @@
-import { type ContentPart, type Message, Role, textPart } from "../../core/chat.ts";
+import { type Message, Role } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
 import { type Fields, isFields, mergedFields, textAt } from "../../core/json-object.ts";
+import { partsOf } from "../../core/message-parts.ts";
 import { extensionFields } from "./fields.ts";
 import { blocksOfPart, type Encoding } from "./parts-encode.ts";
 
@@ -37,8 +38,13 @@ export function encodePrompt(messages: readonly Message[], instruction: string |
   return { system, messages: turns };
 }
 
+function noteName({ name }: Message, path: string, { notes }: Encoding): void {
+  if (name !== "") notes.dropped(`${path}.name`, "bedrock has no participant names");
+}
+
 function systemBlocks(each: Message, path: string, encoding: Encoding): readonly Fields[] {
-  return partsOf(each).flatMap((part, i) => blocksOfPart(part, "system", `${path}.content[${i}]`, encoding));
+  noteName(each, path, encoding);
+  return partsOf(each, path).flatMap(({ part, path: at }) => blocksOfPart(part, "system", at, encoding));
 }
 
 /** A message on its way: results apart, each with what belongs behind it, since they come in front in the order of their calls. */
@@ -79,11 +85,11 @@ function turnsOf(messages: readonly Message[], from: number, encoding: Encoding)
 /** What each part of a message becomes. */
 function messagePieces(each: Message, index: number, encoding: Encoding): readonly (readonly Fields[])[] {
   const path = `messages[${index}]`;
-  if (each.name !== "") encoding.notes.dropped(`${path}.name`, "bedrock has no participant names");
   if (each.role === Role.SYSTEM) return laterInstructions(each, path, encoding);
+  noteName(each, path, encoding);
   const place = each.role === Role.ASSISTANT ? "assistant" : "user";
-  const pieces = partsOf(each)
-    .map((part, i) => blocksOfPart(part, place, `${path}.content[${i}]`, encoding))
+  const pieces = partsOf(each, path)
+    .map(({ part, path: at }) => blocksOfPart(part, place, at, encoding))
     .filter((blocks) => blocks.length > 0);
   const blocks = pieces.flat();
   if (!blocks.some((block) => "document" in block) || blocks.some((block) => "text" in block)) return pieces;
@@ -114,10 +120,4 @@ function inCallOrder(results: readonly (readonly Fields[])[], calls: readonly Fi
 
 function isOfResult(block: Fields): boolean {
   return "toolResult" in block || "cachePoint" in block;
-}
-
-/** An answer sent back as history says its text twice; `text` counts only where `content` does not hold it. */
-function partsOf(each: Message): readonly ContentPart[] {
-  if (each.text === "" || (each.role === Role.ASSISTANT && each.content.length > 0)) return each.content;
-  return [textPart(each.text), ...each.content];
 }

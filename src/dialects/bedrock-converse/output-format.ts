@@ -1,5 +1,6 @@
 import type { ChatRequest } from "../../core/chat.ts";
 import { callerFields, type Fields } from "../../core/json-object.ts";
+import { jsonInstruction } from "../../core/json-instruction.ts";
 import type { Notes } from "../../core/notes.ts";
 import { subsetSchema } from "../../core/schema-subset.ts";
 
@@ -11,14 +12,12 @@ export interface OutputShape {
   readonly instruction: string | undefined;
 }
 
-const plain = "Reply with a single valid JSON object and nothing around it: no prose and no Markdown fences.";
-
 /** `structured` says whether the model compiles schemas. */
 export function encodeOutputFormat(request: Readonly<ChatRequest>, structured: boolean, notes: Notes): OutputShape {
   const format = request.outputFormat?.format;
   if (format?.case === "jsonObject") {
     notes.emulated("output_format.json_object", "bedrock has no free JSON mode; the model is told to write JSON");
-    return { textFormat: undefined, instruction: plain };
+    return { textFormat: undefined, instruction: jsonInstruction(format) };
   }
   if (format?.case !== "jsonSchema") return { textFormat: undefined, instruction: undefined };
   const path = "output_format.json_schema.json_schema";
@@ -27,7 +26,7 @@ export function encodeOutputFormat(request: Readonly<ChatRequest>, structured: b
   const subset = structured ? subsetSchema(schema) : undefined;
   if (subset === undefined) {
     notes.emulated("output_format.json_schema", "the schema cannot be enforced; the model is told to follow it");
-    return { textFormat: undefined, instruction: `${plain} The object must be valid under this JSON Schema:\n${jsonSchema}` };
+    return { textFormat: undefined, instruction: jsonInstruction(format) };
   }
   if (subset.changed) notes.approximated(path, "keywords that bedrock cannot enforce moved into descriptions");
   const wire: Fields = { schema: JSON.stringify(subset.schema), name: name === "" ? "response" : name };

@@ -1,4 +1,4 @@
-import type { ContentPart, ReasoningPart, ToolCallPart, ToolResultPart } from "../../core/chat.ts";
+import type { CacheControl, ContentPart, ReasoningPart, ToolCallPart, ToolResultPart } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
 import { wrapped } from "../../core/freeform.ts";
 import { callerFields, type Fields, mergedFields } from "../../core/json-object.ts";
@@ -23,15 +23,19 @@ export type Place = "system" | "user" | "assistant" | "result";
 /** The blocks that say the part in Converse, its cache point last; none for blank text and for what is dropped with a note. */
 export function blocksOfPart(part: ContentPart, place: Place, path: string, encoding: Encoding): readonly Fields[] {
   const blocks = ownBlocks(part, place, path, encoding);
-  const control = part.cacheControl ?? controlWithin(part);
   // Within a tool's result there is no place for one: it stands behind the result.
-  if (blocks.length === 0 || place === "result" || control === undefined) return blocks;
-  const point = cachePoint(control, "prompt", path, encoding);
+  if (blocks.length === 0 || place === "result") return blocks;
+  const { control, at } = part.cacheControl === undefined ? controlWithin(part, path) : { control: part.cacheControl, at: path };
+  if (control === undefined) return blocks;
+  const point = cachePoint(control, "prompt", at, encoding);
   return point === undefined ? blocks : [...blocks, point];
 }
 
-function controlWithin({ part }: ContentPart): ContentPart["cacheControl"] {
-  return part.case === "toolResult" ? part.value.content.findLast((inner) => inner.cacheControl !== undefined)?.cacheControl : undefined;
+/** The last breakpoint within a tool's result, and where it stands. */
+function controlWithin({ part }: ContentPart, path: string): { readonly control: CacheControl | undefined; readonly at: string } {
+  const inner = part.case === "toolResult" ? part.value.content : [];
+  const index = inner.findLastIndex((each) => each.cacheControl !== undefined);
+  return { control: inner[index]?.cacheControl, at: `${path}.tool_result.content[${index}]` };
 }
 
 function ownBlocks(part: ContentPart, place: Place, path: string, encoding: Encoding): readonly Fields[] {
@@ -41,7 +45,7 @@ function ownBlocks(part: ContentPart, place: Place, path: string, encoding: Enco
     case "text":
       return textBlocks(inner.value.text, extension, path, encoding);
     case "refusal":
-      return textBlocks(inner.value.text, undefined, path, encoding);
+      return textBlocks(inner.value.text, extension, path, encoding);
     case "image":
     case "document":
     case "audio":
@@ -78,8 +82,9 @@ function textBlocks(text: string, extension: Fields | undefined, path: string, {
     if (text !== "") notes.dropped(path, "bedrock takes no blank text");
     return [];
   }
-  const citations = extension?.["citations"];
-  return Array.isArray(citations) ? [{ citationsContent: { content: [{ text }], citations } }] : [{ text }];
+  if (extension === undefined) return [{ text }];
+  const { citations, ...rest } = extension;
+  return [Array.isArray(citations) ? { ...rest, citationsContent: { content: [{ text }], citations } } : { ...rest, text }];
 }
 
 type MediaCase = Extract<ContentPart["part"], { case: "image" | "document" | "audio" | "video" }>;

@@ -15,12 +15,12 @@ interface OpenBlock {
   argumentsText: string;
   signature: string;
   readonly redacted: Buffer[];
+  /** Of text that may have a fence around it which is no part of it. */
+  readonly unfencer: Unfencer | undefined;
   readonly citations: Fields[];
   /** A native block's start, and its deltas in order. */
   readonly native: Fields;
   readonly deltas: Fields[];
-  /** Of a text in which JSON was asked for in words. */
-  readonly unfencer: Unfencer | undefined;
 }
 
 /** Turns the events of content blocks into those of parts. Only blocks of tools, images and results announce themselves. */
@@ -96,10 +96,10 @@ export class BlockStream {
       argumentsText: "",
       signature: "",
       redacted: [],
+      unfencer: kind === "text" && this.#context.fencedJson === true ? createUnfencer() : undefined,
       citations: [],
       native,
       deltas: [],
-      unfencer: kind === "text" && this.#context.fencedJson === true ? createUnfencer() : undefined,
     };
     this.#open.set(index, block);
     return block;

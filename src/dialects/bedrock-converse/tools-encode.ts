@@ -2,7 +2,9 @@ import { type ChatRequest, type FunctionTool, type Tool, type ToolChoice, ToolCh
 import { ChatError } from "../../core/error.ts";
 import { freeformFunction } from "../../core/freeform.ts";
 import { callerFields, type Fields, isFields, mergedFields, textAt } from "../../core/json-object.ts";
+import { ownTools, type PlacedTool } from "../../core/own-tools.ts";
 import { subsetSchema } from "../../core/schema-subset.ts";
+import { declaredName } from "../../core/tool-names.ts";
 import { cachePoint } from "./cache-points.ts";
 import { extensionFields, issuer } from "./fields.ts";
 import type { Turn } from "./messages-encode.ts";
@@ -21,7 +23,7 @@ export interface Toolbox {
 export function encodeTools(request: Readonly<ChatRequest>, history: readonly Turn[], encoding: Encoding): Toolbox {
   const { toolChoice } = request;
   const none: Toolbox = { tools: [], choice: undefined, forced: false };
-  const all = request.tools.map((tool, i) => encodeTool(tool, `tools[${i}]`, encoding));
+  const all = ownTools(request, issuer, encoding.notes).map((each) => encodeTool(each, encoding));
   if (all.length === 0) return { ...none, tools: toolsOfHistory(history, encoding) };
   if (toolChoice === undefined) return { ...none, tools: all.flatMap((each) => each.blocks) };
   if (toolChoice.parallel === false) encoding.notes.dropped("tool_choice.parallel", "bedrock cannot forbid parallel calls");
@@ -55,11 +57,9 @@ interface WireTool {
   readonly blocks: readonly Fields[];
 }
 
-function encodeTool(tool: Tool, path: string, encoding: Encoding): WireTool {
+function encodeTool({ tool, path }: PlacedTool, encoding: Encoding): WireTool {
   const { kind } = tool;
   if (kind.case === "native") {
-    if (kind.value.issuer !== issuer)
-      throw new ChatError("UNSUPPORTED_FEATURE", "a tool of another vendor cannot run at bedrock", { field: `${path}.native` });
     const wire = callerFields(kind.value.json, `${path}.native.json`);
     const inner = Object.values(wire).find(isFields);
     const name = inner === undefined ? "" : textAt(inner, "name");
@@ -79,22 +79,17 @@ function withCachePoint(wire: Fields, tool: Tool, path: string, encoding: Encodi
 function customTool(
   custom: { readonly name: string; readonly description: string; readonly grammarSyntax: string; readonly grammar: string },
   path: string,
-  { names, notes }: Encoding,
+  encoding: Encoding,
 ): Fields {
-  notes.emulated(`${path}.custom`, "bedrock has no free-form tools; it is a function of one string");
-  const name = names.freeform(custom.name);
-  noteRenamed(custom.name, name, `${path}.custom`, notes);
+  encoding.notes.emulated(`${path}.custom`, "bedrock has no free-form tools; it is a function of one string");
+  const name = declaredName(custom.name, { path: `${path}.custom`, freeform: true }, encoding);
   const { description, schema } = freeformFunction(custom);
   return { name, ...(description !== "" && { description }), inputSchema: { json: schema } };
 }
 
-function noteRenamed(name: string, wire: string, path: string, notes: Encoding["notes"]): void {
-  if (wire !== name) notes.approximated(`${path}.name`, `bedrock knows it as ${wire}; answers name it as the caller does`);
-}
-
-function functionTool(tool: FunctionTool, path: string, { names, rules, notes }: Encoding): Fields {
-  const spec: Fields = { name: names.wire(tool.name) };
-  noteRenamed(tool.name, textAt(spec, "name"), path, notes);
+function functionTool(tool: FunctionTool, path: string, encoding: Encoding): Fields {
+  const { rules, notes } = encoding;
+  const spec: Fields = { name: declaredName(tool.name, { path, freeform: false }, encoding) };
   if (tool.description !== "") spec["description"] = tool.description;
   const schema = parameters(tool.parametersJsonSchema, `${path}.parameters_json_schema`);
   spec["inputSchema"] = { json: schema };

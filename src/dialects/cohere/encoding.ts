@@ -31,13 +31,6 @@ function plainToolName(name: string, max: number): string {
   );
 }
 
-/** The name on the wire of a tool that stands at `path`. */
-export function wireToolName(name: string, custom: boolean, path: string, { names, notes }: Encoding): string {
-  const wire = custom ? names.freeform(name) : names.wire(name);
-  if (wire !== name) notes.approximated(`${path}.name`, "the name is spelled otherwise on its way, and as it was in the answer");
-  return wire;
-}
-
 /** A number within its bounds, with a note where it was not. */
 export function clamped(encoding: Encoding, field: string, value: number, [least, most]: readonly [number, number]): number {
   if (value >= least && value <= most) return value;

@@ -14,8 +14,7 @@ const details: ReadonlyMap<ImageDetail, string> = new Map([
 
 /** A picture as an element of `content`. */
 export function imagePart(image: ImagePart, path: string, encoding: Encoding): Fields {
-  if (image.detail === ImageDetail.ORIGINAL)
-    encoding.notes.approximated("messages.content.image.detail", "cohere's highest detail is high");
+  if (image.detail === ImageDetail.ORIGINAL) encoding.notes.approximated(`${path}.detail`, "cohere's highest detail is high");
   const detail = details.get(image.detail);
   return { type: "image_url", image_url: { url: imageUrl(image.media, path), ...(detail !== undefined && { detail }) } };
 }

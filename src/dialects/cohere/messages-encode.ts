@@ -1,5 +1,6 @@
-import { type ContentPart, type Message, Role, textPart, type ToolResultPart } from "../../core/chat.ts";
+import { type ContentPart, type Message, Role, type ToolResultPart } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
+import { partsOf, type PlacedPart } from "../../core/message-parts.ts";
 import { assistantMessage } from "./assistant-encode.ts";
 import { type Encoding, unsupported } from "./encoding.ts";
 import { callerFields, extensionFields, type Fields, issuer, textAt } from "./fields.ts";
@@ -57,36 +58,32 @@ export function encodePrompt(messages: readonly Message[], options: PromptOption
 }
 
 function messagesOf(each: Message, path: string, place: Place): readonly Fields[] {
-  if (each.name !== "") place.notes.dropped("messages.name", "cohere has no participant names");
-  const parts = partsOf(each);
-  if (parts.some((part) => part.cacheControl !== undefined))
-    place.notes.dropped("messages.content.cache_control", "cohere caches prompts by itself");
-  if (parts.some((part) => part.opaque.some((token) => token.issuer !== issuer)))
-    place.notes.dropped("messages.content.opaque", "tokens of another vendor cannot be sent to cohere");
+  if (each.name !== "") place.notes.dropped(`${path}.name`, "cohere has no participant names");
+  const parts = partsOf(each, path);
+  for (const placed of parts) noteCacheControl(placed, place);
   if (each.role === Role.ASSISTANT) return assistantMessage(each, { parts, path }, place);
   const encoded: Fields[] = [];
   // Tool messages hold text and documents only: what else came with them follows as the user's.
   const after: Fields[] = [];
-  const others: [number, ContentPart][] = [];
-  for (const [i, part] of parts.entries()) {
+  const others: PlacedPart[] = [];
+  for (const placed of parts) {
+    const { part, path: at } = placed;
     if (part.part.case === "toolResult") {
-      const known = toolMessage(part.part.value, { path: `${path}.content[${i}].tool_result`, after }, place);
-      encoded.push({ ...extensionFields(part.extensionsJson, `${path}.content[${i}]`), ...known });
-    } else others.push([i, part]);
+      const known = toolMessage(part.part.value, { path: `${at}.tool_result`, after }, place);
+      encoded.push({ ...extensionFields(part.extensionsJson, at), ...known });
+    } else others.push(placed);
   }
-  const content = [
-    ...after,
-    ...others.flatMap(([i, part]) => contentParts(part, { path: `${path}.content[${i}]`, role: each.role }, place)),
-  ];
+  const content = [...after, ...others.flatMap(({ part, path: at }) => contentParts(part, { path: at, role: each.role }, place))];
   if (content.length === 0) return encoded;
   const known = { role: each.role === Role.SYSTEM ? "system" : "user", content: contentOf(content) };
   return [...encoded, { ...extensionFields(each.extensionsJson, path), ...known }];
 }
 
-/** An answer sent back as history says its text twice; `text` counts only where `content` does not hold it. */
-function partsOf(each: Message): readonly ContentPart[] {
-  if (each.text === "" || (each.role === Role.ASSISTANT && each.content.length > 0)) return each.content;
-  return [textPart(each.text), ...each.content];
+function noteCacheControl({ part, path }: PlacedPart, place: Place): void {
+  if (part.cacheControl !== undefined) place.notes.dropped(`${path}.cache_control`, "cohere caches prompts by itself");
+  if (part.part.case !== "toolResult") return;
+  for (const [i, inner] of part.part.value.content.entries())
+    noteCacheControl({ part: inner, path: `${path}.tool_result.content[${i}]` }, place);
 }
 
 /** A single plain text as a string; anything else as it is. */
@@ -112,16 +109,16 @@ function ownParts({ part: inner }: ContentPart, { path, role }: Spot, place: Pla
       if (role === Role.SYSTEM) throw unsupported(`${path}.image`, "takes no images in instructions");
       return [imagePart(inner.value, `${path}.image`, place)];
     case "document":
-      return documentParts(documentData(inner.value, `${path}.document`), place);
+      return documentParts(documentData(inner.value, `${path}.document`), `${path}.document`, place);
     case "audio":
     case "video":
       throw unsupported(`${path}.${inner.case}`, `takes no ${inner.case}`);
     case "native":
       if (inner.value.issuer === issuer) return [callerFields(inner.value.json, `${path}.native.json`)];
-      place.notes.dropped("messages.content.native", "parts of another vendor cannot be sent to cohere");
+      place.notes.dropped(`${path}.native`, "parts of another vendor cannot be sent to cohere");
       return [];
     case "serverTool":
-      place.notes.dropped("messages.content.server_tool", "tools that ran at another provider have no form at cohere");
+      place.notes.dropped(`${path}.server_tool`, "tools that ran at another provider have no form at cohere");
       return [];
     case "reasoning":
       return [];
@@ -141,9 +138,9 @@ function textParts(text: string): readonly Fields[] {
 }
 
 /** Documents stand beside the conversation; where they were, their names stand. */
-function documentParts(data: Fields, place: Place): readonly Fields[] {
+function documentParts(data: Fields, path: string, place: Place): readonly Fields[] {
   if (!place.options.documents) {
-    place.notes.approximated("messages.content.document", "cohere takes no documents with a JSON format; sent as text");
+    place.notes.approximated(path, "cohere takes no documents with a JSON format; sent as text");
     return textParts(
       ["title", "context", "text"]
         .map((key) => textAt(data, key))
@@ -168,15 +165,15 @@ function toolMessage(result: ToolResultPart, { path, after }: { path: string; af
         (each["type"] === "text" || each["type"] === "document" ? content : after).push(each);
     }
   }
-  if (content.length === 0) content.push(standIn(after.length > before, place));
+  if (content.length === 0) content.push(standIn(after.length > before, path, place));
   if (result.isError) markError(content);
   return { role: "tool", tool_call_id: result.toolCallId, content: contentOf(content) };
 }
 
 /** A result must say something, for its call stays. */
-function standIn(attached: boolean, place: Place): Fields {
+function standIn(attached: boolean, path: string, place: Place): Fields {
   if (attached) return { type: "text", text: "See the attachment below." };
-  place.notes.approximated("messages.content.tool_result", "cohere takes no empty results; sent as null");
+  place.notes.approximated(path, "cohere takes no empty results; sent as null");
   return { type: "text", text: "null" };
 }
 

@@ -1,8 +1,10 @@
 import type { Target } from "../../core/catalog.ts";
-import type { ChatRequest } from "../../core/chat.ts";
+import type { ChatRequest, ContentPart } from "../../core/chat.ts";
 import type { AnswerContext, EncodedRequest } from "../../core/dialect.ts";
-import { ChatError } from "../../core/error.ts";
+import { noteForeign } from "../../core/foreign.ts";
+import { jsonInstruction } from "../../core/json-instruction.ts";
 import { reservedFields } from "../../core/reserved.ts";
+import { describedSchema } from "../../core/schema-subset.ts";
 import { type Encoding, encodingFor, unsupported } from "./encoding.ts";
 import { callerFields, extensionFields, type Fields, isFields, issuer, listAt } from "./fields.ts";
 import { encodePrompt, type PromptOptions } from "./messages-encode.ts";
@@ -15,7 +17,8 @@ export function encodeRequest(request: Readonly<ChatRequest>, target: Target, st
   const encoding = encodingFor(target);
   refuseUnsupported(request);
   dropUnsupported(request, encoding);
-  const extension = requestExtension(request);
+  noteForeign(request, { issuer }, encoding.notes);
+  const extension = requestExtension(request, encoding);
   const body: Fields = { model: target.upstreamModel, stream: streamed };
   encodeTools(request, body, encoding);
   const instruction = encodeOutputFormat(request, body, encoding);
@@ -50,19 +53,19 @@ function dropUnsupported(request: Readonly<ChatRequest>, encoding: Encoding): vo
   if (request.promptCacheKey !== "") encoding.notes.dropped("prompt_cache_key", "cohere's cache has no key");
   if (Object.keys(request.metadata).length > 0) encoding.notes.dropped("metadata", "cohere stores no metadata");
   if (request.store === true) encoding.notes.dropped("store", "cohere stores no answers");
-  for (const by of Object.keys(request.extensionsJson).toSorted())
-    if (by !== issuer) encoding.notes.dropped(`extensions_json.${by}`, "fields of another dialect");
 }
 
 /** The caller's own fields, such as `safety_mode`, `priority` and `citation_options`. */
-function requestExtension(request: Readonly<ChatRequest>): Fields | undefined {
+function requestExtension(request: Readonly<ChatRequest>, { notes }: Encoding): Fields | undefined {
   const extension = extensionFields(request.extensionsJson, "");
-  for (const key of Object.keys(extension ?? {})) {
+  if (extension === undefined) return undefined;
+  const rest = { ...extension };
+  for (const key of Object.keys(rest)) {
     if (!reservedFields.has(key)) continue;
-    const field = `extensions_json.${issuer}.${key}`;
-    throw new ChatError("INVALID_REQUEST", `${field} cannot be set, because the request has a field for it`, { field });
+    notes.dropped(`extensions_json.${issuer}.${key}`, "decided by the request itself");
+    delete rest[key];
   }
-  return extension;
+  return rest;
 }
 
 /** The caller's fields below ours; objects on both sides, such as `thinking`, are joined. */
@@ -75,27 +78,30 @@ function withExtension(extension: Fields | undefined, body: Fields): Fields {
   return whole;
 }
 
-const plain = "Answer with one valid JSON object and nothing else: no other words, no Markdown fences.";
-
 /** Puts `response_format` into the body. Where it cannot stand, beside tools, the words that ask for it instead. */
 function encodeOutputFormat(request: Readonly<ChatRequest>, body: Fields, encoding: Encoding): string | undefined {
   const format = request.outputFormat?.format;
   if (format?.case === undefined) return undefined;
   const beside = body["tools"] !== undefined;
-  if (beside) encoding.notes.emulated("output_format", "cohere takes no format beside tools; the model is told to write JSON");
+  const field = `output_format.${format.case === "jsonObject" ? "json_object" : "json_schema"}`;
+  if (beside) encoding.notes.emulated(field, "cohere takes no format beside tools; the model is told to write JSON");
   if (format.case === "jsonObject") {
     if (!beside) body["response_format"] = { type: "json_object" };
-    return beside ? plain : undefined;
+    return beside ? jsonInstruction(format) : undefined;
   }
   const { description, jsonSchema } = format.value;
   const schema = callerFields(jsonSchema, "output_format.json_schema.json_schema");
-  if (beside) return `${plain} It must match this JSON Schema:\n${jsonSchema}`;
-  if (description !== "") encoding.notes.dropped("output_format.json_schema.description", "cohere takes the schema alone");
-  body["response_format"] = { type: "json_object", json_schema: schema };
+  if (beside) return jsonInstruction(format);
+  body["response_format"] = { type: "json_object", json_schema: describedSchema(schema, description) };
   return undefined;
 }
 
 /** Cohere cites documents unless told not to, which costs time. */
 function wantsCitations(request: Readonly<ChatRequest>): boolean {
-  return request.messages.some(({ content }) => content.some(({ part }) => part.case === "document" && part.value.citations));
+  return request.messages.some(({ content }) => content.some(asksForCitations));
+}
+
+function asksForCitations({ part }: ContentPart): boolean {
+  if (part.case === "toolResult") return part.value.content.some(asksForCitations);
+  return part.case === "document" && part.value.citations;
 }

@@ -1,6 +1,9 @@
 import type { ChatRequest, Sampling } from "../../core/chat.ts";
+import { dropSampling } from "../../core/sampling.ts";
 import { clamped, type Encoding, unsupported } from "./encoding.ts";
 import type { Fields } from "./fields.ts";
+
+const lacking = ["min_p", "repetition_penalty", "logit_bias", "top_logprobs"] as const;
 
 /** Stop sequences of one request at most. */
 const stopMax = 5;
@@ -12,7 +15,7 @@ export function encodeSampling(request: Readonly<ChatRequest>, body: Fields, enc
   if (maxOutputTokens !== undefined)
     body["max_tokens"] = most === undefined ? maxOutputTokens : clamped(encoding, "max_output_tokens", maxOutputTokens, [1, most]);
   if (sampling === undefined) return;
-  dropForeign(sampling, encoding);
+  dropSampling(sampling, lacking, encoding.notes);
   if (sampling.temperature !== undefined) body["temperature"] = sampling.temperature;
   if (sampling.topP !== undefined) body["p"] = clamped(encoding, "sampling.top_p", sampling.topP, [0.01, 0.99]);
   if (sampling.topK !== undefined) body["k"] = clamped(encoding, "sampling.top_k", sampling.topK, [0, 500]);
@@ -38,14 +41,4 @@ function encodeSeed({ seed }: Sampling, body: Fields, encoding: Encoding): void 
   if (seed === undefined) return;
   if (seed >= 0n) body["seed"] = JSON.rawJSON(seed.toString());
   else encoding.notes.dropped("sampling.seed", "cohere takes no negative seed");
-}
-
-function dropForeign(sampling: Sampling, encoding: Encoding): void {
-  const present = {
-    min_p: sampling.minP !== undefined && sampling.minP !== 0,
-    repetition_penalty: sampling.repetitionPenalty !== undefined && sampling.repetitionPenalty !== 1,
-    logit_bias: Object.keys(sampling.logitBias).length > 0,
-    top_logprobs: sampling.topLogprobs !== undefined && sampling.topLogprobs !== 0,
-  };
-  for (const [name, is] of Object.entries(present)) if (is) encoding.notes.dropped(`sampling.${name}`, `cohere has no ${name}`);
 }

@@ -1,7 +1,9 @@
 import { type ChatRequest, type Tool, ToolChoice_Mode } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
 import { freeformFunction } from "../../core/freeform.ts";
-import { type Encoding, unsupported, wireToolName } from "./encoding.ts";
+import { ownTools, type PlacedTool, toolName } from "../../core/own-tools.ts";
+import { declaredName } from "../../core/tool-names.ts";
+import type { Encoding } from "./encoding.ts";
 import { callerFields, extensionFields, type Fields, isFields, issuer, listAt } from "./fields.ts";
 
 /** Puts `tools`, `tool_choice` and `strict_tools` into the body. */
@@ -10,32 +12,22 @@ export function encodeTools(request: Readonly<ChatRequest>, body: Fields, encodi
   const mode = toolChoice?.mode;
   const names = toolChoice?.allowedNames ?? [];
   // Cohere can name no tool in its choice: what is not shown is not allowed.
-  const allowed = (tool: Tool): boolean => names.length === 0 || mode === ToolChoice_Mode.NONE || names.includes(nameOf(tool));
-  const shown = [...request.tools.entries()].filter(([, tool]) => allowed(tool));
-  if (request.tools.length > 0 && shown.length === 0)
+  const allowed = (tool: Tool): boolean => names.length === 0 || mode === ToolChoice_Mode.NONE || names.includes(toolName(tool));
+  const own = ownTools(request, issuer, encoding.notes);
+  const shown = own.filter(({ tool }) => allowed(tool));
+  if (own.length > 0 && shown.length === 0)
     throw new ChatError("INVALID_REQUEST", "none of the allowed tools is among the tools", { field: "tool_choice.allowed_names" });
   if (shown.length === 0) return;
-  body["tools"] = shown.map(([i, tool]) => encodeTool(tool, `tools[${i}]`, encoding));
+  body["tools"] = shown.map(({ tool, path }) => encodeTool(tool, path, encoding));
   if (mode === ToolChoice_Mode.REQUIRED) body["tool_choice"] = "REQUIRED";
   if (mode === ToolChoice_Mode.NONE) body["tool_choice"] = "NONE";
   if (toolChoice?.parallel === false && encoding.target.capabilities.parallelTools !== false)
     encoding.notes.dropped("tool_choice.parallel", "cohere cannot be held to one call a turn");
-  if (
-    isStrict(
-      shown.map(([, tool]) => tool),
-      listAt(body, "tools"),
-      encoding,
-    )
-  )
-    body["strict_tools"] = true;
-}
-
-function nameOf({ kind }: Tool): string {
-  return kind.case === "function" || kind.case === "custom" ? kind.value.name : "";
+  if (isStrict(shown, listAt(body, "tools"), encoding)) body["strict_tools"] = true;
 }
 
 function encodeTool(tool: Tool, path: string, encoding: Encoding): Fields {
-  if (tool.cacheControl !== undefined) encoding.notes.dropped("tools.cache_control", "cohere caches prompts by itself");
+  if (tool.cacheControl !== undefined) encoding.notes.dropped(`${path}.cache_control`, "cohere caches prompts by itself");
   const own = ownTool(tool, path, encoding);
   return { ...extensionFields(tool.extensionsJson, path), ...own };
 }
@@ -44,7 +36,7 @@ function ownTool({ kind }: Tool, path: string, encoding: Encoding): Fields {
   switch (kind.case) {
     case "function": {
       const { name, description, parametersJsonSchema } = kind.value;
-      const wire: Fields = { name: wireToolName(name, false, `${path}.function`, encoding) };
+      const wire: Fields = { name: declaredName(name, { path: `${path}.function`, freeform: false }, encoding) };
       if (description !== "") wire["description"] = description;
       wire["parameters"] = parameters(parametersJsonSchema, `${path}.function.parameters_json_schema`);
       return { type: "function", function: wire };
@@ -52,12 +44,11 @@ function ownTool({ kind }: Tool, path: string, encoding: Encoding): Fields {
     case "custom": {
       const { description, schema } = freeformFunction(kind.value);
       encoding.notes.emulated(`${path}.custom`, "cohere has no free-form tools; it is a function of one string");
-      const name = wireToolName(kind.value.name, true, `${path}.custom`, encoding);
+      const name = declaredName(kind.value.name, { path: `${path}.custom`, freeform: true }, encoding);
       return { type: "function", function: { name, ...(description !== "" && { description }), parameters: schema } };
     }
     case "native":
-      if (kind.value.issuer === issuer) return callerFields(kind.value.json, `${path}.native.json`);
-      throw unsupported(`${path}.native`, `cannot run a tool of ${kind.value.issuer}`);
+      return callerFields(kind.value.json, `${path}.native.json`);
     case undefined:
       throw new ChatError("INVALID_REQUEST", "a tool has no kind", { field: path });
     default:
@@ -73,11 +64,12 @@ function parameters(text: string, path: string): Fields {
 }
 
 /** One switch for all tools, each of which must then require a parameter (https://docs.cohere.com/docs/structured-outputs). */
-function isStrict(tools: readonly Tool[], wire: readonly unknown[], encoding: Encoding): boolean {
-  const wanted = tools.filter(({ kind }) => kind.case === "function" && kind.value.strict === true);
+function isStrict(tools: readonly PlacedTool[], wire: readonly unknown[], encoding: Encoding): boolean {
+  const wanted = tools.filter(({ tool: { kind } }) => kind.case === "function" && kind.value.strict === true);
   if (wanted.length === 0) return false;
   if (wanted.length === tools.length && wire.every(requiresSomething)) return true;
-  encoding.notes.dropped("tools.function.strict", "cohere enforces the schemas of all tools, each with a required parameter, or none");
+  for (const { path } of wanted)
+    encoding.notes.dropped(`${path}.function.strict`, "cohere enforces the schemas of all tools, each with a required parameter, or none");
   return false;
 }
 

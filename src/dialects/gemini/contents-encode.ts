@@ -1,6 +1,7 @@
-import { type ContentPart, type Message, Role, textPart } from "../../core/chat.ts";
+import { type ContentPart, type Message, Role } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
 import { type Fields, mergedFields } from "../../core/json-object.ts";
+import { partsOf } from "../../core/message-parts.ts";
 import { argumentsObject } from "../../core/tool-arguments.ts";
 import type { Encoding } from "./encoding.ts";
 import { extensionFields } from "./fields.ts";
@@ -73,7 +74,6 @@ function signStep({ calls: [call] }: Turn): void {
 function turnOf(each: Message, path: string, encoding: Encoding): Turn {
   const { notes } = encoding;
   const turn: Turn = { role: each.role === Role.ASSISTANT ? "model" : "user", extension: undefined, results: [], calls: [], parts: [] };
-  if (each.name !== "") notes.dropped(`${path}.name`, "gemini has no participant names");
   if (each.role === Role.SYSTEM) {
     // Never hoisted: that would change the order, and with it what is cached.
     notes.approximated(path, "instructions after the first turn are sent as user text in <system> tags");
@@ -82,7 +82,8 @@ function turnOf(each: Message, path: string, encoding: Encoding): Turn {
     );
     return turn;
   }
-  for (const [i, part] of partsOf(each).entries()) addPart(turn, part, `${path}.content[${i}]`, encoding);
+  noteName(each, path, encoding);
+  for (const { part, path: at } of partsOf(each, path)) addPart(turn, part, at, encoding);
   return turn;
 }
 
@@ -93,7 +94,7 @@ function addPart(turn: Turn, part: ContentPart, path: string, encoding: Encoding
       if (turn.role !== "model") throw misplaced("tool call", path);
       noteLosses(part, path, encoding);
       const { id, name, argumentsJson, custom } = inner.value;
-      const wire = encoding.names.wire(name, custom);
+      const wire = custom ? encoding.names.freeform(name) : encoding.names.wire(name);
       const args = custom ? { input: argumentsJson } : argumentsObject(argumentsJson, path, encoding.notes);
       const functionCall = encoding.rules.generation3 ? { id, name: wire, args } : { name: wire, args };
       const fields = signed(part, { functionCall }, "model", path);
@@ -111,10 +112,14 @@ function addPart(turn: Turn, part: ContentPart, path: string, encoding: Encoding
   }
 }
 
+function noteName({ name }: Message, path: string, { notes }: Encoding): void {
+  if (name !== "") notes.dropped(`${path}.name`, "gemini has no participant names");
+}
+
 function plainParts(each: Message, place: Place, path: string, encoding: Encoding): readonly Fields[] {
-  return partsOf(each).flatMap((part, i) => {
+  noteName(each, path, encoding);
+  return partsOf(each, path).flatMap(({ part, path: at }) => {
     const { part: inner } = part;
-    const at = `${path}.content[${i}]`;
     if (inner.case === "toolCall" || inner.case === "toolResult") throw misplaced("tool part", at);
     return encodePart(part, inner, place, at, encoding);
   });
@@ -122,10 +127,4 @@ function plainParts(each: Message, place: Place, path: string, encoding: Encodin
 
 function misplaced(what: string, field: string): ChatError {
   return new ChatError("INVALID_REQUEST", `a ${what} cannot stand here`, { field });
-}
-
-/** An answer sent back as history says its text twice; `text` counts only where `content` does not hold it. */
-function partsOf(each: Message): readonly ContentPart[] {
-  if (each.text === "" || (each.role === Role.ASSISTANT && each.content.length > 0)) return each.content;
-  return [textPart(each.text), ...each.content];
 }

@@ -2,6 +2,8 @@ import type { Target } from "../../core/catalog.ts";
 import { type ChatRequest, type ContentPart, ImageDetail, type Sampling } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
 import { callerFields, type Fields } from "../../core/json-object.ts";
+import { dropSampling } from "../../core/sampling.ts";
+import { describedSchema } from "../../core/schema-subset.ts";
 import type { Encoding } from "./encoding.ts";
 import { encodeThinking } from "./thinking-encode.ts";
 import { plainSchema } from "./tools-encode.ts";
@@ -23,6 +25,8 @@ export function encodeGeneration(request: Readonly<ChatRequest>, target: Target,
 const temperatureMax = 2;
 const stopsMax = 5;
 const logprobsMax = 20;
+
+const lacking = ["min_p", "repetition_penalty", "logit_bias"] as const;
 
 function encodeSampling(sampling: Sampling | undefined, config: Fields, { rules, notes }: Encoding): void {
   if (sampling === undefined) return;
@@ -51,25 +55,14 @@ function encodeSampling(sampling: Sampling | undefined, config: Fields, { rules,
   encodePenalties(sampling, config, rules.penalties);
   if (logprobs === true) config["responseLogprobs"] = true;
   if (logprobs === true && topLogprobs !== undefined && topLogprobs > 0) config["logprobs"] = Math.min(topLogprobs, logprobsMax);
-  dropForeign(sampling, rules.penalties, notes);
+  dropSampling(sampling, rules.penalties ? lacking : [...lacking, "frequency_penalty", "presence_penalty"], notes);
+  if (logprobs !== true && (topLogprobs ?? 0) !== 0) notes.dropped("sampling.top_logprobs", "told only beside logprobs");
 }
 
 function encodePenalties({ presencePenalty, frequencyPenalty }: Sampling, config: Fields, taken: boolean): void {
   if (!taken) return;
   if (presencePenalty !== undefined) config["presencePenalty"] = presencePenalty;
   if (frequencyPenalty !== undefined) config["frequencyPenalty"] = frequencyPenalty;
-}
-
-function dropForeign(sampling: Sampling, penalties: boolean, notes: Encoding["notes"]): void {
-  const present = {
-    frequency_penalty: !penalties && (sampling.frequencyPenalty ?? 0) !== 0,
-    presence_penalty: !penalties && (sampling.presencePenalty ?? 0) !== 0,
-    min_p: (sampling.minP ?? 0) !== 0,
-    repetition_penalty: (sampling.repetitionPenalty ?? 1) !== 1,
-    logit_bias: Object.keys(sampling.logitBias).length > 0,
-    top_logprobs: sampling.logprobs !== true && (sampling.topLogprobs ?? 0) !== 0,
-  };
-  for (const [name, is] of Object.entries(present)) if (is) notes.dropped(`sampling.${name}`, `the model takes no ${name}`);
 }
 
 /** A limit holds the thoughts as well, at Google as elsewhere. */
@@ -97,8 +90,7 @@ function encodeOutputFormat(request: Readonly<ChatRequest>, callsFunctions: bool
   if (format.case !== "jsonSchema") return;
   const path = "output_format.json_schema.json_schema";
   const schema = plainSchema(callerFields(format.value.jsonSchema, path));
-  const { description } = format.value;
-  config["responseJsonSchema"] = description === "" || "description" in schema ? schema : { ...schema, description };
+  config["responseJsonSchema"] = describedSchema(schema, format.value.description);
 }
 
 function encodeModalities(request: Readonly<ChatRequest>, config: Fields, { notes }: Encoding): void {

@@ -1,10 +1,11 @@
 import type { ContentPart, DocumentPart, ServerToolPart } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
 import { callerFields, type Fields, mergedFields } from "../../core/json-object.ts";
+import { wordsAbout } from "../../core/media.ts";
 import type { Encoding } from "./encoding.ts";
 import { extensionFields, issuer } from "./fields.ts";
 import { documentData, imageData, timedData } from "./media.ts";
-import { hasForeignToken, signatureOf } from "./signatures.ts";
+import { signatureOf } from "./signatures.ts";
 
 /** Where a part stands. */
 export type Place = "system" | "user" | "model" | "result";
@@ -31,7 +32,6 @@ export function signed(part: ContentPart, fields: Fields, place: Place, path: st
 /** What is on the part and goes nowhere. */
 export function noteLosses(part: ContentPart, path: string, { notes }: Encoding): void {
   if (part.cacheControl !== undefined) notes.dropped(`${path}.cache_control`, "gemini caches by itself");
-  if (hasForeignToken(part)) notes.dropped(`${path}.opaque`, "tokens of another vendor cannot be replayed at gemini");
 }
 
 function ownParts(part: ContentPart, inner: Plain, place: Place, path: string, encoding: Encoding): readonly Fields[] {
@@ -90,9 +90,7 @@ function mediaParts(inner: MediaCase, place: Place, path: string, encoding: Enco
 /** What is said about a document has no place of its own, so it goes in front of it. */
 function documentParts(document: DocumentPart, path: string, { notes }: Encoding): readonly Fields[] {
   if (document.citations) notes.dropped(`${path}.citations`, "gemini cites what it searched, not what it was given");
-  const about = [document.title, document.context].filter((text) => text !== "").join("\n");
   const data = documentData(document, path);
-  if (about === "") return [data];
-  notes.approximated(path, "title and context are sent as text in front of the document");
-  return [{ text: about }, data];
+  const about = wordsAbout(document, "", path, notes);
+  return about === "" ? [data] : [{ text: about }, data];
 }

@@ -2,23 +2,25 @@ import type { Target } from "../../core/catalog.ts";
 import type { ChatRequest } from "../../core/chat.ts";
 import type { EncodedRequest } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
+import { noteForeign } from "../../core/foreign.ts";
 import { type Fields, isFields, mergedFields } from "../../core/json-object.ts";
 import { Notes } from "../../core/notes.ts";
 import { reservedFields } from "../../core/reserved.ts";
 import { encodePrompt } from "./contents-encode.ts";
-import type { Encoding } from "./encoding.ts";
+import { type Encoding, functionNames } from "./encoding.ts";
 import { extensionFields, issuer } from "./fields.ts";
 import { encodeGeneration } from "./generation-encode.ts";
 import { modelRules } from "./model-rules.ts";
-import { FunctionNames } from "./tool-names.ts";
+import { isSignature } from "./signatures.ts";
 import { encodeTools } from "./tools-encode.ts";
 
 /** A request in Gemini's words: pure, and the same bytes for the same history. Model and streaming are told by the path. */
 export function encodeRequest(request: Readonly<ChatRequest>, target: Target): EncodedRequest {
-  const encoding: Encoding = { rules: modelRules(target.upstreamModel.toLowerCase()), notes: new Notes(), names: new FunctionNames() };
+  const encoding: Encoding = { rules: modelRules(target.upstreamModel.toLowerCase()), notes: new Notes(), names: functionNames() };
   const { notes } = encoding;
   dropUnsupported(request, notes);
-  const extension = requestExtension(request);
+  noteForeign(request, { issuer, token: isSignature }, notes);
+  const extension = requestExtension(request, notes);
   const { tools, toolConfig, callsFunctions } = encodeTools(request, encoding);
   const { systemInstruction, contents } = encodePrompt(request.messages, encoding);
   endsWell(contents, encoding);
@@ -33,9 +35,7 @@ export function encodeRequest(request: Readonly<ChatRequest>, target: Target): E
   const tier = tiers.get(request.serviceTier);
   if (tier !== undefined) body["serviceTier"] = tier;
   if (request.store !== undefined) body["store"] = request.store;
-  const answering = encoding.names.context();
-  const encoded = { body: JSON.stringify(withExtension(extension, body)), notes: notes.list };
-  return answering === undefined ? encoded : { ...encoded, answering };
+  return { body: JSON.stringify(withExtension(extension, body)), notes: notes.list, answering: encoding.names.context() };
 }
 
 /** Google's word for each of ours; what is not here asks for nothing, or is not known. */
@@ -55,28 +55,25 @@ function dropUnsupported(request: Readonly<ChatRequest>, notes: Notes): void {
   if (request.endUserId !== "") notes.dropped("end_user_id", "gemini is not told who asks");
   if (request.promptCacheKey !== "") notes.dropped("prompt_cache_key", "gemini's cache has no key");
   if (Object.keys(request.metadata).length > 0) notes.dropped("metadata", "gemini stores no metadata");
-  for (const by of Object.keys(request.extensionsJson).toSorted())
-    if (by !== issuer) notes.dropped(`extensions_json.${by}`, "fields of another dialect");
 }
 
 /** The caller's own fields, in Google's spelling; it understands snake_case as well, but not both of one field. */
-function requestExtension(request: Readonly<ChatRequest>): Fields | undefined {
+function requestExtension(request: Readonly<ChatRequest>, notes: Notes): Fields | undefined {
   const extension = extensionFields(request.extensionsJson, "");
   if (extension === undefined) return undefined;
   const path = `extensions_json.${issuer}`;
-  const fields = respelled(extension, path);
+  const fields = respelled(extension, path, notes);
   const generation = fields["generationConfig"];
-  if (isFields(generation)) fields["generationConfig"] = respelled(generation, `${path}.generationConfig`);
+  if (isFields(generation)) fields["generationConfig"] = respelled(generation, `${path}.generationConfig`, notes);
   return fields;
 }
 
-function respelled(extension: Fields, path: string): Fields {
+function respelled(extension: Fields, path: string, notes: Notes): Fields {
   const fields: Fields = {};
   for (const [key, value] of Object.entries(extension)) {
-    const field = `${path}.${key}`;
     if (reservedFields.has(key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)))
-      throw new ChatError("INVALID_REQUEST", `${field} cannot be set, because the request has a field for it`, { field });
-    fields[key.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())] = value;
+      notes.dropped(`${path}.${key}`, "decided by the request itself");
+    else fields[key.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())] = value;
   }
   return fields;
 }

@@ -2,6 +2,7 @@ import type { ContentPart, ToolResultPart } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
 import { type Fields, mergedFields } from "../../core/json-object.ts";
 import type { Encoding } from "./encoding.ts";
+import { issuer } from "./fields.ts";
 import { encodePart } from "./parts-encode.ts";
 
 /** A call that waits for its result. */
@@ -57,8 +58,11 @@ function responseOf({ result, path }: PendingResult, encoding: Encoding): { resp
   for (const [i, part] of result.content.entries()) {
     const at = `${path}.tool_result.content[${i}]`;
     for (const fields of nested(part, at, encoding)) {
-      if (typeof fields["text"] === "string") texts.push(fields["text"]);
-      else media.push(fields);
+      if (typeof fields["text"] !== "string") media.push(fields);
+      else {
+        texts.push(fields["text"]);
+        if (Object.keys(fields).length > 1) encoding.notes.dropped(`${at}.extensions_json.${issuer}`, "gemini's results are plain text");
+      }
     }
   }
   if (media.length > 0 && !encoding.rules.generation3)

@@ -18,10 +18,10 @@ export function signatureTokens(signature: string): Opaque[] {
 /** Google's signature on the part; undefined where it has none. */
 export function signatureOf({ part, opaque }: ContentPart): string | undefined {
   const tokens = part.case === "reasoning" ? [...part.value.opaque, ...opaque] : opaque;
-  return tokens.find((token) => token.issuer === issuer && token.kind === kind)?.value;
+  return tokens.find(isSignature)?.value;
 }
 
-/** Whether the part carries a token that means nothing to Google. */
-export function hasForeignToken({ opaque }: ContentPart): boolean {
-  return opaque.some((token) => token.issuer !== issuer);
+/** Whether it is one of Google's, for a part of any kind. */
+export function isSignature(token: Opaque): boolean {
+  return token.issuer === issuer && token.kind === kind;
 }

@@ -2,6 +2,8 @@ import { type ChatRequest, type FunctionTool, type Tool, type ToolChoice, ToolCh
 import { ChatError } from "../../core/error.ts";
 import { freeformFunction } from "../../core/freeform.ts";
 import { callerFields, type Fields, mergedFields } from "../../core/json-object.ts";
+import { ownTools } from "../../core/own-tools.ts";
+import { declaredName } from "../../core/tool-names.ts";
 import type { Encoding } from "./encoding.ts";
 import { extensionFields, issuer } from "./fields.ts";
 
@@ -18,13 +20,15 @@ interface Declared {
   /** The caller's own name. */
   readonly name: string;
   readonly wire: Fields;
+  /** Where it stands in the request. */
+  readonly path: string;
   readonly strict: boolean;
 }
 
 export function encodeTools(request: Readonly<ChatRequest>, encoding: Encoding): Toolbox {
   const declared: Declared[] = [];
   const native: Fields[] = [];
-  for (const [i, tool] of request.tools.entries()) addTool(tool, `tools[${i}]`, declared, native, encoding);
+  for (const { tool, path } of ownTools(request, issuer, encoding.notes)) addTool(tool, path, declared, native, encoding);
   if (declared.length > 0 && native.length > 0 && !encoding.rules.generation3)
     throw new ChatError("UNSUPPORTED_FEATURE", "the model takes functions or tools of google's own, not both", { field: "tools" });
   const { toolChoice: choice } = request;
@@ -62,9 +66,9 @@ function modeOf(choice: ToolChoice | undefined, sent: readonly Declared[], { rul
   if (choice?.mode === ToolChoice_Mode.NONE) return "NONE";
   // Only calls of the schemas are made then.
   if (choice?.mode === ToolChoice_Mode.REQUIRED) return "ANY";
-  const strict = sent.some((each) => each.strict);
-  if (strict && rules.generation3) return "VALIDATED";
-  if (strict) notes.dropped("tools.function.strict", "the model does not enforce schemas of functions");
+  const strict = sent.filter((each) => each.strict);
+  if (strict.length > 0 && rules.generation3) return "VALIDATED";
+  for (const { path } of strict) notes.dropped(`${path}.strict`, "the model does not enforce schemas of functions");
   return choice?.mode === ToolChoice_Mode.AUTO ? "AUTO" : undefined;
 }
 
@@ -76,21 +80,19 @@ function addTool(tool: Tool, path: string, declared: Declared[], native: Fields[
   switch (kind.case) {
     case "function": {
       const wire = mergedFields(extension, functionDeclaration(kind.value, `${path}.function`, encoding));
-      declared.push({ name: kind.value.name, wire, strict: kind.value.strict === true });
+      declared.push({ name: kind.value.name, wire, path: `${path}.function`, strict: kind.value.strict === true });
       return;
     }
     case "custom": {
       notes.emulated(`${path}.custom`, "gemini has no free-form tools; it is a function of one string");
       const { description, schema } = freeformFunction(kind.value);
-      const wire: Fields = { name: encoding.names.wire(kind.value.name, true) };
+      const wire: Fields = { name: declaredName(kind.value.name, { path: `${path}.custom`, freeform: true }, encoding) };
       if (description !== "") wire["description"] = description;
       wire["parametersJsonSchema"] = schema;
-      declared.push({ name: kind.value.name, wire: mergedFields(extension, wire), strict: false });
+      declared.push({ name: kind.value.name, wire: mergedFields(extension, wire), path: `${path}.custom`, strict: false });
       return;
     }
     case "native":
-      if (kind.value.issuer !== issuer)
-        throw new ChatError("UNSUPPORTED_FEATURE", "a tool of another vendor cannot run at gemini", { field: `${path}.native` });
       native.push(mergedFields(extension, callerFields(kind.value.json, `${path}.native.json`)));
       return;
     case undefined:
@@ -100,8 +102,8 @@ function addTool(tool: Tool, path: string, declared: Declared[], native: Fields[
   }
 }
 
-function functionDeclaration(tool: FunctionTool, path: string, { names }: Encoding): Fields {
-  const wire: Fields = { name: names.wire(tool.name, false) };
+function functionDeclaration(tool: FunctionTool, path: string, encoding: Encoding): Fields {
+  const wire: Fields = { name: declaredName(tool.name, { path, freeform: false }, encoding) };
   if (tool.description !== "") wire["description"] = tool.description;
   const text = tool.parametersJsonSchema;
   const schema = text === "" ? {} : plainSchema(callerFields(text, `${path}.parameters_json_schema`));

@@ -1,8 +1,9 @@
-import type { ContentPart, Message, ToolResultPart } from "../../core/chat.ts";
-import { Role, textPart } from "../../core/chat.ts";
+import type { Message, ToolResultPart } from "../../core/chat.ts";
+import { Role } from "../../core/chat.ts";
 import { assistantMessage } from "./assistant-encode.ts";
 import { type EncodeContext, extended } from "./encode-context.ts";
 import type { JsonObject } from "../../core/json-fields.ts";
+import { partsOf, type PlacedPart } from "../../core/message-parts.ts";
 import { contentOf, encodeParts, textJson } from "./parts-encode.ts";
 import { toolCallId } from "./tool-call-id.ts";
 import { turnsOf } from "./turns.ts";
@@ -11,44 +12,42 @@ import { turnsOf } from "./turns.ts";
 export function encodeMessages(messages: readonly Message[], context: EncodeContext): JsonObject[] {
   const encoded: JsonObject[] = [];
   // Tool messages hold text only, and nothing may stand between them: what else came with them follows as the user's.
-  let after: JsonObject[] = [];
+  const after: JsonObject[] = [];
   const flush = (): void => {
-    if (after.length > 0) encoded.push({ role: "user", content: contentOf(after) });
-    after = [];
+    if (after.length > 0) encoded.push({ role: "user", content: contentOf(after.splice(0)) });
   };
-  for (const message of messages) {
-    const parts = partsOf(message);
+  for (const [i, message] of messages.entries()) {
+    const place: MessagePlace = { path: `messages[${i}]`, after, context };
+    const parts = partsOf(message, place.path);
     if (message.role === Role.ASSISTANT) {
       flush();
-      encoded.push(...assistantMessage(message, parts, context));
+      encoded.push(...assistantMessage(message, parts, place));
       continue;
     }
-    const results = parts.filter((part) => part.part.case === "toolResult");
+    const results = parts.filter(({ part }) => part.part.case === "toolResult");
     if (results.length === 0) {
       flush();
-      encoded.push(...plainMessage(message, parts, context));
+      encoded.push(...plainMessage(message, parts, place));
       continue;
     }
-    for (const [i, part] of results.entries())
-      if (part.part.case === "toolResult") encoded.push(toolMessage(message, part.part.value, part, { first: i === 0, after, context }));
-    after.push(
-      ...encodeParts(
-        parts.filter((part) => part.part.case !== "toolResult"),
-        context,
-      ),
-    );
+    for (const [at, result] of results.entries()) encoded.push(...toolMessages(at === 0 ? message : undefined, result, place));
+    const others = parts.filter(({ part }) => part.part.case !== "toolResult");
+    after.push(...encodeParts(others, context));
   }
   flush();
   return turnsOf(encoded, context.quirks);
 }
 
-/** The shorthand `text` stands in front; in an answer that is sent back as history it only repeats the content. */
-function partsOf(message: Message): readonly ContentPart[] {
-  if (message.text === "" || (message.role === Role.ASSISTANT && message.content.length > 0)) return message.content;
-  return [textPart(message.text), ...message.content];
+/** Where a message stands. */
+export interface MessagePlace {
+  /** `messages[0]`. */
+  readonly path: string;
+  /** What follows the last tool message. */
+  readonly after: JsonObject[];
+  readonly context: EncodeContext;
 }
 
-function plainMessage(message: Message, parts: readonly ContentPart[], context: EncodeContext): JsonObject[] {
+function plainMessage(message: Message, parts: readonly PlacedPart[], { path, context }: MessagePlace): JsonObject[] {
   const content = encodeParts(parts, context);
   if (content.length === 0) return [];
   const known = {
@@ -56,7 +55,7 @@ function plainMessage(message: Message, parts: readonly ContentPart[], context: 
     content: contentOf(content),
     ...(message.name !== "" && { name: message.name }),
   };
-  return [extended(context, message.extensionsJson, known, "messages.extensions_json")];
+  return [extended(context, message.extensionsJson, known, path)];
 }
 
 function roleOf(message: Message, context: EncodeContext): string {
@@ -64,29 +63,28 @@ function roleOf(message: Message, context: EncodeContext): string {
   return message.developer && context.quirks.developerRole !== false ? "developer" : "system";
 }
 
-interface ResultPlace {
-  /** The extra fields of a message go to its first result. */
-  readonly first: boolean;
-  /** What follows the last tool message. */
-  readonly after: JsonObject[];
-  readonly context: EncodeContext;
+/** A result's message; `message`: whose extra fields it has, which is the first one's of its turn. */
+function toolMessages(message: Message | undefined, { part, path }: PlacedPart, place: MessagePlace): JsonObject[] {
+  if (part.part.case !== "toolResult") return [];
+  const { context } = place;
+  const result = part.part.value;
+  const content = resultContent(result, path, place);
+  // The message itself has no place for a breakpoint.
+  if (part.cacheControl !== undefined) context.notes.dropped(`${path}.cache_control`, "taken on what stands in a result only");
+  const known = { role: "tool", tool_call_id: toolCallId(result.toolCallId, context.quirks), content };
+  const whole = extended(context, part.extensionsJson, known, path);
+  return [message === undefined ? whole : extended(context, message.extensionsJson, whole, place.path)];
 }
 
-function toolMessage(message: Message, result: ToolResultPart, part: ContentPart, place: ResultPlace): JsonObject {
-  const { context } = place;
+function resultContent(result: ToolResultPart, path: string, { after, context }: MessagePlace): unknown {
   const texts: JsonObject[] = [];
   const others: JsonObject[] = [];
-  for (const each of encodeParts(result.content, context)) (each["type"] === "text" ? texts : others).push(each);
-  place.after.push(...others);
+  const parts = result.content.map((part, i) => ({ part, path: `${path}.tool_result.content[${i}]` }));
+  for (const each of encodeParts(parts, context)) (each["type"] === "text" ? texts : others).push(each);
+  after.push(...others);
   if (texts.length === 0 && others.length > 0) texts.push(textJson("See the attachment below."));
   if (result.isError) texts[0] = asError(texts[0]);
-  const known = {
-    role: "tool",
-    tool_call_id: toolCallId(result.toolCallId, context.quirks),
-    content: texts.length === 0 ? "" : contentOf(texts),
-  };
-  const whole = extended(context, part.extensionsJson, known, "messages.content.extensions_json");
-  return place.first ? extended(context, message.extensionsJson, whole, "messages.extensions_json") : whole;
+  return texts.length === 0 ? "" : contentOf(texts);
 }
 
 function asError(first: JsonObject | undefined): JsonObject {

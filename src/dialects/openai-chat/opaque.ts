@@ -1,3 +1,4 @@
+import type { Target } from "../../core/catalog.ts";
 import type { ContentPart, Opaque, ReasoningPart } from "../../core/chat.ts";
 import { contentPart } from "../../core/chat.ts";
 import { isJsonObject, type JsonObject } from "../../core/json-fields.ts";
@@ -65,6 +66,11 @@ export function thoughtSignatures(call: JsonObject): Opaque[] {
   const google = isJsonObject(extra) ? extra["google"] : undefined;
   const signature = isJsonObject(google) ? google["thought_signature"] : undefined;
   return typeof signature === "string" ? [opaque("google", "thought_signature", signature)] : [];
+}
+
+/** Whether a token of a part goes back on it: a thought signature on its call, behind a host of Google's. */
+export function isReplayed({ issuer, kind }: Opaque, { part }: ContentPart, target: Target): boolean {
+  return part.case === "toolCall" && target.issuer === "google" && issuer === "google" && kind === "thought_signature";
 }
 
 /** The way back; undefined where there is no signature. */

@@ -1,14 +1,16 @@
 import type { Target } from "../../core/catalog.ts";
-import type { ChatRequest, TranslationNote } from "../../core/chat.ts";
-import { note, TranslationAction } from "../../core/chat.ts";
+import type { ChatRequest } from "../../core/chat.ts";
 import type { EncodedRequest, Quirks } from "../../core/dialect.ts";
 import { reservedFields } from "../../core/reserved.ts";
 import { ToolNames } from "../../core/tool-names.ts";
-import { drop, type EncodeContext, unsupported } from "./encode-context.ts";
-import { foreignPaths, merged } from "../../core/extensions.ts";
+import { type EncodeContext, unsupported } from "./encode-context.ts";
+import { merged } from "../../core/extensions.ts";
+import { noteForeign } from "../../core/foreign.ts";
+import { Notes } from "../../core/notes.ts";
 import { extensionIssuer, extraFields } from "./extensions.ts";
 import type { JsonObject } from "../../core/json-fields.ts";
 import { encodeMessages } from "./messages-encode.ts";
+import { isReplayed } from "./opaque.ts";
 import { encodeReasoning, encodeSampling } from "./sampling-encode.ts";
 import { encodeOutputFormat, encodeTools } from "./tools-encode.ts";
 
@@ -17,9 +19,10 @@ const toolNameMax = 64;
 
 /** The body of POST …/chat/completions for one target, and what had to be changed. */
 export function encodeRequest(request: Readonly<ChatRequest>, target: Target, quirks: Quirks, streamed: boolean): EncodedRequest {
-  const notes: TranslationNote[] = [];
+  const notes = new Notes();
   const names = new ToolNames(toolNameMax);
   const context: EncodeContext = { target, quirks, notes, names };
+  noteForeign(request, { issuer: extensionIssuer, token: (token, part) => isReplayed(token, part, target) }, notes);
   const known: Record<string, unknown> = { model: target.upstreamModel };
   encodeTools(request, known, context);
   encodeSampling(request, known, context);
@@ -33,16 +36,16 @@ export function encodeRequest(request: Readonly<ChatRequest>, target: Target, qu
   delete body["messages"];
   refuseFields(body, context);
   body["messages"] = encodeMessages(request.messages, context);
-  return { body: JSON.stringify(body), notes, answering: names.context() };
+  return { body: JSON.stringify(body), notes: notes.list, answering: names.context() };
 }
 
 function extraOf(request: Readonly<ChatRequest>, context: EncodeContext): JsonObject {
-  for (const path of foreignPaths(extensionIssuer, request.extensionsJson)) drop(context, path, "a field of another dialect");
   const extra: Record<string, unknown> = { ...extraFields(request.extensionsJson) };
   for (const key of Object.keys(extra)) {
-    if (context.quirks.strictFields === true && context.quirks.takes?.has(key) !== true)
-      drop(context, key, "the host refuses fields it does not know");
-    else if (reservedFields.has(key)) drop(context, key, "decided by the gateway");
+    const path = `extensions_json.${extensionIssuer}.${key}`;
+    if (reservedFields.has(key)) context.notes.dropped(path, "decided by the request itself");
+    else if (context.quirks.strictFields === true && context.quirks.takes?.has(key) !== true)
+      context.notes.dropped(path, "the host refuses fields it does not know");
     else continue;
     delete extra[key];
   }
@@ -54,8 +57,7 @@ function encodeLimits(request: Readonly<ChatRequest>, body: Record<string, unkno
   const most = context.target.capabilities.maxOutputTokens;
   if (wanted !== undefined) {
     body[context.quirks.maxTokensField ?? "max_completion_tokens"] = most === undefined ? wanted : Math.min(wanted, most);
-    if (most !== undefined && wanted > most)
-      context.notes.push(note("max_output_tokens", TranslationAction.CLAMPED, `the model writes at most ${most} tokens`));
+    if (most !== undefined && wanted > most) context.notes.clamped("max_output_tokens", `the model writes at most ${most} tokens`);
   }
   if (request.n !== undefined) body["n"] = request.n;
 }
@@ -102,6 +104,6 @@ function refuseFields(body: Record<string, unknown>, context: EncodeContext): vo
     delete body[field];
     if (field === "n") continue;
     // What the gateway added by itself is no loss to the caller.
-    if (field !== "stream_options") drop(context, paths.get(field) ?? field, "the host refuses it");
+    if (field !== "stream_options") context.notes.dropped(paths.get(field) ?? field, "the host refuses it");
   }
 }

@@ -1,6 +1,6 @@
 import type { ChatRequest } from "../../core/chat.ts";
-import { note, ReasoningEffort, ReasoningSummary, TranslationAction } from "../../core/chat.ts";
-import { drop, type EncodeContext } from "./encode-context.ts";
+import { ReasoningEffort, ReasoningSummary } from "../../core/chat.ts";
+import type { EncodeContext } from "./encode-context.ts";
 import { effortFromBudget, wordByEffort } from "../../core/openai/words.ts";
 
 /** Puts the sampling fields into the body; models that think sample as they like, and refuse them. */
@@ -23,7 +23,7 @@ export function encodeSampling(request: Readonly<ChatRequest>, body: Record<stri
   for (const [key, value, neutral] of fields) {
     if (value === undefined) continue;
     if (!fixed) body[key] = value;
-    else if (value !== neutral) drop(context, `sampling.${key}`, "the model takes no sampling parameters");
+    else if (value !== neutral) context.notes.dropped(`sampling.${key}`, "the model takes no sampling parameters");
   }
   // Raw, because a seed may have more digits than a double holds.
   if (sampling.seed !== undefined) body[context.quirks.seedField ?? "seed"] = JSON.rawJSON(sampling.seed.toString());
@@ -37,7 +37,7 @@ export function encodeReasoning(request: Readonly<ChatRequest>, body: Record<str
   const { effort, budgetTokens, summary } = reasoning;
   const word = wordByEffort.get(effort);
   if (context.target.capabilities.reasoning === false) {
-    if ((word !== undefined && word !== "none") || (budgetTokens ?? 0) > 0) drop(context, "reasoning", "the model does not think");
+    if ((word !== undefined && word !== "none") || (budgetTokens ?? 0) > 0) context.notes.dropped("reasoning", "the model does not think");
     return;
   }
   if (context.quirks.reasoningObject === true) {
@@ -46,12 +46,16 @@ export function encodeReasoning(request: Readonly<ChatRequest>, body: Record<str
     if (budgetTokens !== undefined) wishes["max_tokens"] = budgetTokens;
     else if (word !== undefined) wishes["effort"] = word;
     if (summary === ReasoningSummary.OMITTED) wishes["exclude"] = true;
+    else if (summary > ReasoningSummary.AUTO) context.notes.approximated("reasoning.summary", "the host has one kind of summary");
     if (Object.keys(wishes).length > 0) body["reasoning"] = wishes;
     return;
   }
+  // OpenAI itself never shows it here.
+  const isDone = summary === ReasoningSummary.OMITTED && context.target.issuer === "openai";
+  if (summary !== ReasoningSummary.UNSPECIFIED && !isDone) context.notes.dropped("reasoning.summary", "this dialect has no word for it");
   if (word !== undefined) body["reasoning_effort"] = word;
   else if (budgetTokens !== undefined) {
     body["reasoning_effort"] = effortFromBudget(budgetTokens);
-    context.notes.push(note("reasoning.budget_tokens", TranslationAction.APPROXIMATED, "sent as an effort word"));
+    context.notes.approximated("reasoning.budget_tokens", "sent as an effort word");
   }
 }

@@ -3,7 +3,7 @@ import { type Extensions, keys, shape } from "../../core/extensions.ts";
 import { extensionsOf } from "./extensions.ts";
 import { isJsonObject, type JsonObject } from "../../core/json-fields.ts";
 import { thoughtSignatures } from "./opaque.ts";
-import { hashText } from "../../core/hash-text.ts";
+import { hashText } from "../../core/text-hash.ts";
 
 /** One entry of `tool_calls`, or what a stream's delta says of it. */
 export interface CallEntry {

@@ -1,5 +1,5 @@
 import type { Quirks } from "../../core/dialect.ts";
-import { hashText } from "../../core/hash-text.ts";
+import { hashText } from "../../core/text-hash.ts";
 
 /** An id in the shape that the host takes: a pure function of it, so that every turn says the same in call and result. */
 export function toolCallId(id: string, quirks: Quirks): string {

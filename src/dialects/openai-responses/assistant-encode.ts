@@ -1,8 +1,10 @@
 import type { ContentPart, ReasoningPart, ToolCallPart } from "../../core/chat.ts";
-import { hashText } from "../../core/hash-text.ts";
+import { hashText } from "../../core/text-hash.ts";
 import { isJsonObject, type JsonObject, objectFromText } from "../../core/json-fields.ts";
+import type { PlacedPart } from "../../core/message-parts.ts";
 import { encodeAnnotations } from "./annotations.ts";
-import { drop, type EncodeContext } from "./encode-context.ts";
+import { noteCacheControl } from "./content-encode.ts";
+import type { EncodeContext } from "./encode-context.ts";
 import { issuer, language, ownFields, ownToken } from "./extensions.ts";
 
 /** Longest `call_id` that the API takes. */
@@ -14,16 +16,17 @@ export function callId(id: string): string {
 }
 
 /** An earlier answer as items. */
-export function assistantItems(parts: readonly ContentPart[], context: EncodeContext): JsonObject[] {
+export function assistantItems(parts: readonly PlacedPart[], context: EncodeContext): JsonObject[] {
   const items: JsonObject[] = [];
   // Texts next to each other are pieces of one message, unless one says that a new one begins with it.
   let content: JsonObject[] | undefined;
-  for (const [i, part] of parts.entries()) {
-    if (part.cacheControl !== undefined) drop(context, "messages.content.cache_control", "this dialect caches prompts by itself");
+  for (const [i, each] of parts.entries()) {
+    const { part } = each;
+    noteCacheControl(each, context);
     const piece = pieceOf(part);
     if (piece === undefined) {
       content = undefined;
-      items.push(...itemsOf(part, parts.slice(i), context));
+      items.push(...itemsOf(each, parts.slice(i), context));
       continue;
     }
     const { message } = ownFields(part.extensionsJson);
@@ -49,54 +52,54 @@ function pieceOf(part: ContentPart): JsonObject | undefined {
 }
 
 /** `rest`: the part and what follows it. */
-function itemsOf(part: ContentPart, rest: readonly ContentPart[], context: EncodeContext): JsonObject[] {
+function itemsOf({ part, path }: PlacedPart, rest: readonly PlacedPart[], context: EncodeContext): JsonObject[] {
   const { part: inner } = part;
   switch (inner.case) {
     case "toolCall":
-      return [callItem(part, inner.value)];
+      return [callItem(part, inner.value, context)];
     case "reasoning":
       return isContinued(part) ? [] : reasoningItems(rest, context);
     case "native":
-      if (inner.value.issuer === language) return [nativeItem(part, inner.value.json)];
-      drop(context, "messages.content.native", `a part of ${inner.value.issuer} has no form in this dialect`);
+      if (inner.value.issuer === language) return [nativeItem(part, inner.value.json, path)];
+      context.notes.dropped(`${path}.native`, `a part of ${inner.value.issuer} has no form in this dialect`);
       return [];
     case "serverTool":
-      drop(context, "messages.content.server_tool", `a tool that ran at ${inner.value.issuer} has no form in this dialect`);
+      context.notes.dropped(`${path}.server_tool`, `a tool that ran at ${inner.value.issuer} has no form in this dialect`);
       return [];
     default:
-      drop(context, `messages.content.${inner.case ?? "part"}`, "an earlier answer cannot hold it in this dialect");
+      context.notes.dropped(inner.case === undefined ? path : `${path}.${inner.case}`, "an earlier answer cannot hold it in this dialect");
       return [];
   }
 }
 
-function callItem(part: ContentPart, { id, name, argumentsJson, custom }: ToolCallPart): JsonObject {
+function callItem(part: ContentPart, { id, name, argumentsJson, custom }: ToolCallPart, { names }: EncodeContext): JsonObject {
   const { delta: _passed, ...own } = ownFields(part.extensionsJson);
-  const known = { ...forgetful(own), call_id: callId(id), name };
+  const known = { ...forgetful(own), call_id: callId(id), name: names.wire(name) };
   if (custom) return { ...known, type: "custom_tool_call", input: argumentsJson };
   return { ...known, type: "function_call", arguments: argumentsJson === "" ? "{}" : argumentsJson };
 }
 
 /** What became of an item of the vendor's, or as it came. */
-function nativeItem(part: ContentPart, json: string): JsonObject {
+function nativeItem(part: ContentPart, json: string, path: string): JsonObject {
   const { item } = ownFields(part.extensionsJson);
-  return isJsonObject(item) ? item : objectFromText(json, "messages.content.native.json");
+  return isJsonObject(item) ? item : objectFromText(json, `${path}.native.json`);
 }
 
 /** Only what the vendor sealed can be thought on with; it does not know other reasoning, and refuses what it does not know. */
-function reasoningItems(parts: readonly ContentPart[], context: EncodeContext): JsonObject[] {
+function reasoningItems(parts: readonly PlacedPart[], context: EncodeContext): JsonObject[] {
   const [first, ...others] = parts;
-  if (first?.part.case !== "reasoning") return [];
-  const texts: ReasoningPart[] = [first.part.value];
-  for (const part of others) {
+  if (first?.part.part.case !== "reasoning") return [];
+  const texts: ReasoningPart[] = [first.part.part.value];
+  for (const { part } of others) {
     if (part.part.case !== "reasoning" || !isContinued(part)) break;
     texts.push(part.part.value);
   }
   const seal = texts.flatMap(({ opaque }) => opaque).find((token) => token.issuer === issuer && token.kind === ownToken.kind);
   if (seal === undefined) {
-    drop(context, "messages.content.reasoning", `only reasoning that ${issuer} sealed can be replayed`);
+    context.notes.dropped(`${first.path}.reasoning`, `only reasoning that ${issuer} sealed can be replayed`);
     return [];
   }
-  const { raw: _kind, continues: _joined, delta: _passed, ...own } = ownFields(first.extensionsJson);
+  const { raw: _kind, continues: _joined, delta: _passed, ...own } = ownFields(first.part.extensionsJson);
   const said = (wanted: boolean): readonly string[] =>
     texts.filter(({ text, summary }) => text !== "" && summary === wanted).map(({ text }) => text);
   const chain = said(false);

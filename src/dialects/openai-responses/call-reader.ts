@@ -1,4 +1,5 @@
 import type { ChatEvent } from "../../core/chat.ts";
+import type { AnswerContext } from "../../core/dialect.ts";
 import { type JsonObject } from "../../core/json-fields.ts";
 import { ownFields } from "./extensions.ts";
 import { type ItemReader, OpenPart, type PartNumber } from "./item-reader.ts";
@@ -9,9 +10,9 @@ export class CallReader implements ItemReader {
   readonly #part: OpenPart;
   readonly #field: "arguments" | "input";
 
-  constructor(item: JsonObject, number: PartNumber, out: ChatEvent[]) {
+  constructor(item: JsonObject, { number, context }: { readonly number: PartNumber; readonly context: AnswerContext }, out: ChatEvent[]) {
     this.#field = item["type"] === "custom_tool_call" ? "input" : "arguments";
-    const part = callFromItem(item);
+    const part = callFromItem(item, context);
     this.#part = new OpenPart(number(), part, ownFields(part.extensionsJson), out);
     this.#part.write({}, textAt(item, this.#field), out);
   }

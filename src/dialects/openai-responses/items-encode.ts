@@ -1,9 +1,10 @@
-import { type ContentPart, type Message, Role, textPart, type ToolResultPart } from "../../core/chat.ts";
+import { type Message, Role, type ToolResultPart } from "../../core/chat.ts";
 import type { JsonObject } from "../../core/json-fields.ts";
+import { partsOf, type PlacedPart } from "../../core/message-parts.ts";
 import { assistantItems, callId } from "./assistant-encode.ts";
-import { contentOf, encodeInput } from "./content-encode.ts";
-import { drop, type EncodeContext } from "./encode-context.ts";
-import { ownFields } from "./extensions.ts";
+import { contentOf, encodeInput, noteCacheControl } from "./content-encode.ts";
+import type { EncodeContext } from "./encode-context.ts";
+import { language, ownFields } from "./extensions.ts";
 
 /** The conversation in this language. */
 export interface Prompt {
@@ -16,11 +17,18 @@ export interface Prompt {
 export function encodePrompt(messages: readonly Message[], context: EncodeContext): Prompt {
   const instructions = instructionsOf(messages[0]);
   const customIds = new Set<string>();
-  const input = (instructions === undefined ? messages : messages.slice(1)).flatMap((message) => {
-    const parts = partsOf(message);
-    if (message.name !== "") drop(context, "messages.name", "this dialect has no participant names");
+  const input = messages.flatMap((message, i) => {
+    if (i === 0 && instructions !== undefined) return [];
+    const path = `messages[${i}]`;
+    const parts = partsOf(message, path);
+    if (message.name !== "") context.notes.dropped(`${path}.name`, "this dialect has no participant names");
     if (message.role !== Role.ASSISTANT) return otherItems(message, parts, { customIds, context });
-    for (const { part } of parts) if (part.case === "toolCall" && part.value.custom) customIds.add(part.value.id);
+    if (Object.keys(ownFields(message.extensionsJson)).length > 0)
+      context.notes.dropped(`${path}.extensions_json.${language}`, "an earlier answer is items, which have fields of their own");
+    for (const {
+      part: { part },
+    } of parts)
+      if (part.case === "toolCall" && part.value.custom) customIds.add(part.value.id);
     return assistantItems(parts, context);
   });
   return { instructions, input };
@@ -33,12 +41,6 @@ function instructionsOf(first: Message | undefined): string | undefined {
   return first.content.length === 1 && part?.part.case === "text" ? part.part.value.text : undefined;
 }
 
-/** The shorthand `text` stands in front; in an answer that is sent back as history it only repeats the content. */
-function partsOf(message: Message): readonly ContentPart[] {
-  if (message.text === "" || (message.role === Role.ASSISTANT && message.content.length > 0)) return message.content;
-  return [textPart(message.text), ...message.content];
-}
-
 interface ItemsContext {
   /** Ids of the calls of custom tools, which are answered in their own way. */
   readonly customIds: ReadonlySet<string>;
@@ -46,15 +48,15 @@ interface ItemsContext {
 }
 
 /** Results first, each an item of its own, then what else the message says. */
-function otherItems(message: Message, parts: readonly ContentPart[], { customIds, context }: ItemsContext): JsonObject[] {
-  const results = parts.flatMap((part) =>
-    part.part.case === "toolResult" ? [resultItem(part, part.part.value, { customIds, context })] : [],
+function otherItems(message: Message, parts: readonly PlacedPart[], { customIds, context }: ItemsContext): JsonObject[] {
+  const results = parts.flatMap((each) =>
+    each.part.part.case === "toolResult" ? [resultItem(each, each.part.part.value, { customIds, context })] : [],
   );
-  const rest = parts.filter((part) => part.part.case !== "toolResult");
+  const rest = parts.filter(({ part }) => part.part.case !== "toolResult");
   // What a tool that only this language knows has answered is an item already.
   const isTool = message.role === Role.TOOL;
-  const natives = isTool ? rest.filter((part) => part.part.case === "native") : [];
-  const content = encodeInput(isTool ? rest.filter((part) => part.part.case !== "native") : rest, context);
+  const natives = isTool ? rest.filter(({ part }) => part.part.case === "native") : [];
+  const content = encodeInput(isTool ? rest.filter(({ part }) => part.part.case !== "native") : rest, context);
   const items = [...results, ...encodeInput(natives, context)];
   if (content.length === 0) return items;
   const role = message.role !== Role.SYSTEM ? "user" : message.developer ? "developer" : "system";
@@ -62,8 +64,10 @@ function otherItems(message: Message, parts: readonly ContentPart[], { customIds
   return [...items, { ...own, role, content: contentOf(content) }];
 }
 
-function resultItem(part: ContentPart, result: ToolResultPart, { customIds, context }: ItemsContext): JsonObject {
-  const output = encodeInput(result.content, context);
+function resultItem({ part, path }: PlacedPart, result: ToolResultPart, { customIds, context }: ItemsContext): JsonObject {
+  noteCacheControl({ part, path }, context);
+  const inner = result.content.map((each, i) => ({ part: each, path: `${path}.tool_result.content[${i}]` }));
+  const output = encodeInput(inner, context);
   if (result.isError) markError(output);
   return {
     ...ownFields(part.extensionsJson),

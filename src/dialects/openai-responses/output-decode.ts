@@ -1,8 +1,10 @@
 import { type ContentPart, FinishReason, type Opaque, textPart, type TokenLogprob } from "../../core/chat.ts";
+import type { AnswerContext } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
 import { keys, shape, unknownOf } from "../../core/extensions.ts";
 import { isJsonObject, type JsonObject } from "../../core/json-fields.ts";
 import { decodeLogprobs } from "../../core/openai/logprobs.ts";
+import { callerTool } from "../../core/tool-names.ts";
 import { decodeAnnotations } from "./annotations.ts";
 import { filed, ownToken } from "./extensions.ts";
 import { callPart, nativePart, refusalPart } from "./parts.ts";
@@ -22,7 +24,7 @@ export function textAt(object: JsonObject, key: string): string {
 }
 
 /** The parts of a whole item; `logprobs` takes what is told of its tokens. */
-export function partsOfItem(item: JsonObject, logprobs: TokenLogprob[]): ContentPart[] {
+export function partsOfItem(item: JsonObject, logprobs: TokenLogprob[], context: AnswerContext): ContentPart[] {
   switch (item["type"]) {
     case "message":
       return messageParts(item, logprobs);
@@ -30,7 +32,7 @@ export function partsOfItem(item: JsonObject, logprobs: TokenLogprob[]): Content
       return reasoningParts(item, sealFrom);
     case "function_call":
     case "custom_tool_call": {
-      const part = callFromItem(item);
+      const part = callFromItem(item, context);
       const written = textAt(item, item["type"] === "custom_tool_call" ? "input" : "arguments");
       if (part.part.case === "toolCall") part.part.value.argumentsJson = written;
       return [part];
@@ -72,12 +74,12 @@ export function messageFields(item: JsonObject): JsonObject {
 }
 
 /** A call without what was written for it. */
-export function callFromItem(item: JsonObject): ContentPart {
+export function callFromItem(item: JsonObject, context: AnswerContext): ContentPart {
   const name = textAt(item, "name");
   if (name === "") throw new ChatError("UPSTREAM_PROTOCOL", "the upstream called a tool without a name");
   const id = textAt(item, "call_id") || textAt(item, "id");
   if (id === "") throw new ChatError("UPSTREAM_PROTOCOL", "the upstream called a tool without an id");
-  const part = callPart({ id, name, argumentsJson: "", custom: item["type"] === "custom_tool_call" });
+  const part = callPart({ id, name: callerTool(name, context).name, argumentsJson: "", custom: item["type"] === "custom_tool_call" });
   part.extensionsJson = filed(callFields(item));
   return part;
 }

@@ -1,23 +1,30 @@
 import type { Target } from "../../core/catalog.ts";
-import { type ChatRequest, note, ReasoningEffort, TranslationAction } from "../../core/chat.ts";
+import { type ChatRequest, ReasoningEffort } from "../../core/chat.ts";
 import type { EncodedRequest } from "../../core/dialect.ts";
-import { fieldsUnder, foreignPaths, merged } from "../../core/extensions.ts";
+import { fieldsUnder, merged } from "../../core/extensions.ts";
+import { noteForeign } from "../../core/foreign.ts";
 import type { JsonObject } from "../../core/json-fields.ts";
+import { Notes } from "../../core/notes.ts";
 import { effortFromBudget, wordByEffort } from "../../core/openai/words.ts";
 import { reservedFields } from "../../core/reserved.ts";
-import { approximate, drop, type EncodeContext, unsupported } from "./encode-context.ts";
+import { dropSampling } from "../../core/sampling.ts";
+import { ToolNames } from "../../core/tool-names.ts";
+import { type EncodeContext, unsupported } from "./encode-context.ts";
 import { issuer, language, ownFields } from "./extensions.ts";
 import { encodePrompt } from "./items-encode.ts";
 import { encodeOutputFormat, encodeTools } from "./tools-encode.ts";
 import { logprobsWord, sealWord, wordBySummary } from "./words.ts";
 
+/** Most characters of a tool's name. */
+const toolNameMax = 64;
 /** The API takes no smaller limit. */
 const outputTokensMin = 16;
 
 /** The body of POST …/responses for one target, and what had to be changed. Nothing is stored unless the caller wants it to be. */
 export function encodeRequest(request: Readonly<ChatRequest>, target: Target, streamed: boolean): EncodedRequest {
-  const context: EncodeContext = { target, notes: [] };
+  const context: EncodeContext = { target, notes: new Notes(), names: new ToolNames(toolNameMax) };
   refuseUnsupported(request, context);
+  noteForeign(request, { issuer: language, shared: sharedPaths }, context.notes);
   const { include, ...extra } = extraOf(request, context);
   const known: Record<string, unknown> = { model: target.upstreamModel };
   encodeTools(request, known, context);
@@ -33,7 +40,7 @@ export function encodeRequest(request: Readonly<ChatRequest>, target: Target, st
   if (streamed) known["stream_options"] = { include_obfuscation: false };
   const { instructions, input } = encodePrompt(request.messages, context);
   const body = { ...merged(extra, known), ...(instructions !== undefined && { instructions }), input };
-  return { body: JSON.stringify(body), notes: context.notes };
+  return { body: JSON.stringify(body), notes: context.notes.list, answering: context.names.context() };
 }
 
 /** A stateless answer is worth the next turn's time only with its reasoning's seal; a model that does not think answers 400 to the wish. */
@@ -60,12 +67,13 @@ function extraOf(request: Readonly<ChatRequest>, context: EncodeContext): JsonOb
   const { extensionsJson } = request;
   const extra: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(fieldsUnder(issuer, extensionsJson) ?? {})) if (shared.has(key)) extra[key] = value;
-  for (const path of foreignPaths(language, extensionsJson)) if (!sharedPaths.has(path)) drop(context, path, "a field of another dialect");
   for (const [key, value] of Object.entries(ownFields(extensionsJson)))
-    if (reservedFields.has(key)) drop(context, key, "decided by the gateway");
+    if (reservedFields.has(key)) context.notes.dropped(`extensions_json.${language}.${key}`, "decided by the request itself");
     else extra[key] = value;
   return extra;
 }
+
+const lacking = ["top_k", "min_p", "frequency_penalty", "presence_penalty", "repetition_penalty", "seed", "logit_bias"] as const;
 
 /** Models that think sample as they like, and refuse to be told. Returns whether probabilities are wanted. */
 function encodeSampling(request: Readonly<ChatRequest>, body: Record<string, unknown>, context: EncodeContext): boolean {
@@ -80,19 +88,10 @@ function encodeSampling(request: Readonly<ChatRequest>, body: Record<string, unk
     ["logprobs", logprobs, false],
   ] as const) {
     if (value === undefined) continue;
-    if (fixed && value !== neutral) drop(context, `sampling.${key}`, "the model takes no sampling parameters");
+    if (fixed && value !== neutral) context.notes.dropped(`sampling.${key}`, "the model takes no sampling parameters");
     else if (!fixed && key !== "logprobs") body[key] = value;
   }
-  for (const [key, value, neutral] of [
-    ["top_k", sampling.topK, undefined],
-    ["min_p", sampling.minP, 0],
-    ["frequency_penalty", sampling.frequencyPenalty, 0],
-    ["presence_penalty", sampling.presencePenalty, 0],
-    ["repetition_penalty", sampling.repetitionPenalty, 1],
-    ["seed", sampling.seed, undefined],
-    ["logit_bias", Object.keys(sampling.logitBias).length > 0 ? sampling.logitBias : undefined, undefined],
-  ] as const)
-    if (value !== undefined && value !== neutral) drop(context, `sampling.${key}`, "this dialect has no such field");
+  dropSampling(sampling, lacking, context.notes);
   return logprobs && !fixed;
 }
 
@@ -102,10 +101,10 @@ function encodeThinking(request: Readonly<ChatRequest>, body: Record<string, unk
   const { budgetTokens, summary } = reasoning;
   const effort = wordByEffort.get(reasoning.effort) ?? (budgetTokens === undefined ? undefined : effortFromBudget(budgetTokens));
   if (context.target.capabilities.reasoning === false) {
-    if (effort !== undefined && effort !== "none") drop(context, "reasoning", "the model does not think");
+    if (effort !== undefined && effort !== "none") context.notes.dropped("reasoning", "the model does not think");
     return;
   }
-  if (budgetTokens !== undefined) approximate(context, "reasoning.budget_tokens", "sent as an effort word");
+  if (budgetTokens !== undefined) context.notes.approximated("reasoning.budget_tokens", "sent as an effort word");
   const word = wordBySummary.get(summary);
   if (effort !== undefined || word !== undefined)
     body["reasoning"] = { ...(effort !== undefined && { effort }), ...(word !== undefined && { summary: word }) };
@@ -119,7 +118,7 @@ function encodeLimit(request: Readonly<ChatRequest>, body: Record<string, unknow
   body["max_output_tokens"] = sent;
   if (sent !== wanted) {
     const text = sent < wanted ? `the model writes at most ${most} tokens` : `this dialect takes no limit below ${outputTokensMin} tokens`;
-    context.notes.push(note("max_output_tokens", TranslationAction.CLAMPED, text));
+    context.notes.clamped("max_output_tokens", text);
   }
 }
 

@@ -1,4 +1,5 @@
 import { type ChatResponse, chatResponse, choice, type ContentPart, FinishReason, type TokenLogprob } from "../../core/chat.ts";
+import type { AnswerContext } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
 import { type Extensions, keys, shape } from "../../core/extensions.ts";
 import { textOf } from "../../core/fold.ts";
@@ -20,13 +21,13 @@ const responseShape = shape(
 );
 
 /** An upstream's whole answer. Throws UPSTREAM_PROTOCOL for what is none, or what an error object in it says. */
-export function decodeResponse(body: unknown): ChatResponse {
+export function decodeResponse(body: unknown, context: AnswerContext): ChatResponse {
   if (isErrorBody(body)) throw failureInside(body);
   if (!isJsonObject(body)) throw new ChatError("UPSTREAM_PROTOCOL", "the upstream's answer is not a JSON object");
   if (!Array.isArray(body["output"])) throw new ChatError("UPSTREAM_PROTOCOL", "the upstream's answer has no output");
   refuseUnfinished(body);
   const logprobs: TokenLogprob[] = [];
-  const parts = body["output"].filter(isJsonObject).flatMap((item) => partsOfItem(item, logprobs));
+  const parts = body["output"].filter(isJsonObject).flatMap((item) => partsOfItem(item, logprobs, context));
   const usage = decodeUsage(body["usage"]);
   const kinds = new Set(parts.map(({ part }) => part.case));
   const end = endOf(body, { calls: kinds.has("toolCall"), refusal: kinds.has("refusal") });

@@ -1,5 +1,5 @@
 import type { ChatEvent, StreamCompleted } from "../../core/chat.ts";
-import type { StreamDecoder } from "../../core/dialect.ts";
+import type { AnswerContext, StreamDecoder } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
 import { isJsonObject, type JsonObject } from "../../core/json-fields.ts";
 import { failureInside } from "../../core/openai/failure.ts";
@@ -15,8 +15,8 @@ import { refuseEmpty, responseExtensions } from "./response-decode.ts";
 import { decodeUsage } from "./usage.ts";
 
 /** Reads one stream of events; it is whole with `response.completed` or `response.incomplete`, and with nothing else. */
-export function createStreamDecoder(): StreamDecoder {
-  return new ResponseReader();
+export function createStreamDecoder(context: AnswerContext): StreamDecoder {
+  return new ResponseReader(context);
 }
 
 /** An item that has been announced. */
@@ -28,6 +28,7 @@ interface OpenItem {
 class ResponseReader implements StreamDecoder {
   /** Items by their place in the output; undefined: it is over. */
   readonly #items = new Map<number, OpenItem | undefined>();
+  readonly #context: AnswerContext;
   #started = false;
   /** `completed` was written: whatever else comes is ignored. */
   #done = false;
@@ -38,6 +39,10 @@ class ResponseReader implements StreamDecoder {
   #says = false;
   #calls = false;
   #refuses = false;
+
+  constructor(context: AnswerContext) {
+    this.#context = context;
+  }
 
   push(data: string, eventName: string | undefined, out: ChatEvent[]): void {
     // This language has no such mark, and servers that imitate it send it all the same.
@@ -96,7 +101,7 @@ class ResponseReader implements StreamDecoder {
         return new ReasoningReader(item, this.#number);
       case "function_call":
       case "custom_tool_call":
-        return new CallReader(item, this.#number, out);
+        return new CallReader(item, { number: this.#number, context: this.#context }, out);
       default:
         return new NativeReader(item, this.#number, out);
     }
@@ -108,7 +113,7 @@ class ResponseReader implements StreamDecoder {
     this.#start(undefined, out);
     const open = this.#items.get(index);
     if (open !== undefined) open.reader.finish({ ...open.announced, ...item }, out);
-    else if (!this.#items.has(index)) for (const part of partsOfItem(item, [])) pushPart(part, this.#number(), out);
+    else if (!this.#items.has(index)) for (const part of partsOfItem(item, [], this.#context)) pushPart(part, this.#number(), out);
     this.#items.set(index, undefined);
   }
 

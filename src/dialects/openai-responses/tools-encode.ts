@@ -1,17 +1,15 @@
 import { type ChatRequest, type Tool, type ToolChoice, ToolChoice_Mode } from "../../core/chat.ts";
 import { type JsonObject, objectFromText } from "../../core/json-fields.ts";
-import { drop, type EncodeContext, unsupported } from "./encode-context.ts";
+import { ownTools, type PlacedTool } from "../../core/own-tools.ts";
+import { declaredName } from "../../core/tool-names.ts";
+import { type EncodeContext, unsupported } from "./encode-context.ts";
 import { language, ownFields } from "./extensions.ts";
 
 /** Puts `tools`, `tool_choice` and `parallel_tool_calls` into the body. */
 export function encodeTools(request: Readonly<ChatRequest>, body: Record<string, unknown>, context: EncodeContext): void {
   const { toolChoice } = request;
-  const tools = request.tools.flatMap((tool, i) => encodeTool(tool, `tools[${i}]`, context));
-  const isForced = toolChoice?.mode === ToolChoice_Mode.REQUIRED;
-  if (tools.length === 0) {
-    if (isForced && request.tools.length > 0) unsupported(context, "tool_choice", "has none of the tools of which one must be called");
-    return;
-  }
+  const tools = ownTools(request, language, context.notes).flatMap((each) => encodeTool(each, context));
+  if (tools.length === 0) return;
   body["tools"] = tools;
   if (toolChoice === undefined) return;
   const choice = encodeChoice(toolChoice, tools, context);
@@ -19,8 +17,8 @@ export function encodeTools(request: Readonly<ChatRequest>, body: Record<string,
   if (toolChoice.parallel !== undefined) body["parallel_tool_calls"] = toolChoice.parallel;
 }
 
-function encodeTool(tool: Tool, path: string, context: EncodeContext): JsonObject[] {
-  if (tool.cacheControl !== undefined) drop(context, "tools.cache_control", "this dialect caches prompts by itself");
+function encodeTool({ tool, path }: PlacedTool, context: EncodeContext): JsonObject[] {
+  if (tool.cacheControl !== undefined) context.notes.dropped(`${path}.cache_control`, "this dialect caches prompts by itself");
   const known = bareTool(tool, path, context);
   if (known === undefined) return [];
   const { strict: said, ...own } = ownFields(tool.extensionsJson);
@@ -33,20 +31,20 @@ function encodeTool(tool: Tool, path: string, context: EncodeContext): JsonObjec
 function bareTool({ kind }: Tool, path: string, context: EncodeContext): JsonObject | undefined {
   switch (kind.case) {
     case "function": {
-      const { name, description, parametersJsonSchema: schema, strict = false } = kind.value;
+      const { description, parametersJsonSchema: schema, strict = false } = kind.value;
+      const name = declaredName(kind.value.name, { path: `${path}.function`, freeform: false }, context);
       const parameters =
         schema === "" ? { type: "object", properties: {} } : objectFromText(schema, `${path}.function.parameters_json_schema`);
       return { type: "function", name, ...(description !== "" && { description }), parameters, strict };
     }
     case "custom": {
-      const { name, description, grammar: definition, grammarSyntax: syntax } = kind.value;
+      const { description, grammar: definition, grammarSyntax: syntax } = kind.value;
+      const name = declaredName(kind.value.name, { path: `${path}.custom`, freeform: false }, context);
       const format = syntax === "" ? undefined : { type: "grammar", syntax, definition };
       return { type: "custom", name, ...(description !== "" && { description }), ...(format !== undefined && { format }) };
     }
     case "native":
-      if (kind.value.issuer === language) return objectFromText(kind.value.json, `${path}.native.json`);
-      drop(context, `${path}.native`, `a tool of ${kind.value.issuer} does not run here`);
-      return undefined;
+      return objectFromText(kind.value.json, `${path}.native.json`);
     case undefined:
       return undefined;
     default:
@@ -58,7 +56,7 @@ function encodeChoice({ mode, allowedNames }: ToolChoice, tools: readonly JsonOb
   if (mode === ToolChoice_Mode.NONE) return "none";
   const isForced = mode === ToolChoice_Mode.REQUIRED;
   if (allowedNames.length === 0) return isForced ? "required" : mode === ToolChoice_Mode.AUTO ? "auto" : undefined;
-  const chosen = allowedNames.flatMap((name) => reference(name, tools) ?? []);
+  const chosen = allowedNames.flatMap((name) => reference(name, tools) ?? reference(context.names.wire(name), tools) ?? []);
   const [only] = chosen;
   if (only === undefined) return unsupported(context, "tool_choice", "has none of the allowed tools");
   return isForced && allowedNames.length === 1 ? only : { type: "allowed_tools", mode: isForced ? "required" : "auto", tools: chosen };

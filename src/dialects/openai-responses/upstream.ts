@@ -8,8 +8,8 @@ import { createStreamDecoder } from "./stream-decode.ts";
 /** OpenAI's Responses API, as spoken to an upstream; nothing is left to its memory. */
 export const openaiResponses: UpstreamDialect = {
   encodeRequest: (request, target, _quirks, streamed) => encodeRequest(request, target, streamed),
-  decodeResponse,
-  streamDecoder: createStreamDecoder,
+  decodeResponse: (body, _quirks, context = {}) => decodeResponse(body, context),
+  streamDecoder: (_quirks, context = {}) => createStreamDecoder(context),
   failureFrom,
   decodeModels,
 };

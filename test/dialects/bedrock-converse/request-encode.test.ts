@@ -164,9 +164,11 @@ describe("tools", () => {
     expect(encode({ tools: [native("bedrock")] }, nova).body["toolConfig"]).toEqual({
       tools: [{ systemTool: { name: "nova_grounding" } }],
     });
-    expect(thrownBy(() => encode({ tools: [native("openai")] }))).toMatchObject({
+    expect(encode({ tools: [native("openai")] }).notes).toEqual(["DROPPED tools[0].native"]);
+    const toolChoice = { mode: ToolChoice_Mode.REQUIRED };
+    expect(thrownBy(() => encode({ tools: [native("openai")], toolChoice }))).toMatchObject({
       failure: "UNSUPPORTED_FEATURE",
-      field: "tools[0].native",
+      field: "tool_choice",
     });
   });
 
@@ -510,8 +512,12 @@ describe("fields of Bedrock's own", () => {
     [{ inferenceConfig: { maxTokens: 1 } }, "inferenceConfig"],
     [{ additionalModelRequestFields: { max_tokens: 1 } }, "additionalModelRequestFields.max_tokens"],
     [{ additionalModelRequestFields: { tools: [] } }, "additionalModelRequestFields.tools"],
-  ] as const)("that the request has a field for are refused: %j", ([fields, key]) => {
-    expect(thrownBy(() => own(fields))).toMatchObject({ failure: "INVALID_REQUEST", field: `extensions_json.bedrock.${key}` });
+  ] as const)("that the request has a field for never pass: %j", ([fields, key]) => {
+    const { body, notes } = own(fields);
+    expect(notes).toEqual([`DROPPED extensions_json.bedrock.${key}`]);
+    const { body: plain } = encode({});
+    expect({ ...body, additionalModelRequestFields: undefined }).toEqual({ ...plain, additionalModelRequestFields: undefined });
+    expect(body["additionalModelRequestFields"] ?? {}).toEqual({});
   });
 
   test("that are no JSON object are refused", () => {

@@ -42,7 +42,7 @@ describe("a conversation", () => {
 
   test("has no names of participants", () => {
     expect(notesOf({ role: Role.USER, text: "a", name: "Ann" }, { role: Role.USER, text: "b", name: "Bob" })).toEqual([
-      "DROPPED messages.name",
+      "DROPPED messages[0].name",
     ]);
   });
 
@@ -116,12 +116,12 @@ describe("an earlier answer", () => {
       tool_calls: [{}],
     });
     const foreign = answered(reasoning("hm", "anthropic"), text("a"));
-    expect(foreign).toEqual({ message: { role: "assistant", content: "a" }, notes: ["DROPPED messages.content.reasoning"] });
+    expect(foreign).toEqual({ message: { role: "assistant", content: "a" }, notes: ["DROPPED messages[1].content[0].reasoning"] });
   });
 
   test("has no thoughts for a model that does not think", () => {
     const messages = [user(text("q")), assistant(reasoning("hm"), text("a")), user(text("go on"))];
-    expect(encode({ messages }, target({ reasoning: false })).notes).toEqual(["DROPPED messages.content.reasoning"]);
+    expect(encode({ messages }, target({ reasoning: false })).notes).toEqual(["DROPPED messages[1].content[0].reasoning"]);
   });
 
   test("loses the tokens that another vendor bound to it", () => {
@@ -130,7 +130,7 @@ describe("an earlier answer", () => {
       opaque: [{ issuer: "google", kind: "thought_signature", value: "sealed" }],
     };
     const encoded = encode({ messages: [user(text("q")), assistant(signed), tool(result("a", text("1")))] });
-    expect(encoded.notes).toEqual(["DROPPED messages.content.opaque"]);
+    expect(encoded.notes).toEqual(["DROPPED messages[1].content[0].opaque"]);
     expect(encoded.text).not.toContain("sealed");
   });
 
@@ -154,16 +154,16 @@ describe("an earlier answer", () => {
     {
       what: "a block of another vendor's",
       part: { part: { case: "native", value: { issuer: "openai", json: "{}" } } },
-      notes: ["DROPPED messages.content.native"],
+      notes: ["DROPPED messages[1].content[1].native"],
     },
-    { what: "a picture", part: image("https://example.com/a.png"), notes: ["DROPPED messages.content.image"] },
+    { what: "a picture", part: image("https://example.com/a.png"), notes: ["DROPPED messages[1].content[1].image"] },
     {
       what: "a tool that ran elsewhere",
       part: { part: { case: "serverTool", value: { issuer: "anthropic" } } },
-      notes: ["DROPPED messages.content.server_tool"],
+      notes: ["DROPPED messages[1].content[1].server_tool"],
     },
     { what: "sound with words", part: { part: { case: "audio", value: { transcript: "b" } } }, notes: [] },
-    { what: "sound without words", part: { part: { case: "audio", value: {} } }, notes: ["DROPPED messages.content.audio"] },
+    { what: "sound without words", part: { part: { case: "audio", value: {} } }, notes: ["DROPPED messages[1].content[1].audio"] },
   ])("with $what is told so", ({ part, notes }) => expect(answered(text("a"), part).notes).toEqual(notes));
 });
 
@@ -215,7 +215,7 @@ describe("results", () => {
 
   test("that are empty are null, with a note", () => {
     expect(results(tool(result("a")))).toMatchObject([{}, {}, { content: "null" }]);
-    expect(notesOf(...asked, tool(result("a")))).toEqual(["APPROXIMATED messages.content.tool_result"]);
+    expect(notesOf(...asked, tool(result("a")))).toEqual(["APPROXIMATED messages[2].content[0].tool_result"]);
   });
 });
 

@@ -261,7 +261,7 @@ describe("signatures", () => {
     };
     const messages = [user(text("q")), assistant(thinking, foreign), tool(result("a"))];
     expect(signaturesOf(messages)).toEqual([sentinel]);
-    expect(encode({ messages }).notes).toEqual(["DROPPED messages[1].content[0].reasoning", "DROPPED messages[1].content[1].opaque"]);
+    expect(encode({ messages }).notes).toEqual(["DROPPED messages[1].content[1].opaque", "DROPPED messages[1].content[0].reasoning"]);
   });
 });
 

@@ -84,11 +84,11 @@ describe("the output's format", () => {
     );
   });
 
-  test("has its description in the schema, if there is none", () => {
+  test("has its description in the schema, before the schema's own", () => {
     const described = (schema: string) =>
       generation({ outputFormat: { format: { case: "jsonSchema", value: { name: "n", description: "ours", jsonSchema: schema } } } });
     expect(described(`{"type":"object"}`)).toMatchObject({ responseJsonSchema: { type: "object", description: "ours" } });
-    expect(described(`{"description":"its own"}`)).toMatchObject({ responseJsonSchema: { description: "its own" } });
+    expect(described(`{"description":"its own"}`)).toMatchObject({ responseJsonSchema: { description: "ours\nits own" } });
   });
 
   test("goes with functions from the third generation on", () => {

@@ -106,7 +106,7 @@ describe("functions", () => {
     expect(choice(ToolChoice_Mode.REQUIRED, [], tools)["config"]).toEqual(config("ANY"));
     expect(choice(ToolChoice_Mode.NONE, [], tools)["config"]).toEqual(config("NONE"));
     const second = encode({ tools }, models.second);
-    expect([second.body["toolConfig"], second.notes]).toEqual([undefined, ["DROPPED tools.function.strict"]]);
+    expect([second.body["toolConfig"], second.notes]).toEqual([undefined, ["DROPPED tools[0].function.strict"]]);
   });
 });
 
@@ -158,9 +158,14 @@ describe("tools of Google's own", () => {
     });
   });
 
-  test("are the only ones that run there", () => {
+  test("are the only ones that run there: others are left out unless they must be called", () => {
     const foreign: ToolInit = { kind: { case: "native", value: { issuer: "anthropic", json: `{"type":"web_search"}` } } };
-    expect(thrownBy(() => encode({ tools: [foreign] }))).toMatchObject({ failure: "UNSUPPORTED_FEATURE", field: "tools[0].native" });
+    expect(encode({ tools: [foreign] }).notes).toEqual(["DROPPED tools[0].native"]);
+    const toolChoice = { mode: ToolChoice_Mode.REQUIRED };
+    expect(thrownBy(() => encode({ tools: [foreign], toolChoice }))).toMatchObject({
+      failure: "UNSUPPORTED_FEATURE",
+      field: "tool_choice",
+    });
   });
 });
 

@@ -73,7 +73,14 @@ describe("quirks of hosts", () => {
       lacks: ["logit_bias", "user"],
       notes: ["sampling.logit_bias", "end_user_id"],
     },
-    { name: "strict hosts get no unknown field", ask: { foo: 1 }, quirks: { strictFields: true }, has: {}, lacks: ["foo"], notes: ["foo"] },
+    {
+      name: "strict hosts get no unknown field",
+      ask: { foo: 1 },
+      quirks: { strictFields: true },
+      has: {},
+      lacks: ["extensions_json.openai.foo"],
+      notes: ["extensions_json.openai.foo"],
+    },
     {
       name: "common extensions are sent",
       ask: { top_k: 5, min_p: 0.1, repetition_penalty: 1.1 },
@@ -118,8 +125,8 @@ test("extra fields never override what the gateway decides", () => {
     extensionsJson: { openai: JSON.stringify(extra), anthropic: '{"top_k":1}', openai_responses: "{}" },
   });
   expect(body).toEqual({ model: "gpt-test-1", n: 1, stream: false, temperature: 0.3, foo: 1, messages: [{ role: "user", content: "hi" }] });
-  expect(fields).toContain("models");
-  expect(fields.filter((field) => field.startsWith("extensions_json"))).toEqual(["extensions_json.anthropic.top_k"]);
+  expect(fields).toContain("extensions_json.openai.models");
+  expect(fields.filter((field) => !field.startsWith("extensions_json.openai."))).toEqual(["extensions_json.anthropic.top_k"]);
 });
 
 test("extra fields that are no JSON object are the caller's mistake", () => {
@@ -336,7 +343,7 @@ describe("messages", () => {
         ],
       },
     ]);
-    expect(pdf.fields).toEqual(["messages.content.document.citations"]);
+    expect(pdf.fields).toEqual(["messages[0].content[0].document.citations", "messages[0].content[0].document"]);
     const plain = encoded(talk(message(Role.USER, [document({ case: "data", value: new TextEncoder().encode("hi") }, "text/plain")])));
     expect(plain.body["messages"]).toMatchObject([{ content: [{ text: "about" }, { type: "text", text: "hi" }] }]);
     const foreign = document({ case: "file", value: { $typeName: "semaroute.v1.FileHandle", issuer: "anthropic", id: "f" } }, "");
@@ -352,13 +359,13 @@ describe("messages", () => {
     });
     const { body, fields } = encoded(talk(message(Role.USER, [native("openai"), native("anthropic"), server])));
     expect(body["messages"]).toEqual([{ role: "user", content: [{ type: "x" }] }]);
-    expect(fields).toEqual(["messages.content.native", "messages.content.server_tool"]);
+    expect(fields).toEqual(["messages[0].content[1].native", "messages[0].content[2].server_tool"]);
   });
 
   test("cache breakpoints reach hosts that know them, and are noted once elsewhere", () => {
     const part = { type: "text", text: "t", cache_control: { type: "ephemeral", ttl: "5m" } };
     const request = decoded({ model: "m", messages: [{ role: "user", content: [part, part] }] });
-    expect(encoded(request).fields).toEqual(["messages.content.cache_control"]);
+    expect(encoded(request).fields).toEqual(["messages[0].content[0].cache_control"]);
     expect(encoded(request, { quirks: { cacheControl: true } }).body["messages"]).toEqual([{ role: "user", content: [part, part] }]);
   });
 

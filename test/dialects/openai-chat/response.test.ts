@@ -323,8 +323,8 @@ describe("a whole answer to the caller", () => {
       reasoningPart("", [opaque("openai", "encrypted_content", "e")]),
       reasoningPart("i", [opaque("anthropic", "signature", "s")]),
     ];
-    const [choice] = encode(of([...sealed, textPart("a")], FinishReason.STOP))["choices"] as unknown as [{ message: object }];
-    const [, back] = decoded({ model: "m", messages: [{ role: "user", content: "q" }, choice.message] }).messages;
+    const [first] = encode(of([...sealed, textPart("a")], FinishReason.STOP))["choices"] as unknown as [{ message: object }];
+    const [, back] = decoded({ model: "m", messages: [{ role: "user", content: "q" }, first.message] }).messages;
     expect(back?.content).toEqual([...sealed, textPart("a")]);
   });
 

@@ -78,7 +78,7 @@ describe("items become the messages that chat completions would have had", () =>
     const request = decoded({ model: "m", input: [{ type: "web_search_call", id: "ws", status: "completed" }, said("found")] });
     expect(asChat(request)).toMatchObject({
       body: { messages: [{ role: "assistant", content: "found" }] },
-      notes: ["messages.content.native"],
+      notes: ["messages[0].content[0].native"],
     });
   });
 });
@@ -224,10 +224,10 @@ test("a stored thought that is only referred to is left out everywhere, and that
   ];
   const request = decoded({ model: "m", input });
   expect(encoded(request)).toMatchObject({ body: { input: [input[0], input[2], input[3]] } });
-  expect(encoded(request).notes).toEqual(["DROPPED messages.content.reasoning"]);
+  expect(encoded(request).notes).toEqual(["DROPPED messages[1].content[0].reasoning"]);
   const { body, notes } = asChat(request);
   expect(JSON.stringify(body)).not.toContain("rs_1");
-  expect(notes).toEqual(["messages.content.reasoning"]);
+  expect(notes).toEqual(["messages[1].content[0].reasoning.opaque"]);
 });
 
 describe("what is wrong is refused with its place", () => {

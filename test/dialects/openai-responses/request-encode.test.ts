@@ -79,7 +79,12 @@ describe("fields", () => {
     [
       { extensionsJson: { openai_responses: '{"truncation":"auto","input":"x","model":"y","store":true,"stream_options":{}}' } },
       { truncation: "auto" },
-      ["DROPPED input", "DROPPED model", "DROPPED store", "DROPPED stream_options"],
+      [
+        "DROPPED extensions_json.openai_responses.input",
+        "DROPPED extensions_json.openai_responses.model",
+        "DROPPED extensions_json.openai_responses.store",
+        "DROPPED extensions_json.openai_responses.stream_options",
+      ],
     ],
   ];
   for (const [init, more, notes] of rows)
@@ -135,7 +140,7 @@ describe("what would change the answer's meaning is refused, so that another tar
           },
         ],
       },
-      "messages.content.video",
+      "messages[0].content[0].video",
     ],
     [
       {
@@ -146,7 +151,7 @@ describe("what would change the answer's meaning is refused, so that another tar
           },
         ],
       },
-      "messages.content.media.file",
+      "messages[0].content[0].image.media.file",
     ],
     [
       { tools: [{ kind: { case: "native", value: { issuer: "anthropic", json: "{}" } } }], toolChoice: { mode: ToolChoice_Mode.REQUIRED } },
@@ -209,11 +214,11 @@ describe("a conversation of another vendor's", () => {
       { role: "user", content: "go on" },
     ]);
     expect(notes).toEqual([
-      "DROPPED messages.name",
-      "DROPPED messages.content.cache_control",
-      "DROPPED messages.content.reasoning",
-      "DROPPED messages.content.native",
-      "DROPPED messages.content.server_tool",
+      "DROPPED messages[1].name",
+      "DROPPED messages[1].content[0].cache_control",
+      "DROPPED messages[2].content[0].reasoning",
+      "DROPPED messages[2].content[2].native",
+      "DROPPED messages[2].content[3].server_tool",
     ]);
   });
 });

@@ -69,7 +69,7 @@ const rows: readonly Row[] = [
     request: { provider: { order: ["x"] }, transforms: [] },
     has: { transforms: [] },
     lacks: ["provider"],
-    notes: ["DROPPED provider"],
+    notes: ["DROPPED extensions_json.openai.provider"],
   },
   {
     host: "deepseek",
@@ -118,7 +118,7 @@ const rows: readonly Row[] = [
     request: { max_completion_tokens: 5, seed: 7, user: "u", store: false, verbosity: "low", foo: 1 },
     has: { max_tokens: 5, random_seed: 7, stream: true },
     lacks: ["max_completion_tokens", "seed", "user", "store", "verbosity", "foo", "stream_options"],
-    notes: ["DROPPED foo", "DROPPED store", "DROPPED end_user_id", "DROPPED verbosity"],
+    notes: ["DROPPED extensions_json.openai.foo", "DROPPED store", "DROPPED end_user_id", "DROPPED verbosity"],
   },
   {
     host: "mistral",
@@ -288,7 +288,7 @@ test.each<{ host: HostType; what: string; request: object; field: string }>([
     host: "ollama",
     what: "an image by its address",
     request: { messages: [user([image("https://example.com/a.png")])] },
-    field: "messages.content.image",
+    field: "messages[0].content[0].image",
   },
 ])("$host is not asked for $what: another target may serve it", async ({ host, request, field }) => {
   await expect(callHost(host, answer, { request })).rejects.toMatchObject({ failure: "UNSUPPORTED_FEATURE", field });
