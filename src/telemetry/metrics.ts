@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { failedOverFrom, upstreamMs, wasMade } from "../core/attempts.ts";
-import type { AttemptRecord, Door } from "../core/call.ts";
+import type { AttemptRecord, Door, Source } from "../core/call.ts";
 import type { Target, TargetId } from "../core/catalog.ts";
 import type { CallObserver, CallRecord, RefusalObserver } from "../core/telemetry.ts";
 import { createFamilies } from "./families.ts";
@@ -49,12 +49,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
   };
 
   const overhead = once((door: Door) => families.overhead.labels(door));
-  const cache = { hit: families.cache("hit"), miss: families.cache("miss"), bypass: families.cache("bypass") };
-  const reloads = {
-    applied: families.reloads("applied"),
-    unchanged: families.reloads("unchanged"),
-    refused: families.reloads("refused"),
-  };
+  const cache = once((word: string) => families.cache(word));
+  const reloads = once((result: ReloadResult) => families.reloads(result));
   const move = (door: Door, by: number): void => void callsInFlight.set(door, (callsInFlight.get(door) ?? 0) + by);
 
   const observer: CallObserver & RefusalObserver = {
@@ -62,6 +58,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
       if (door !== "admin") none.calls(door, failureWord(failure)).pending++;
     },
     began: (call) => move(call.door, 1),
+    shadowed(_call, attempt) {
+      if (wasMade(attempt)) seriesOf(attempt.target).shadowed(attempt);
+    },
     ended(record) {
       const { call, attempts, endMs, firstContentMs, source, error } = record;
       const { door, receivedMs } = call;
@@ -72,12 +71,16 @@ export function createMetrics(options: MetricsOptions): Metrics {
       series.duration(door).observe((endMs - receivedMs) / 1000);
       if (firstContentMs !== undefined) series.firstContent().observe((firstContentMs - receivedMs) / 1000);
       overhead(door).observe((endMs - receivedMs - upstreamMs(record)) / 1000);
-      const word = source === undefined ? undefined : cacheWords[source.cache];
-      if (word !== undefined) cache[word].pending++;
+      if (source !== undefined) countSource(source);
       for (let i = 0; i < attempts.length; i++) countAttempt(attempts, i, endMs);
     },
   };
 
+  const countSource = ({ cache: status, failedRules }: Source): void => {
+    const word = cacheWords[status];
+    if (word !== undefined) cache(word).pending++;
+    if (failedRules !== undefined) families.failedRules().pending += failedRules.length;
+  };
   const countAttempt = (attempts: readonly AttemptRecord[], index: number, endMs: number): void => {
     const attempt = attempts[index];
     if (attempt === undefined) return;
@@ -88,7 +91,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
 
   return {
     observer,
-    reloaded: (result) => void reloads[result].pending++,
+    reloaded: (result) => void reloads(result).pending++,
     async render() {
       counters.settle();
       readGauges();

@@ -3,10 +3,17 @@ import { describe, expect, test } from "vitest";
 
 import { PolicyIssue_Severity, RoutingPolicySchema } from "../../src/core/chat.ts";
 import { durationFromMs } from "../../src/core/clock.ts";
-import { examinePolicy, type PolicyFacts } from "../../src/policies/examine.ts";
+import type { PolicyFacts } from "../../src/core/policy-facts.ts";
+import { examinePolicy } from "../../src/policies/examine.ts";
 import { createPolicy } from "../../src/policies/index.ts";
 
-const calm: PolicyFacts = { providers: ["openai", "groq", "mistral"], unpricedTargets: [], servesTogether: () => true };
+const calm: PolicyFacts = {
+  providers: ["openai", "groq", "mistral"],
+  unpricedTargets: [],
+  servesTogether: () => true,
+  isEnabled: () => true,
+  models: ["gpt", "fast"],
+};
 
 type Kind = NonNullable<MessageInitShape<typeof RoutingPolicySchema>["kind"]>;
 
@@ -77,7 +84,6 @@ for (const { name, kind, facts, expected } of [
     kind: { case: "failover", value: { primaryProvider: "openai", backupProviders: ["groq"], failoverDelay: durationFromMs(-1) } },
     expected: ["error failover.failover_delay"],
   },
-  { name: "a kind of a later build", kind: { case: "leastBusy", value: {} }, expected: ["error least_busy"] },
   { name: "no kind", kind: { case: undefined }, expected: ["error "] },
 ] as const satisfies readonly { name: string; kind: Kind; facts?: Partial<PolicyFacts>; expected: readonly string[] }[]) {
   test(`${name}: ${expected.join(", ") || "nothing wrong"}`, () => {
@@ -88,7 +94,7 @@ for (const { name, kind, facts, expected } of [
 describe("messages", () => {
   test("name the provider that is not there, and those that are", () => {
     const [issue] = examinePolicy(create(RoutingPolicySchema, { kind: failover({ primaryProvider: "opanai" }) }), calm);
-    expect(issue?.message).toBe('no provider is named "opanai"; there are openai, groq, mistral');
+    expect(issue?.message).toBe('there is no provider "opanai"; did you mean openai?');
   });
 
   test("name at most five unpriced targets", () => {
@@ -98,9 +104,9 @@ describe("messages", () => {
   });
 });
 
-test("a shadow is an error beside those of the kind", () => {
-  const policy = create(RoutingPolicySchema, { kind: failover({ primaryProvider: "nobody" }), shadow: { target: "openai/m", share: 1 } });
-  expect(examinePolicy(policy, calm).map((issue) => issue.field)).toEqual(["shadow", "failover.primary_provider"]);
+test("what is wrong with a shadow is told beside what is wrong with the kind", () => {
+  const policy = create(RoutingPolicySchema, { kind: failover({ primaryProvider: "nobody" }), shadow: { target: "opanai/m", share: 1 } });
+  expect(examinePolicy(policy, calm).map((issue) => issue.field)).toEqual(["shadow.target", "failover.primary_provider"]);
 });
 
 test("what has no error can be compiled", () => {
