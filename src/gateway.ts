@@ -98,13 +98,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     onActive: snapshots.renew,
   });
 
-  const sources = {
-    health,
-    clock,
-    stateOf: (provider: string) => roster.stateOf(provider),
-    retries: createRetryBudget(clock),
-    hedges: createHedgeBudget(),
-  };
+  const stateOf = (provider: string): ReturnType<Roster["stateOf"]> => roster.stateOf(provider);
+  const sources = { health, clock, stateOf, retries: createRetryBudget(clock), hedges: createHedgeBudget() };
   const mode = (): Settings["cache"]["mode"] | "off" => (settings.cache.enabled ? settings.cache.mode : "off");
   const sparing = (): boolean => gate?.isSparing() === true;
   const told = observers.map((observer) => sheltered(observer, onBug));

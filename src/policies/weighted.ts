@@ -1,6 +1,6 @@
 import { chance, placeOf, purposeOf } from "../core/chance.ts";
 import type { ScoreTerm, WeightedPolicy } from "../core/chat.ts";
-import type { Candidate, Policy, Ranked } from "../core/policy.ts";
+import type { Policy, Ranked } from "../core/policy.ts";
 
 /**
  * Shares of calls by the weights of providers. The first is the one in whose part of the sum of weights the call's seed falls: seeds
@@ -13,24 +13,25 @@ export function createWeighted({ weights }: WeightedPolicy): Policy {
 
   return ({ seed }, candidates) => {
     const providers = new Map<string, Provider>();
+    const own: Provider[] = [];
     let sum = 0;
-    for (const candidate of candidates) {
-      const name = candidate.target.provider;
-      const known = providers.get(name);
-      if (known !== undefined) {
-        known.candidates.push(candidate);
-        continue;
+    for (const { target } of candidates) {
+      let provider = providers.get(target.provider);
+      if (provider === undefined) {
+        provider = providerOf(named.get(target.provider), seed);
+        sum += provider.weight;
+        providers.set(target.provider, provider);
       }
-      const { weight, purpose } = named.get(name) ?? unnamed;
-      sum += weight;
-      // The first of exponentially distributed times, each at the rate of its weight (Efraimidis and Spirakis): a greater weight never
-      // makes one later.
-      const late = weight === 0 ? Number.POSITIVE_INFINITY : -Math.log(1 - chance(seed, purpose)) / weight;
-      providers.set(name, { weight, late, isNamed: named.has(name), candidates: [candidate] });
+      own.push(provider);
     }
-    const order = [...providers.values()];
-    putFirst(order, placeOf(seed) * sum);
-    return { order: order.toSorted(byTime).flatMap((provider) => rankedOf(provider, sum)), rule: "" };
+    putFirst(providers.values(), placeOf(seed) * sum);
+    for (const provider of providers.values()) provider.terms = termsOf(provider.weight, sum);
+    const order = candidates.map((candidate, index): Placed => {
+      const { late, terms, remark } = own[index] ?? nobody;
+      return { candidate, score: terms[0]?.ratio ?? 0, terms, remark, late };
+    });
+    // Stable, so that targets of one provider keep the catalogue's order.
+    return { order: order.toSorted(byTime), rule: "" };
   };
 }
 
@@ -43,15 +44,33 @@ interface Provider {
   readonly weight: number;
   /** Lower is earlier. */
   late: number;
-  readonly isNamed: boolean;
-  /** In the catalogue's order. */
-  readonly candidates: Candidate[];
+  terms: readonly ScoreTerm[];
+  readonly remark: string;
 }
 
-const unnamed: Named = { weight: 0, purpose: 0 };
+interface Placed extends Ranked {
+  readonly late: number;
+}
+
+/**
+ * When its turn would come: the first of exponentially distributed times, each at the rate of its weight (Efraimidis and Spirakis), so
+ * that a greater weight never makes one later.
+ */
+function providerOf(named: Named | undefined, seed: number): Provider {
+  const { weight = 0, purpose = 0 } = named ?? {};
+  if (weight > 0) return { weight, late: -Math.log(1 - chance(seed, purpose)) / weight, terms: [], remark: "" };
+  const remark = named === undefined ? "not named by the policy" : "a weight of 0 serves only as a last resort";
+  return { weight, late: Number.MAX_VALUE, terms: [], remark };
+}
+
+function termsOf(weight: number, sum: number): readonly ScoreTerm[] {
+  return [{ $typeName: "semaroute.v1.ScoreTerm", name: "weight", raw: weight, ratio: sum === 0 ? 0 : weight / sum, weight: 1 }];
+}
+
+const nobody: Provider = { weight: 0, late: Number.MAX_VALUE, terms: [], remark: "" };
 
 /** Whose part of the sum `at` is in. */
-function putFirst(providers: readonly Provider[], at: number): void {
+function putFirst(providers: Iterable<Provider>, at: number): void {
   let until = 0;
   let chosen: Provider | undefined;
   for (const provider of providers) {
@@ -63,14 +82,6 @@ function putFirst(providers: readonly Provider[], at: number): void {
   if (chosen !== undefined) chosen.late = -1;
 }
 
-function byTime(one: Provider, other: Provider): number {
-  // Two that are never have no difference.
-  return one.late === other.late ? 0 : one.late - other.late;
-}
-
-function rankedOf({ weight, isNamed, candidates }: Provider, sum: number): Ranked[] {
-  const score = sum === 0 ? 0 : weight / sum;
-  const terms: readonly ScoreTerm[] = [{ $typeName: "semaroute.v1.ScoreTerm", name: "weight", raw: weight, ratio: score, weight: 1 }];
-  const remark = weight > 0 ? "" : isNamed ? "a weight of 0 serves only as a last resort" : "not named by the policy";
-  return candidates.map((candidate) => ({ candidate, score, terms, remark }));
+function byTime(one: Placed, other: Placed): number {
+  return one.late - other.late;
 }

@@ -3,7 +3,7 @@ import { failedOverFrom, upstreamMs, wasMade } from "../core/attempts.ts";
 import type { AttemptRecord, Door, Source } from "../core/call.ts";
 import type { Target, TargetId } from "../core/catalog.ts";
 import type { CallObserver, CallRecord, RefusalObserver } from "../core/telemetry.ts";
-import { createFamilies } from "./families.ts";
+import { createFamilies, type Families } from "./families.ts";
 import { createGauges, type GaugeSources } from "./gauges.ts";
 import { createPendingCounters } from "./pending-counters.ts";
 import { createTargetSeries, once, type TargetSeries } from "./target-series.ts";
@@ -37,20 +37,14 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const readGauges = createGauges({ ...options, callsInFlight }, registry);
 
   const none = createTargetSeries(families, "none", "none");
-  const other = createTargetSeries(families, "other", "other");
-  const known = new Map<TargetId, TargetSeries>();
-  const seriesOf = (target: Target): TargetSeries => {
-    const series = known.get(target.id);
-    if (series !== undefined) return series;
-    if (!options.isKnown(target.id)) return other;
-    const made = createTargetSeries(families, target.provider, target.model);
-    known.set(target.id, made);
-    return made;
-  };
-
+  const seriesOf = knownSeries(families, options.isKnown);
   const overhead = once((door: Door) => families.overhead.labels(door));
-  const cache = once((word: string) => families.cache(word));
-  const reloads = once((result: ReloadResult) => families.reloads(result));
+  const cache = { hit: families.cache("hit"), miss: families.cache("miss"), bypass: families.cache("bypass") };
+  const reloads = {
+    applied: families.reloads("applied"),
+    unchanged: families.reloads("unchanged"),
+    refused: families.reloads("refused"),
+  };
   const move = (door: Door, by: number): void => void callsInFlight.set(door, (callsInFlight.get(door) ?? 0) + by);
 
   const observer: CallObserver & RefusalObserver = {
@@ -78,7 +72,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
 
   const countSource = ({ cache: status, failedRules }: Source): void => {
     const word = cacheWords[status];
-    if (word !== undefined) cache(word).pending++;
+    if (word !== undefined) cache[word].pending++;
     if (failedRules !== undefined) families.failedRules().pending += failedRules.length;
   };
   const countAttempt = (attempts: readonly AttemptRecord[], index: number, endMs: number): void => {
@@ -91,7 +85,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
 
   return {
     observer,
-    reloaded: (result) => void reloads(result).pending++,
+    reloaded: (result) => void reloads[result].pending++,
     async render() {
       counters.settle();
       readGauges();
@@ -103,4 +97,18 @@ export function createMetrics(options: MetricsOptions): Metrics {
 /** Who a call is counted for: the target that answered, else the one tried last. */
 function targetOf({ source, attempts }: CallRecord): Target | undefined {
   return source?.target ?? attempts[attempts.length - 1]?.target;
+}
+
+/** A target's own series, or those of all targets that only callers know. */
+function knownSeries(families: Families, isKnown: (id: TargetId) => boolean): (target: Target) => TargetSeries {
+  const other = createTargetSeries(families, "other", "other");
+  const known = new Map<TargetId, TargetSeries>();
+  return (target) => {
+    const series = known.get(target.id);
+    if (series !== undefined) return series;
+    if (!isKnown(target.id)) return other;
+    const made = createTargetSeries(families, target.provider, target.model);
+    known.set(target.id, made);
+    return made;
+  };
 }
