@@ -44,7 +44,7 @@ export function typeOf(env: CelEnv, expression: Expression, locals: Locals = new
     case "comprehensionExpr": {
       const { iterVar, iterVar2, iterRange, accuVar, accuInit, loopStep, result } = kind.value;
       const range = inner(iterRange);
-      if (range.kind !== "list" && range.kind !== "map" && range !== DYN) throw new TypeFault(`a ${range} has no elements`, expression);
+      if (range.kind !== "list" && range.kind !== "map" && range !== DYN) throw new TypeFault(`${range} has no elements`, expression);
       const element = range.kind === "list" ? range.element : range.kind === "map" ? range.key : DYN;
       const within = new Map([...locals, [iterVar, element], [accuVar, inner(accuInit)]]);
       if (iterVar2 !== "") within.set(iterVar2, range.kind === "map" ? range.value : DYN);
@@ -85,7 +85,7 @@ function nameType(env: CelEnv, expression: Expression, locals: Locals): CelType 
   const prefix = dottedName(operand);
   if (prefix !== undefined && isPrefix(env, prefix)) throw new TypeFault(`there is no variable ${prefix}.${field}`, expression);
   const of = typeOf(env, operand, locals);
-  if (of !== DYN && of.kind !== "map") throw new TypeFault(`a ${of} has no field ${field}`, expression);
+  if (of !== DYN && of.kind !== "map") throw new TypeFault(`${of} has no field ${field}`, expression);
   if (testOnly) return BOOL;
   return of.kind === "map" ? of.value : DYN;
 }
@@ -166,7 +166,7 @@ function overloadType(env: CelEnv, expression: Expression, { name, target, args 
     if (each.target !== undefined && on !== undefined && !fits(on, each.target)) continue;
     if (each.arguments.every((wanted, index) => fits(args[index] ?? DYN, wanted))) results.push(each.result);
   }
-  const given = [...(on === undefined ? [] : [`a ${on}`]), ...args.map(String)].join(" and ");
+  const given = [...(on === undefined ? [] : [String(on)]), ...args.map(String)].join(" and ");
   if (results.length === 0) throw new TypeFault(`${functionWord(name)} does not take ${given || "nothing"}`, expression);
   return name === "_+_" && args[0]?.kind === "list" ? args[0] : common(results);
 }

@@ -71,7 +71,7 @@ export function compileCondition(text: string): Condition | ConditionFault {
   }
   try {
     const type = typeOf(env, parsed.expr);
-    if (type !== CelScalar.BOOL) return fault(`line 1, column 1: expected true or false, got a ${type}`);
+    if (type !== CelScalar.BOOL) return fault(`line 1, column 1: expected true or false, got ${type}`);
     const ask = plan(env, parsed);
     const holds = (bindings: Bindings): boolean | undefined => {
       const answer = ask(bindings);

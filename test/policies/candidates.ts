@@ -1,5 +1,6 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Target, TargetId } from "../../src/core/catalog.ts";
-import { type CostBasedPolicy, type FailoverPolicy } from "../../src/core/chat.ts";
+import { type CostBasedPolicy, type FailoverPolicy, type RoutingPolicy, RoutingPolicySchema } from "../../src/core/chat.ts";
 import type { HealthView } from "../../src/core/health.ts";
 import type { CallFacts, Candidate, Ranking } from "../../src/core/policy.ts";
 import { anonymousKey } from "../../src/server/auth.ts";
@@ -65,3 +66,8 @@ const bareTarget = {
   price: undefined,
   timeoutMs: undefined,
 } as const satisfies Partial<Target>;
+
+/** A policy's message. */
+export function policyOf(kind: NonNullable<MessageInitShape<typeof RoutingPolicySchema>["kind"]>): RoutingPolicy {
+  return create(RoutingPolicySchema, { kind });
+}
