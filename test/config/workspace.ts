@@ -20,7 +20,7 @@ export function folderWith(files: Readonly<Record<string, string>>): string {
 }
 
 /** A build with a few types and kinds. */
-export const build: Pick<LoadInput, "providerTypes" | "examinePolicy" | "modelsOf"> = {
+export const build: Pick<LoadInput, "providerTypes" | "examinePolicy" | "isPriced" | "modelsOf"> = {
   providerTypes: [
     "openai",
     "anthropic",
@@ -35,6 +35,7 @@ export const build: Pick<LoadInput, "providerTypes" | "examinePolicy" | "modelsO
     "simulated",
   ],
   examinePolicy,
+  isPriced: (type) => type !== "openai_compatible",
   modelsOf: (type) => ({ openai: ["gpt-4o-mini"], anthropic: ["claude-haiku-4-5"], simulated: ["sim-chat", "sim-embed"] })[type],
 };
 
