@@ -44,7 +44,8 @@ export function typeOf(env: CelEnv, expression: Expression, locals: Locals = new
     case "comprehensionExpr": {
       const { iterVar, iterVar2, iterRange, accuVar, accuInit, loopStep, result } = kind.value;
       const range = inner(iterRange);
-      if (range.kind !== "list" && range.kind !== "map" && range !== DYN) throw new TypeFault(`${range} has no elements`, expression);
+      if (range.kind !== "list" && range.kind !== "map" && range !== DYN)
+        throw new TypeFault(`${String(range)} has no elements`, expression);
       const element = range.kind === "list" ? range.element : range.kind === "map" ? range.key : DYN;
       const within = new Map([...locals, [iterVar, element], [accuVar, inner(accuInit)]]);
       if (iterVar2 !== "") within.set(iterVar2, range.kind === "map" ? range.value : DYN);
@@ -85,7 +86,7 @@ function nameType(env: CelEnv, expression: Expression, locals: Locals): CelType 
   const prefix = dottedName(operand);
   if (prefix !== undefined && isPrefix(env, prefix)) throw new TypeFault(`there is no variable ${prefix}.${field}`, expression);
   const of = typeOf(env, operand, locals);
-  if (of !== DYN && of.kind !== "map") throw new TypeFault(`${of} has no field ${field}`, expression);
+  if (of !== DYN && of.kind !== "map") throw new TypeFault(`${String(of)} has no field ${field}`, expression);
   if (testOnly) return BOOL;
   return of.kind === "map" ? of.value : DYN;
 }

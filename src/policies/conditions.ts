@@ -1,4 +1,4 @@
-import { celEnv, type CelInput, CelScalar, mapType, parse, plan, unparse } from "@bufbuild/cel";
+import { celEnv, CelScalar, mapType, parse, plan, unparse } from "@bufbuild/cel";
 import { RE2JS } from "@bufbuild/re2";
 
 import type { CallFacts } from "../core/policy.ts";
@@ -39,8 +39,11 @@ function compiledPattern(pattern: string): RE2JS {
 /** Longest text of a condition. */
 const charactersMax = 4096;
 
-/** What conditions are evaluated against; made once a call. */
-export type Bindings = { readonly [Name in keyof typeof variables]: CelInput<(typeof variables)[Name]> };
+/** What conditions are evaluated against, by the names of the variables; made once a call. */
+export type Bindings = Record<"model" | "key.id" | "key.name", string> &
+  Record<"input_tokens" | "hour", bigint> &
+  Record<"has_tools" | "has_images" | "streamed", boolean> &
+  Record<"key.labels" | "tags", ReadonlyMap<string, string>>;
 
 /** A condition that can be asked. */
 export interface Condition {
@@ -71,7 +74,7 @@ export function compileCondition(text: string): Condition | ConditionFault {
   }
   try {
     const type = typeOf(env, parsed.expr);
-    if (type !== CelScalar.BOOL) return fault(`line 1, column 1: expected true or false, got ${type}`);
+    if (type !== CelScalar.BOOL) return fault(`line 1, column 1: expected true or false, got ${String(type)}`);
     const ask = plan(env, parsed);
     const holds = (bindings: Bindings): boolean | undefined => {
       const answer = ask(bindings);

@@ -9,7 +9,7 @@ import { type ServerProcess, startServer } from "../support/server.ts";
 import { routerClient } from "./doors.ts";
 import { metricsFrom, until } from "./scene.ts";
 
-const providers = `
+const house = `
   one: {type: simulated, models: [{id: m, input_price: 1, output_price: 1}, {id: vip, input_price: 1, output_price: 1}], first_token: 1ms, tokens_per_second: 100000, reply: 'text:"one"'}
   two: {type: simulated, models: [{id: m, input_price: 2, output_price: 2}], first_token: 1ms, tokens_per_second: 100000, reply: 'text:"two"'}
   three: {type: simulated, models: [{id: m, input_price: 3, output_price: 3}, {id: only, input_price: 3, output_price: 3}], first_token: 1ms, tokens_per_second: 100000, reply: 'text:"three"'}`;
@@ -20,7 +20,7 @@ server: {port: 0, drain_timeout: 1s}
 health: {probe: none}
 cache: {enabled: false}
 routing_policy: ${policy}
-providers:${providers}
+providers:${house}
 ${more}`);
 
 interface Asked {

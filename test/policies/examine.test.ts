@@ -100,7 +100,7 @@ for (const { name, kind, facts, expected } of [
   {
     name: "a weight of a provider that is not enabled",
     kind: { case: "weighted", value: { weights: { openai: 1, groq: 1 } } },
-    facts: { isEnabled: (name: string) => name === "openai" },
+    facts: { isEnabled: (provider: string) => provider === "openai" },
     expected: ['warning weighted.weights["groq"]'],
   },
   { name: "the plain latency policy", kind: { case: "latency", value: {} }, expected: [] },
