@@ -6,11 +6,13 @@ import { createRoster, type Roster } from "./assembly/roster.ts";
 import { policyFromSettings } from "./config/policy.ts";
 import type { Settings } from "./config/schema.ts";
 import type { Attempt, Call } from "./core/call.ts";
+import type { Catalog } from "./core/catalog.ts";
 import type { PolicyIssue } from "./core/chat.ts";
 import type { Clock } from "./core/clock.ts";
 import { type AttemptStream, compose } from "./core/handler.ts";
 import type { PolicyDesk } from "./core/operations.ts";
-import type { PolicyFacts } from "./policies/examine.ts";
+import type { PolicyFacts } from "./core/policy-facts.ts";
+import { decaysOf } from "./policies/decays.ts";
 import { examinePolicy } from "./policies/examine.ts";
 import { createPolicy, withDefaults } from "./policies/index.ts";
 import type { CredentialChange } from "./core/health.ts";
@@ -27,6 +29,7 @@ import { meter } from "./stages/meter.ts";
 import type { PlanSources } from "./stages/plan.ts";
 import { refusal } from "./stages/refusal.ts";
 import { recall } from "./stages/recall.ts";
+import { createShadows } from "./stages/shadow.ts";
 import { type CallLimiter, createCallLimiter } from "./stores/call-limiter.ts";
 import { createHedgeBudget } from "./stores/hedge-budget.ts";
 import { createLruCache } from "./stores/lru-cache.ts";
@@ -89,25 +92,22 @@ export function createGateway(options: GatewayOptions): Gateway {
     initial: policyFromSettings(initial.routing_policy),
     author: "configuration",
     // A disabled provider may be named: it can be enabled later, and until then only a warning is due.
-    examine: (policy) => examinePolicy(policy, policyFacts(roster, Object.keys(settings.providers))),
+    examine: (policy) => examinePolicy(policy, policyFacts(roster, settings)),
     withDefaults,
-    createPolicy,
+    createPolicy: keepingMeans(health),
     onActive: snapshots.renew,
   });
 
-  const sources = {
-    health,
-    clock,
-    stateOf: (provider: string) => roster.stateOf(provider),
-    retries: createRetryBudget(clock),
-    hedges: createHedgeBudget(),
-  };
+  const stateOf = (provider: string): ReturnType<Roster["stateOf"]> => roster.stateOf(provider);
+  const sources = { health, clock, stateOf, retries: createRetryBudget(clock), hedges: createHedgeBudget() };
   const mode = (): Settings["cache"]["mode"] | "off" => (settings.cache.enabled ? settings.cache.mode : "off");
+  const sparing = (): boolean => gate?.isSparing() === true;
   const told = observers.map((observer) => sheltered(observer, onBug));
   const attempt = compose<Attempt, AttemptStream>([guard(health, slots, clock), refusal], callProvider(clock));
+  const shadows = createShadows({ sources, attempt, observers: told, sparing });
   const chat = compose<Call, Awaited<ReturnType<Router["chat"]>>>(
-    [meter(told, clock), admit(limiter), recall({ cache, mode, clock, sparing: () => gate?.isSparing() === true })],
-    dispatch(sources, attempt),
+    [meter(told, clock), admit(limiter), recall({ cache, mode, clock, sparing })],
+    dispatch(sources, attempt, shadows),
   );
 
   const prober = startProbes(initial, { clock, health, roster, onBug, onListed: () => snapshots.renew() });
@@ -117,25 +117,27 @@ export function createGateway(options: GatewayOptions): Gateway {
     providers: roster,
     policies,
     apply(next) {
-      const policy = policyFromSettings(next.routing_policy);
       const before = settings;
       settings = next;
       roster.apply(next);
-      const verdict = policies.install(policy, "configuration", "the configuration file changed");
+      const verdict = policies.install(policyFromSettings(next.routing_policy), "configuration", "the configuration file changed");
+      const issues = verdict?.kind === "invalid" ? verdict.issues : [];
       if (verdict?.kind === "invalid") {
         settings = before;
         roster.apply(before);
-        snapshots.renew();
-        return verdict.issues;
       }
       snapshots.renew();
-      return [];
+      return issues;
     },
-    drain: () => limiter.drain(),
+    drain() {
+      limiter.drain();
+      shadows.stop();
+    },
     running: () => limiter.running(),
     idle: () => limiter.idle(),
     async close() {
       prober?.stop();
+      shadows.stop();
       health.close();
       await roster.close();
     },
@@ -197,8 +199,21 @@ function startProbes(
   });
 }
 
+/** Compiles, and has the means kept that the policy goes by, before the first call does. */
+function keepingMeans(health: WindowHealth): typeof createPolicy {
+  return (policy) => {
+    health.keepMeans(decaysOf(policy));
+    return createPolicy(policy);
+  };
+}
+
+/** Whether some provider's models are not known (yet): it lists them itself. */
+function hasUnlisted(roster: Roster, { targets }: Catalog): boolean {
+  return roster.list().some(({ id }) => targets.every(({ provider }) => provider !== id));
+}
+
 /** What a policy is examined against. */
-function policyFacts(roster: Roster, configured: readonly string[]): PolicyFacts {
+function policyFacts(roster: Roster, settings: Settings): PolicyFacts {
   const catalog = roster.catalog();
   const together = (primary: string, backup: string): boolean => {
     const groups = [
@@ -208,8 +223,10 @@ function policyFacts(roster: Roster, configured: readonly string[]): PolicyFacts
     return groups.some((targets) => [primary, backup].every((name) => targets.some(({ provider }) => provider === name)));
   };
   return {
-    providers: configured,
+    providers: Object.keys(settings.providers),
+    isEnabled: (name) => settings.providers[name]?.enabled === true,
     unpricedTargets: catalog.targets.filter(({ price, kind }) => price === undefined && kind === "chat").map(({ id }) => id),
     servesTogether: together,
+    models: hasUnlisted(roster, catalog) ? undefined : [...catalog.aliases.keys(), ...new Set(catalog.targets.map(({ model }) => model))],
   };
 }

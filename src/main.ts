@@ -1,8 +1,9 @@
 import { parseArguments } from "./cli/arguments.ts";
 import { check } from "./cli/check.ts";
-import { policyKinds } from "./policies/index.ts";
+import { examinePolicy } from "./policies/examine.ts";
 import { providerTypes } from "./providers/hosts.ts";
 import { knownModels } from "./providers/known-models.ts";
+import { priceOf } from "./providers/prices.ts";
 import type { ExitCode, Running } from "./serve.ts";
 import { version } from "./version.ts";
 
@@ -21,7 +22,8 @@ const input = {
   environment: process.env,
   cwd: process.cwd(),
   providerTypes,
-  policyKinds,
+  examinePolicy,
+  isPriced: (type: string, model: string) => priceOf(type, model) !== undefined,
   modelsOf: (type: string) => knownModels(type).map(({ id }) => id),
 };
 switch (command.kind) {

@@ -19,7 +19,7 @@ interface FolderRule {
 const rules: Readonly<Record<string, FolderRule>> = {
   core: { folders: [], packages: ["@bufbuild/protobuf", "@bufbuild/protobuf/"], gen: true },
   stages: { folders: ["core"], packages: ["node:crypto", "@bufbuild/protobuf"], gen: false },
-  policies: { folders: ["core"], packages: [], gen: false },
+  policies: { folders: ["core"], packages: ["@bufbuild/cel", "@bufbuild/re2"], gen: false },
   dialects: { folders: ["core"], packages: ["@bufbuild/protobuf", "@bufbuild/protobuf/"], gen: false },
   providers: {
     folders: ["core", "dialects"],

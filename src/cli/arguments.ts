@@ -1,6 +1,6 @@
 import { Command as Commander, CommanderError, Option } from "commander";
 
-import { nearest } from "../config/suggest.ts";
+import { nearest } from "../core/suggest.ts";
 
 /** What the command line asks for. */
 export type Command =

@@ -1,96 +1,76 @@
+import { PolicyIssue_Severity } from "../../gen/semaroute/v1/policy_pb.ts";
+import type { PolicyFacts } from "../core/policy-facts.ts";
 import { type CheckContext, providerNames, standingOf } from "./check-providers.ts";
-import { notYet } from "./not-yet.ts";
-import type { PolicySettings } from "./policy-schema.ts";
+import { policyFromSettings } from "./policy.ts";
+import { policyKinds } from "./policy-schema.ts";
 import type { Path } from "./problem.ts";
+import { vendorsOfEnvironment } from "./provider-types.ts";
 import type { Report } from "./report.ts";
 import type { ProviderSettings, Settings } from "./schema.ts";
-import { nearest } from "./suggest.ts";
 
-/** Policies nest at most this deep. */
-const depthMax = 4;
-
-/** Everything about the routing policy that its schema cannot see. */
+/** Everything about the routing policy that its schema cannot see: what ValidatePolicy would say, at the file's own paths. */
 export function checkPolicy(settings: Settings, context: CheckContext, report: Report): void {
-  const check = (policy: PolicySettings, path: Path, depth: number): void => {
-    if (depth > depthMax) {
-      report.error(path, `policies nest at most ${depthMax} deep`);
-      return;
+  for (const { severity, field, message } of context.examinePolicy(
+    policyFromSettings(settings.routing_policy),
+    factsOf(settings, context),
+  )) {
+    const path = pathInFile(field);
+    if (severity === PolicyIssue_Severity.ERROR) report.error(path, message);
+    // Whoever did not write a policy did not ask about it.
+    else if (context.tree.entries.has("routing_policy")) report.warn(path, message);
+  }
+}
+
+/** `rules.rules[2].policy.weighted.weights["a"]` is `routing_policy.config.rules[2].policy.config.weights.a` in the file. */
+function pathInFile(field: string): Path {
+  const path: (string | number)[] = ["routing_policy"];
+  let atPolicy = true;
+  for (const [, name, index, quoted] of field.matchAll(/([a-z_]+)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]/g)) {
+    if (index !== undefined) path.push(Number(index));
+    else if (quoted !== undefined) path.push(String(JSON.parse(quoted)));
+    else if (name !== undefined) {
+      path.push(atPolicy && kinds.has(name) ? "config" : name);
+      atPolicy = name === "policy" || name === "otherwise";
     }
-    if (!context.policyKinds.includes(policy.type)) report.error([...path, "type"], notYet(`the policy ${policy.type}`));
-    if (policy.shadow !== undefined) report.error([...path, "shadow"], notYet("shadow traffic"), { at: "key" });
-    const config = [...path, "config"];
-    switch (policy.type) {
-      case "cost_based": {
-        const { cost_weight = 0.6, latency_weight = 0.3, health_weight = 0.1 } = policy.config;
-        if (cost_weight + latency_weight + health_weight === 0) report.error(config, "all weights are 0, so nothing tells targets apart");
-        return;
-      }
-      case "failover":
-        checkFailover(policy.config, config, { settings, context, report });
-        return;
-      case "weighted":
-        for (const name of Object.keys(policy.config.weights))
-          expectProvider(name, [...config, "weights", name], { settings, context, report });
-        return;
-      case "experiment":
-        for (const [index, arm] of policy.config.arms.entries()) check(arm.policy, [...config, "arms", index, "policy"], depth + 1);
-        return;
-      case "rules":
-        for (const [index, rule] of policy.config.rules.entries()) {
-          if (rule.policy !== undefined) check(rule.policy, [...config, "rules", index, "policy"], depth + 1);
-        }
-        check(policy.config.otherwise, [...config, "otherwise"], depth + 1);
-        return;
-      case "latency":
-      case "least_busy":
-        return;
-      default:
-        policy satisfies never;
-    }
+  }
+  return path;
+}
+
+const kinds: ReadonlySet<string> = new Set(policyKinds);
+
+function factsOf(settings: Settings, context: CheckContext): PolicyFacts {
+  const names = [...providerNames(settings), ...(context.providersByEnvironment ? vendorsOfEnvironment : [])];
+  const enabled = Object.entries(settings.providers).filter(([, provider]) => provider.enabled);
+  const offers = enabled.map(([name, provider]) => ({ name, provider, models: offered(provider, context) }));
+  const unpricedTargets = offers.flatMap(({ name, provider, models }) =>
+    (models ?? []).filter((model) => !isPriced(provider, model, context)).map((model) => `${name}/${model}`),
+  );
+  const own = Object.keys(settings.models);
+  return {
+    // The tree also has those that are wrong in themselves.
+    providers: [...new Set([...names, ...written(context)])],
+    isEnabled: (name) => standingOf(name, settings, context) === "enabled",
+    unpricedTargets,
+    servesTogether: (one, other) => canReplace(one, other, settings, context),
+    models: offers.some(({ models }) => models === undefined)
+      ? undefined
+      : [...new Set([...own, ...offers.flatMap(({ models = [] }) => models)])],
   };
-  check(settings.routing_policy, ["routing_policy"], 1);
 }
 
-interface Surroundings {
-  readonly settings: Settings;
-  readonly context: CheckContext;
-  readonly report: Report;
+function written({ tree }: CheckContext): string[] {
+  const providers = tree.entries.get("providers")?.node;
+  return providers?.kind === "map" ? [...providers.entries.keys()] : [];
 }
 
-type Failover = Extract<PolicySettings, { readonly type: "failover" }>["config"];
-
-function checkFailover(config: Failover, path: Path, around: Surroundings): void {
-  const { primary_provider: primary, backup_providers: backups } = config;
-  const { report } = around;
-  const primaryStands = expectProvider(primary, [...path, "primary_provider"], around);
-  if (primaryStands === "disabled") report.warn([...path, "primary_provider"], `provider "${primary}" is not enabled`);
-  for (const [index, backup] of backups.entries()) {
-    const at = [...path, "backup_providers", index];
-    if (backup === primary) report.error(at, `"${backup}" is the primary already`);
-    else if (backups.indexOf(backup) !== index) report.error(at, `"${backup}" is listed twice`);
-    else {
-      const stands = expectProvider(backup, at, around);
-      if (stands === "disabled") report.warn(at, `provider "${backup}" can never serve as a backup: it is not enabled`);
-      if (stands === "enabled" && primaryStands === "enabled" && !canReplace(primary, backup, around)) {
-        report.warn(
-          at,
-          `provider "${backup}" can never serve as a backup: it offers no model that "${primary}" offers; an entry of models with a target at each would do`,
-        );
-      }
-    }
-  }
-}
-
-function expectProvider(name: string, path: Path, { settings, context, report }: Surroundings): "enabled" | "disabled" | "unknown" {
-  const standing = standingOf(name, settings, context);
-  if (standing === "unknown") {
-    report.error(path, `there is no provider "${name}"`, { suggestion: nearest(name, providerNames(settings)) });
-  }
-  return standing;
+function isPriced({ type, models }: ProviderSettings, model: string, context: CheckContext): boolean {
+  const own = models?.find(({ id }) => id === model);
+  if (own?.input_price !== undefined || own?.output_price !== undefined || own?.kind === "embedding") return true;
+  return context.isPriced?.(type, own?.upstream ?? model) ?? true;
 }
 
 /** Whether some name that callers can send reaches both; true where only the hosts themselves know what they offer. */
-function canReplace(primary: string, backup: string, { settings, context }: Surroundings): boolean {
+function canReplace(primary: string, backup: string, settings: Settings, context: CheckContext): boolean {
   const joined = Object.values(settings.models).some(
     ({ targets }) =>
       targets.some((target) => target.startsWith(`${primary}/`)) && targets.some((target) => target.startsWith(`${backup}/`)),

@@ -1,9 +1,10 @@
+import type { ExaminePolicy } from "../core/policy-facts.ts";
 import { notYet } from "./not-yet.ts";
 import { pathText } from "./problem.ts";
 import { factsOf, type ProviderTypeFacts, providerTypeFacts, settingsOfTypes, vendorsOfEnvironment } from "./provider-types.ts";
 import type { Report } from "./report.ts";
 import type { ProviderSettings, Settings } from "./schema.ts";
-import { nearest } from "./suggest.ts";
+import { nearest } from "../core/suggest.ts";
 import { type MapNode, nodeAt } from "./tree.ts";
 
 /** What the checks know beside the settings. */
@@ -12,8 +13,10 @@ export interface CheckContext {
   readonly tree: MapNode;
   /** Provider types this build has. */
   readonly providerTypes: readonly string[];
-  /** Policy kinds this build has. */
-  readonly policyKinds: readonly string[];
+  /** Finds what is wrong with a policy. */
+  readonly examinePolicy: ExaminePolicy;
+  /** Whether the price of a type's model is known. Default: all prices are. */
+  readonly isPriced?: (type: string, model: string) => boolean;
   /** Names a type offers where `models` is not set; undefined or empty: what the host lists. */
   readonly modelsOf: (type: string) => readonly string[] | undefined;
   /** No provider was configured, so that the environment chose them. */

@@ -2,7 +2,7 @@ import { fieldsOf, providerFieldNames } from "./fields.ts";
 import { type Path, pathText } from "./problem.ts";
 import { factsOf } from "./provider-types.ts";
 import type { Report } from "./report.ts";
-import { nearest } from "./suggest.ts";
+import { nearest } from "../core/suggest.ts";
 import { emptyMap, leafFromVariable, type MapNode, nodeAt, removeAt, setLeaf } from "./tree.ts";
 
 /** Variables by name; the process's, or a test's. */

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 
+import type { ExaminePolicy } from "../core/policy-facts.ts";
 import { checkSettings } from "./checks.ts";
 import { applyOverrides, type Environment } from "./environment.ts";
 import { interpolate, variablesOf } from "./interpolate.ts";
@@ -24,8 +25,10 @@ export interface LoadInput {
   readonly cwd: string;
   /** Provider types this build has. */
   readonly providerTypes: readonly string[];
-  /** Policy kinds this build has. */
-  readonly policyKinds: readonly string[];
+  /** Finds what is wrong with a policy. */
+  readonly examinePolicy: ExaminePolicy;
+  /** Whether the price of a type's model is known. Default: all prices are. */
+  readonly isPriced?: (type: string, model: string) => boolean;
   /** Names a type offers where `models` is not set; undefined or empty: what the host lists. Default: only simulated is known. */
   readonly modelsOf?: (type: string) => readonly string[] | undefined;
 }

@@ -4,7 +4,7 @@ import { fieldsOf } from "./fields.ts";
 import { type Path, pathText } from "./problem.ts";
 import type { Report } from "./report.ts";
 import { type Settings, settingsSchema } from "./schema.ts";
-import { nearest } from "./suggest.ts";
+import { nearest } from "../core/suggest.ts";
 import { type MapNode, nodeAt, type Plain, plainFromTree } from "./tree.ts";
 import { missing } from "./values.ts";
 

@@ -2,8 +2,8 @@ import { z } from "zod";
 
 import { choice, duration, list, named, number, section, text, whole } from "./values.ts";
 
-/** All kinds of the API, whether this build has them or not. */
-const kinds = ["cost_based", "failover", "weighted", "latency", "least_busy", "experiment", "rules"] as const;
+/** All kinds of the API. */
+export const policyKinds = ["cost_based", "failover", "weighted", "latency", "least_busy", "experiment", "rules"] as const;
 
 /** How targets are ordered, as the file says it. */
 export type PolicySettings = PolicyHead & PolicyBody;
@@ -93,7 +93,7 @@ const latencySchema = section({
 export const policySchema: z.ZodType<PolicySettings> = z.unknown().transform(policyFrom);
 
 const headSchema = section({
-  type: choice(kinds).default("cost_based"),
+  type: choice(policyKinds).default("cost_based"),
   name: text()
     .refine((name) => name.length <= 64, { error: "expected at most 64 characters" })
     .optional(),
@@ -140,7 +140,7 @@ function policyFrom(written: unknown, context: z.RefinementCtx): PolicySettings 
   return { ...body, ...(name !== undefined && { name }), ...(shadow !== undefined && { shadow }) };
 }
 
-function bodyFrom(type: (typeof kinds)[number], written: unknown, context: z.RefinementCtx): PolicyBody | undefined {
+function bodyFrom(type: (typeof policyKinds)[number], written: unknown, context: z.RefinementCtx): PolicyBody | undefined {
   const read = <T>(schema: z.ZodType<T>): T | undefined => {
     const result = schema.safeParse(written);
     forward(result, ["config"], context);

@@ -1,7 +1,7 @@
 import { addMap, addProvidersOfVariables, type Environment } from "./environment.ts";
 import { factsOf, providerTypeFacts, vendorsOfEnvironment } from "./provider-types.ts";
 import type { Report } from "./report.ts";
-import { nearest } from "./suggest.ts";
+import { nearest } from "../core/suggest.ts";
 import { type Leaf, leafFromVariable, type MapNode, type Node, nodeAt, setLeaf } from "./tree.ts";
 
 /** The two that start where nothing is configured: one cheap and slow, one dear and fast, both offering the same models. */

@@ -15,6 +15,8 @@ export interface Key {
   /** Models, aliases and `provider/model` allowed; undefined: all. */
   readonly models: ReadonlySet<string> | undefined;
   readonly priority: Priority;
+  /** The operator's word on it, which rules may go by; absent: none. */
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 /** The protocol a call came by; a metric label. */
@@ -82,7 +84,7 @@ export interface Call {
   /** Aborts when the caller leaves, the deadline passes or the server drains; the reason is a ChatError. */
   readonly signal: AbortSignal;
   readonly snapshot: Snapshot;
-  /** All randomness of this call, 53 bits. */
+  /** All randomness of this call, 53 bits. Those of calls that follow each other are spread evenly (`chance.ts`). */
   readonly seed: number;
   /** W3C trace context of the caller, if it sent a sane one. */
   readonly traceparent: string | undefined;
@@ -131,4 +133,8 @@ export interface Source {
   readonly notes: readonly TranslationNote[];
   /** Name of the policy's rule that matched; empty: none. */
   readonly rule: string;
+  /** Name of the experiment's arm that the call was dealt to; absent: none. */
+  readonly arm?: string;
+  /** Rules whose condition could not be evaluated; absent: none. */
+  readonly failedRules?: readonly string[];
 }

@@ -71,15 +71,20 @@ export {
 } from "../../gen/semaroute/v1/chat_pb.ts";
 export type {
   CostBasedPolicy,
+  ExperimentPolicy,
   ExplainCandidate,
   FailoverPolicy,
+  LatencyPolicy,
   PolicyIssue,
   PolicyRevision,
   ProviderHealth,
   RoutingPolicy,
+  RulesPolicy,
   ScoreTerm,
+  Shadow,
   TargetBar,
   TargetHealth,
+  WeightedPolicy,
 } from "../../gen/semaroute/v1/policy_pb.ts";
 export {
   HealthAxis,

@@ -35,7 +35,14 @@ export interface HealthView {
    * after it. Monotonic milliseconds; undefined: its last outcome was good, or it has none.
    */
   readonly failedAtMs: number | undefined;
+  /** When an outcome last said something about it; monotonic milliseconds, undefined: none ever did. */
+  readonly heardMs: number | undefined;
+  /** `firstTokenMs` and `unaryMs` by means of other time constants, in milliseconds, that were asked for; mostly empty. */
+  readonly otherMeans: ReadonlyMap<number, LatencyMeans>;
 }
+
+/** See `HealthView`. */
+export type LatencyMeans = Pick<HealthView, "firstTokenMs" | "unaryMs">;
 
 /** What puts a credential out: it was refused, or its credit is used up. */
 export type LockReason = Extract<Failure, "UPSTREAM_AUTH" | "QUOTA_EXHAUSTED">;
@@ -82,6 +89,11 @@ export type Insistence = "lone" | "panic";
 /** Passive health: learns from attempts. */
 export interface HealthTracker {
   view(target: TargetId): HealthView;
+  /**
+   * Calls in flight over those it may have at a time, of the target or of its provider, whichever is more; 0 where no bound is
+   * known.
+   */
+  load(target: TargetId): number;
   /**
    * Half-open admits exactly one. Past a breaker that is not closed, panic admits a few at a time, and a lone target's calls
    * all pass.

@@ -65,6 +65,9 @@ export interface TargetCounters {
   readonly failures: bigint;
   readonly fallbacksFrom: bigint;
   readonly usage: UsageTotals;
+  /** Copies of calls, in none of the numbers above. */
+  readonly shadowRequests: bigint;
+  readonly shadowUsage: UsageTotals;
 }
 
 /** What came of reading the configuration again. */

@@ -1,3 +1,4 @@
+import type { Key } from "./call.ts";
 import type { Target } from "./catalog.ts";
 import type { ScoreTerm } from "./chat.ts";
 import type { HealthView } from "./health.ts";
@@ -8,9 +9,22 @@ export interface CallFacts {
   readonly model: string;
   readonly inputTokens: number;
   readonly streamed: boolean;
+  /** It offers the model at least one tool. */
+  readonly hasTools: boolean;
+  /** It shows the model at least one image. */
+  readonly hasImages: boolean;
+  /** Of the day in UTC, 0 to 23. */
+  readonly hour: number;
+  readonly key: Pick<Key, "id" | "name" | "labels">;
+  /** The caller's word. */
+  readonly tags: Readonly<Record<string, string>>;
+  /** What belongs together by the caller's word; empty: it did not say. */
+  readonly affinityKey: string;
+  /** For whom the caller asks; empty: it did not say. */
+  readonly endUserId: string;
   /** Monotonic milliseconds, the clock of `HealthView`. */
   readonly nowMs: number;
-  /** All randomness, so that a ranking can be made again. */
+  /** All randomness, so that a ranking can be made again; see `chance.ts`. */
   readonly seed: number;
 }
 
@@ -20,6 +34,8 @@ export interface Candidate {
   readonly health: HealthView;
   /** Expected cost of the call in millionths of a US dollar; undefined: unpriced. */
   readonly costMicroUsd: number | undefined;
+  /** See `HealthTracker.load`. */
+  readonly load: number;
 }
 
 /** A candidate in its place. */
@@ -35,9 +51,51 @@ export interface Ranked {
 /** Best first; holds every candidate exactly once. */
 export interface Ranking {
   readonly order: readonly Ranked[];
-  /** Name of the rule that matched; empty: none. */
+  /** Name of the rule that matched, those of nested rules behind it with a `/` between them; empty: none. */
   readonly rule: string;
+  /** Name of the experiment's arm, written likewise; absent: none. */
+  readonly arm?: string;
+}
+
+/** A copy of some calls for a target whose answers nobody sees. */
+export interface ShadowTraffic {
+  /** `provider/model`. */
+  readonly target: string;
+  /** Of the calls, 0 to 1. */
+  readonly share: number;
+}
+
+/** Which policy orders a call's targets, and what else follows from the facts alone. */
+export interface Decided {
+  readonly rank: Policy;
+  /** Replaces the model asked for; empty: it stays. */
+  readonly model: string;
+  /** As in `Ranking`. */
+  readonly rule: string;
+  /** Empty: none. */
+  readonly arm: string;
+  readonly shadows: readonly ShadowTraffic[];
+  /** Rules whose condition could not be evaluated, and that therefore did not match. */
+  readonly failedRules: readonly string[];
 }
 
 /** Pure over an immutable snapshot, so that routing, Explain and Simulate are the same function. */
-export type Policy = (call: CallFacts, candidates: readonly Candidate[]) => Ranking;
+export interface Policy {
+  (call: CallFacts, candidates: readonly Candidate[]): Ranking;
+  /** Present where facts decide what applies, before the call's targets are looked up. */
+  readonly decide?: (call: CallFacts) => Decided;
+}
+
+/** What follows from the facts; of a policy that does not decide, itself and nothing else. */
+export function decidedBy(policy: Policy, call: CallFacts): Decided {
+  return policy.decide?.(call) ?? { rank: policy, model: "", rule: "", arm: "", shadows: [], failedRules: [] };
+}
+
+/** A policy that facts decide on. */
+export function decidingPolicy(decide: (call: CallFacts) => Decided): Policy {
+  const rank = (call: CallFacts, candidates: readonly Candidate[]): Ranking => {
+    const { rank: chosen, rule, arm } = decide(call);
+    return { order: chosen(call, candidates).order, rule, arm };
+  };
+  return Object.assign(rank, { decide });
+}

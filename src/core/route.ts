@@ -25,6 +25,7 @@ export function routeOf(call: Call, source: Source, clock: Clock): RouteInfo {
     upstreamModel: target.upstreamModel,
     policyRevision: call.snapshot.policy.revision,
     rule: source.rule,
+    arm: source.arm ?? "",
     attempts: source.attempts.map((record) => attemptInfo(record, clock)),
     notes: [...source.notes],
     decisionId: call.id,

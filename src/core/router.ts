@@ -8,6 +8,10 @@ export interface Explanation {
   readonly resolvedModel: string;
   readonly policyRevision: string;
   readonly rule: string;
+  /** Empty: none. */
+  readonly arm: string;
+  /** Rules whose condition could not be evaluated. */
+  readonly failedRules: string[];
   readonly candidates: readonly ExplainCandidate[];
   readonly estimatedInputTokens: number;
 }

@@ -22,6 +22,8 @@ export interface CallRecord {
 export interface CallObserver {
   began(call: Call): void;
   ended(record: CallRecord): void;
+  /** A copy of the call, which nobody waits for, came to its end: before the call's own or after it. Absent: it is not interested. */
+  shadowed?(call: Call, attempt: AttemptRecord): void;
 }
 
 /** A request that was refused at its door, before it became a call: no key, no JSON, a foreign page. */
@@ -54,6 +56,13 @@ export function sheltered(observer: CallObserver, onBug: (error: unknown) => voi
     ended(record) {
       try {
         observer.ended(record);
+      } catch (bug) {
+        onBug(bug);
+      }
+    },
+    shadowed(call, attempt) {
+      try {
+        observer.shadowed?.(call, attempt);
       } catch (bug) {
         onBug(bug);
       }

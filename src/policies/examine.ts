@@ -1,82 +1,138 @@
-import { type CostBasedPolicy, type FailoverPolicy, type PolicyIssue, PolicyIssue_Severity, type RoutingPolicy } from "../core/chat.ts";
+import type { CostBasedPolicy, FailoverPolicy, LatencyPolicy, PolicyIssue, RoutingPolicy, Shadow, WeightedPolicy } from "../core/chat.ts";
 import { msFromDuration } from "../core/clock.ts";
+import type { PolicyFacts } from "../core/policy-facts.ts";
 import { withCostBasedDefaults } from "./cost-based.ts";
-import { kindName, missing } from "./index.ts";
+import { decaysMax, decaysOf } from "./decays.ts";
+import { examineExperiment, examineRules } from "./examine-nested.ts";
+import { kindName, missingKind } from "./index.ts";
+import { createIssues, didYouMean, type Issues } from "./issues.ts";
 
-/** The running configuration, as far as a policy can be wrong about it. */
-export interface PolicyFacts {
-  /** Names of the enabled providers. */
-  readonly providers: readonly string[];
-  /** `provider/model` of the targets without a price. */
-  readonly unpricedTargets: readonly string[];
-  /** Whether some name callers may ask for is served by both providers, so that one can stand in for the other. */
-  servesTogether(primary: string, backup: string): boolean;
+/** Policies nest at most this deep. */
+const depthMax = 4;
+
+/** Everything wrong with a policy and with those in it, field by field; no errors: it can be compiled. */
+export function examinePolicy(policy: RoutingPolicy, facts: PolicyFacts): PolicyIssue[] {
+  const issues = createIssues();
+  examineAt(policy, { path: "", depth: 1, facts, issues });
+  const decays = decaysOf(policy);
+  if (decays.length > decaysMax)
+    issues.error(kindName(policy.kind), `at most ${decaysMax} different decays can be kept, not ${decays.length}`);
+  return issues.list;
 }
 
-/** Everything wrong with a policy, field by field; no errors: it can be compiled. */
-export function examinePolicy(policy: RoutingPolicy, facts: PolicyFacts): PolicyIssue[] {
-  const issues = policy.shadow === undefined ? [] : [error("shadow", "shadow is not part of this build yet")];
-  switch (policy.kind.case) {
+/** Where a policy stands, and what it is held against. */
+export interface Place {
+  /** Of the policy, with a dot behind; empty: the outermost. */
+  readonly path: string;
+  /** From 1. */
+  readonly depth: number;
+  readonly facts: PolicyFacts;
+  readonly issues: Issues;
+}
+
+/** One policy, and what is in it. */
+export function examineAt({ kind, shadow }: RoutingPolicy, place: Place): void {
+  const { path, depth, issues } = place;
+  if (depth > depthMax) {
+    issues.error(path.slice(0, -1), `policies nest at most ${depthMax} deep`);
+    return;
+  }
+  if (shadow !== undefined) examineShadow(shadow, place);
+  switch (kind.case) {
     case "costBased":
-      return [...issues, ...examineCostBased(policy.kind.value, facts)];
+      examineCostBased(kind.value, place);
+      return;
     case "failover":
-      return [...issues, ...examineFailover(policy.kind.value, facts)];
+      examineFailover(kind.value, place);
+      return;
+    case "weighted":
+      examineWeighted(kind.value, place);
+      return;
+    case "latency":
+      examineLatency(kind.value, place);
+      return;
+    case "leastBusy":
+      return;
+    case "experiment":
+      examineExperiment(kind.value, place, examineAt);
+      return;
+    case "rules":
+      examineRules(kind.value, place, examineAt);
+      return;
     default:
-      return [...issues, error(kindName(policy.kind), missing(policy.kind))];
+      issues.error(path.slice(0, -1), missingKind);
   }
 }
 
-function examineCostBased(given: CostBasedPolicy, { unpricedTargets }: PolicyFacts): PolicyIssue[] {
+function examineShadow({ target, share }: Shadow, { path, facts, issues }: Place): void {
+  if (!(share >= 0 && share <= 1)) issues.error(`${path}shadow.share`, `is a number from 0 to 1, not ${share}`);
+  const slash = target.indexOf("/");
+  if (slash < 1 || slash === target.length - 1)
+    issues.error(`${path}shadow.target`, `expected provider/model, got ${JSON.stringify(target)}`);
+  else if (expectProvider(target.slice(0, slash), `${path}shadow.target`, { facts, issues }) && !facts.isEnabled(target.slice(0, slash)))
+    issues.warning(`${path}shadow.target`, `provider "${target.slice(0, slash)}" is not enabled`);
+}
+
+function examineCostBased(given: CostBasedPolicy, { path, facts: { unpricedTargets }, issues }: Place): void {
   const { costWeight = 0, latencyWeight = 0, healthWeight = 0 } = withCostBasedDefaults(given);
   const weights = { cost_weight: costWeight, latency_weight: latencyWeight, health_weight: healthWeight };
-  const issues: PolicyIssue[] = [];
   for (const [name, weight] of Object.entries(weights)) {
-    if (!(weight >= 0 && Number.isFinite(weight))) issues.push(error(`cost_based.${name}`, `is a number not below 0, not ${weight}`));
+    if (!(weight >= 0 && Number.isFinite(weight))) issues.error(`${path}cost_based.${name}`, `is a number not below 0, not ${weight}`);
   }
-  if (costWeight === 0 && latencyWeight === 0 && healthWeight === 0) {
-    issues.push(error("cost_based.cost_weight", "all weights are 0, which ranks nothing; at least one is above 0"));
-  }
-  if (given.maxFirstToken !== undefined && !(msFromDuration(given.maxFirstToken) > 0)) {
-    issues.push(error("cost_based.max_first_token", "is longer than 0"));
-  }
+  if (costWeight === 0 && latencyWeight === 0 && healthWeight === 0)
+    issues.error(`${path}cost_based.cost_weight`, "all weights are 0, so nothing tells targets apart");
+  if (given.maxFirstToken !== undefined && !(msFromDuration(given.maxFirstToken) > 0))
+    issues.error(`${path}cost_based.max_first_token`, "is longer than 0");
   if (unpricedTargets.length > 0) {
     const rest = unpricedTargets.length > namedMax ? ` and ${unpricedTargets.length - namedMax} more` : "";
-    issues.push(warning("cost_based", `targets without a price come last: ${unpricedTargets.slice(0, namedMax).join(", ")}${rest}`));
+    issues.warning(`${path}cost_based`, `targets without a price come last: ${unpricedTargets.slice(0, namedMax).join(", ")}${rest}`);
   }
-  return issues;
 }
 
-function examineFailover({ primaryProvider, backupProviders, failoverDelay }: FailoverPolicy, facts: PolicyFacts): PolicyIssue[] {
-  const issues: PolicyIssue[] = [];
-  const isKnown = (name: string): boolean => facts.providers.includes(name);
-  if (!isKnown(primaryProvider)) issues.push(error("failover.primary_provider", unknownProvider(primaryProvider, facts)));
-  if (backupProviders.length === 0) issues.push(warning("failover.backup_providers", "without a backup there is nothing to fail over to"));
+function examineFailover({ primaryProvider, backupProviders, failoverDelay }: FailoverPolicy, place: Place): void {
+  const { facts, issues } = place;
+  const field = `${place.path}failover`;
+  const isPrimary = expectProvider(primaryProvider, `${field}.primary_provider`, place);
+  if (isPrimary && !facts.isEnabled(primaryProvider))
+    issues.warning(`${field}.primary_provider`, `provider "${primaryProvider}" is not enabled`);
+  if (backupProviders.length === 0) issues.warning(`${field}.backup_providers`, "without a backup there is nothing to fail over to");
   for (const [index, backup] of backupProviders.entries()) {
-    const field = `failover.backup_providers[${index}]`;
-    if (!isKnown(backup)) issues.push(error(field, unknownProvider(backup, facts)));
-    else if (backup === primaryProvider) issues.push(error(field, `${backup} is the primary and cannot be its own backup`));
-    else if (backupProviders.indexOf(backup) < index) issues.push(error(field, `${backup} is named twice`));
-    else if (isKnown(primaryProvider) && !facts.servesTogether(primaryProvider, backup)) {
-      issues.push(warning(field, `${backup} can never stand in: it shares no model and no entry of models with ${primaryProvider}`));
-    }
+    const at = `${field}.backup_providers[${index}]`;
+    const never = `provider "${backup}" can never serve as a backup`;
+    if (backup === primaryProvider) issues.error(at, `"${backup}" is the primary already`);
+    else if (backupProviders.indexOf(backup) < index) issues.error(at, `"${backup}" is listed twice`);
+    else if (!expectProvider(backup, at, place)) continue;
+    else if (!facts.isEnabled(backup)) issues.warning(at, `${never}: it is not enabled`);
+    else if (isPrimary && facts.isEnabled(primaryProvider) && !facts.servesTogether(primaryProvider, backup))
+      issues.warning(
+        at,
+        `${never}: it offers no model that "${primaryProvider}" offers; an entry of models with a target at each would do`,
+      );
   }
-  if (failoverDelay !== undefined && !(msFromDuration(failoverDelay) >= 0)) {
-    issues.push(error("failover.failover_delay", "is 0 or longer"));
+  if (failoverDelay !== undefined && !(msFromDuration(failoverDelay) >= 0)) issues.error(`${field}.failover_delay`, "is 0 or longer");
+}
+
+function examineWeighted({ weights }: WeightedPolicy, place: Place): void {
+  const { facts, issues } = place;
+  const field = `${place.path}weighted.weights`;
+  const entries = Object.entries(weights);
+  for (const [name, weight] of entries) {
+    const at = `${field}[${JSON.stringify(name)}]`;
+    if (expectProvider(name, at, place) && weight > 0 && !facts.isEnabled(name)) issues.warning(at, `provider "${name}" is not enabled`);
   }
-  return issues;
+  if (entries.every(([, weight]) => weight === 0)) issues.error(field, "all weights are 0, so nobody has a share");
+}
+
+function examineLatency({ decay }: LatencyPolicy, { path, issues }: Place): void {
+  if (decay !== undefined && !(msFromDuration(decay) > 0)) issues.error(`${path}latency.decay`, "is longer than 0");
 }
 
 /** Targets named in one message. */
 const namedMax = 5;
 
-function unknownProvider(name: string, { providers }: PolicyFacts): string {
-  return `no provider is named ${JSON.stringify(name)}; there are ${providers.join(", ") || "none"}`;
-}
-
-function error(field: string, message: string): PolicyIssue {
-  return { $typeName: "semaroute.v1.PolicyIssue", severity: PolicyIssue_Severity.ERROR, field, message };
-}
-
-function warning(field: string, message: string): PolicyIssue {
-  return { $typeName: "semaroute.v1.PolicyIssue", severity: PolicyIssue_Severity.WARNING, field, message };
+/** Whether there is such a provider. */
+function expectProvider(name: string, field: string, { facts, issues }: Pick<Place, "facts" | "issues">): boolean {
+  if (facts.providers.includes(name)) return true;
+  issues.error(field, `there is no provider ${JSON.stringify(name)}${didYouMean(name, facts.providers)}`);
+  return false;
 }

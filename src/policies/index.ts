@@ -1,8 +1,13 @@
-import type { RoutingPolicy } from "../core/chat.ts";
+import type { RoutingPolicy, Shadow } from "../core/chat.ts";
 import { ChatError } from "../core/error.ts";
-import type { Policy } from "../core/policy.ts";
+import { decidedBy, decidingPolicy, type Policy } from "../core/policy.ts";
 import { createCostBased, withCostBasedDefaults } from "./cost-based.ts";
+import { createExperiment, withExperimentDefaults } from "./experiment.ts";
 import { createFailover, withFailoverDefaults } from "./failover.ts";
+import { createLatency, withLatencyDefaults } from "./latency.ts";
+import { createLeastBusy } from "./least-busy.ts";
+import { createRules } from "./rules.ts";
+import { createWeighted } from "./weighted.ts";
 
 type Kind = RoutingPolicy["kind"];
 
@@ -17,23 +22,45 @@ export const kindNames = {
   rules: "rules",
 } as const satisfies Record<NonNullable<Kind["case"]>, string>;
 
-/** What this build can do, as the configuration file writes it. */
-export const policyKinds = ["cost_based", "failover"] as const;
-
-/** Compiles a policy; one that `examinePolicy` finds no error in never throws. */
+/** Compiles a policy with all that are nested in it; one that `examinePolicy` finds no error in never throws. */
 export function createPolicy({ kind, shadow }: RoutingPolicy): Policy {
-  if (shadow !== undefined) throw new ChatError("INVALID_REQUEST", "shadow is not part of this build yet", { field: "shadow" });
+  const policy = createKind(kind);
+  return shadow === undefined || shadow.share === 0 ? policy : withShadow(policy, shadow);
+}
+
+function createKind(kind: Kind): Policy {
   switch (kind.case) {
     case "costBased":
       return createCostBased(kind.value);
     case "failover":
       return createFailover(kind.value);
+    case "weighted":
+      return createWeighted(kind.value);
+    case "latency":
+      return createLatency(kind.value);
+    case "leastBusy":
+      return createLeastBusy();
+    case "experiment": {
+      const policies = kind.value.arms.map(({ policy }) => createPolicy(present(policy)));
+      return createExperiment(kind.value, policies);
+    }
+    case "rules": {
+      const rules = kind.value.rules.map(({ policy }) => policy && createPolicy(policy));
+      return createRules(kind.value, { rules, otherwise: createPolicy(present(kind.value.otherwise)) });
+    }
     default:
-      throw new ChatError("INVALID_REQUEST", missing(kind), { field: kindName(kind) });
+      throw new ChatError("INVALID_REQUEST", missingKind, { field: "" });
   }
 }
 
-/** The same policy, with every default written out and named after its kind where it has no name. */
+function withShadow(policy: Policy, { target, share }: Shadow): Policy {
+  return decidingPolicy((call) => {
+    const inner = decidedBy(policy, call);
+    return { ...inner, shadows: [{ target, share }, ...inner.shadows] };
+  });
+}
+
+/** The same policy, with every default written out and named after its kind where it has no name; those in it likewise. */
 export function withDefaults(policy: RoutingPolicy): RoutingPolicy {
   return { ...policy, name: policy.name === "" ? kindName(policy.kind) : policy.name, kind: kindWithDefaults(policy.kind) };
 }
@@ -43,10 +70,8 @@ export function kindName(kind: Kind): string {
   return kind.case === undefined ? "" : kindNames[kind.case];
 }
 
-/** Why a kind cannot be compiled. */
-export function missing(kind: Kind): string {
-  return kind.case === undefined ? "a policy has a kind" : `policy kind ${kindNames[kind.case]} is not part of this build yet`;
-}
+/** Why a policy without a kind cannot be compiled. */
+export const missingKind = "a policy has a kind";
 
 function kindWithDefaults(kind: Kind): Kind {
   switch (kind.case) {
@@ -54,7 +79,27 @@ function kindWithDefaults(kind: Kind): Kind {
       return { case: "costBased", value: withCostBasedDefaults(kind.value) };
     case "failover":
       return { case: "failover", value: withFailoverDefaults(kind.value) };
+    case "latency":
+      return { case: "latency", value: withLatencyDefaults(kind.value) };
+    case "experiment": {
+      const value = withExperimentDefaults(kind.value);
+      return { case: "experiment", value: { ...value, arms: value.arms.map((arm) => ({ ...arm, ...nested(arm) })) } };
+    }
+    case "rules": {
+      const rules = kind.value.rules.map((rule) => ({ ...rule, ...nested(rule) }));
+      const { otherwise } = kind.value;
+      return { case: "rules", value: { ...kind.value, rules, ...(otherwise !== undefined && { otherwise: withDefaults(otherwise) }) } };
+    }
     default:
       return kind;
   }
+}
+
+function nested({ policy }: { readonly policy?: RoutingPolicy | undefined }): { readonly policy?: RoutingPolicy } {
+  return policy === undefined ? {} : { policy: withDefaults(policy) };
+}
+
+function present(policy: RoutingPolicy | undefined): RoutingPolicy {
+  if (policy === undefined) throw new ChatError("INVALID_REQUEST", "a policy is missing", { field: "" });
+  return policy;
 }

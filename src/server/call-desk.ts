@@ -41,13 +41,20 @@ export interface CallDeskParts {
   readonly clock: Clock;
   /** Unique and ordered by time: UUIDv7. */
   readonly newId: () => string;
-  /** In [0, 1). */
+  /** In [0, 1); asked once, so that replicas do not walk in step. */
   readonly random: () => number;
 }
+
+/**
+ * Seeds step by the golden ratio (a Weyl sequence), so that any run of calls has them spread evenly: what is dealt by `placeOf` gets
+ * its shares within a handful of calls, where lots would take hundreds.
+ */
+const goldenRatio = (Math.sqrt(5) - 1) / 2;
 
 /** One desk a process: every protocol's calls are opened here and nowhere else. */
 export function createCallDesk({ router, clock, newId, random }: CallDeskParts): CallDesk {
   const open = new Set<OpenCall>();
+  let place = random();
   return {
     newId,
     now: () => clock.now(),
@@ -69,9 +76,10 @@ export function createCallDesk({ router, clock, newId, random }: CallDeskParts):
         deadlineByCaller: byCaller,
         signal: controller.signal,
         snapshot,
-        seed: Math.floor(random() * Number.MAX_SAFE_INTEGER),
+        seed: Math.floor(place * Number.MAX_SAFE_INTEGER),
         traceparent: wishes.traceparent,
       };
+      place = (place + goldenRatio) % 1;
       const cancelTimer = clock.after(receivedMs + limitMs - clock.now(), () => {
         controller.abort(
           byCaller

@@ -7,6 +7,7 @@ import { ChatError, chatErrorFrom } from "../core/error.ts";
 import type { AttemptStream, Handler } from "../core/handler.ts";
 import { priced } from "../core/price.ts";
 import { createUsageTally } from "../core/usage-tally.ts";
+import { mustNotRunTwice } from "./needs.ts";
 import type { Plan, PlanSources } from "./plan.ts";
 import { unsealedNote, withoutSealedState } from "./sealed-state.ts";
 import { isOurOwnNo, type Progress, type Step } from "./progress.ts";
@@ -73,11 +74,6 @@ function hedgeAfterMs({ target, patienceMs }: Step, { call, sources, attempts }:
   if (patienceMs > 0 || hedged || mustNotRunTwice(call)) return undefined;
   const waitMs = sources.health.latencyQuantileMs(target.id, call.streamed, hedge.quantile);
   return waitMs !== undefined && sources.clock.now() + waitMs < call.deadline ? waitMs : undefined;
-}
-
-/** A tool that runs at the vendor's would run twice. */
-function mustNotRunTwice({ request }: Call): boolean {
-  return !isEmbedRequest(request) && (request.store === true || request.tools.some(({ kind }) => kind.case === "native"));
 }
 
 async function race(first: Runner, second: Runner, parts: Contest): Promise<Won | undefined> {

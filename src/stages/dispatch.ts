@@ -1,4 +1,4 @@
-import type { Attempt, AttemptRecord, Call } from "../core/call.ts";
+import type { Attempt, AttemptRecord, Call, Source } from "../core/call.ts";
 import { CacheStatus, isEmbedRequest } from "../core/chat.ts";
 import { sleep } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
@@ -7,16 +7,18 @@ import { contest, type Contest, type DispatchSources } from "./contest.ts";
 import { noTarget, type Plan, planCall, requiresAll } from "./plan.ts";
 import { Progress } from "./progress.ts";
 import { holdsSealedState } from "./sealed-state.ts";
+import type { Shadows } from "./shadow.ts";
 
 /**
  * Room 5, the seam: the only function that turns a call into attempts, and the only loop that tries again. The first
  * content wins; until then a failure is somebody else's chance, after it the stream belongs to the caller.
  */
-export function dispatch(sources: DispatchSources, attempt: Handler<Attempt, AttemptStream>): Handler<Call> {
+export function dispatch(sources: DispatchSources, attempt: Handler<Attempt, AttemptStream>, shadows?: Shadows): Handler<Call> {
   const { clock, retries } = sources;
   return async (call) => {
     const plan = planCall(call, sources);
     if (plan.ranked.length === 0) throw noTarget(plan, call);
+    shadows?.send(call, plan);
     const { model } = call.request;
     const { options } = call.snapshot;
     retries.began(model);
@@ -40,7 +42,7 @@ export function dispatch(sources: DispatchSources, attempt: Handler<Attempt, Att
         if (won !== undefined) {
           const { stream, target, notes } = won;
           return {
-            source: { target, cache: CacheStatus.BYPASS, attempts, notes, rule: plan.rule },
+            source: { target, cache: CacheStatus.BYPASS, attempts, notes, ...decisionOf(plan) },
             batches: stream.batches,
           };
         }
@@ -51,6 +53,11 @@ export function dispatch(sources: DispatchSources, attempt: Handler<Attempt, Att
     }
     throw ended(withTrueWait(progress.verdict(), plan, sources), attempts);
   };
+}
+
+/** What of the policy's decision an answer tells. */
+function decisionOf({ rule, arm, failedRules }: Plan): Pick<Source, "rule" | "arm" | "failedRules"> {
+  return { rule, ...(arm !== "" && { arm }), ...(failedRules.length > 0 && { failedRules }) };
 }
 
 /** A wait that is told has to be true: until the first of the call's targets may be asked again, whatever the last one said. */

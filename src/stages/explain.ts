@@ -30,6 +30,8 @@ export function explainCall(call: Call, sources: PlanSources, report: (provider:
     resolvedModel: plan.ranked[0]?.candidate.target.model ?? "",
     policyRevision: policy === undefined ? call.snapshot.policy.revision : "",
     rule: plan.rule,
+    arm: plan.arm,
+    failedRules: [...plan.failedRules],
     candidates: [...ranked, ...excluded],
     estimatedInputTokens: plan.inputTokens,
   };

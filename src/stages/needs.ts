@@ -1,7 +1,7 @@
 import type { Call } from "../core/call.ts";
 import type { Target } from "../core/catalog.ts";
 import { type ContentPart, type EmbedInput, isEmbedRequest, type ModelCapabilities } from "../core/chat.ts";
-import { estimateEmbedTokens } from "../core/estimate.ts";
+import { estimateEmbedTokens, estimateInputTokens } from "../core/estimate.ts";
 
 /** Output assumed where the request sets no limit; tokens. */
 const outputTokensAssumed = 512;
@@ -18,7 +18,7 @@ export interface Needs {
 }
 
 /** Reads a request once, for all its candidates. */
-export function needsOf({ request, streamed }: Call, inputTokens: number): Needs {
+export function needsOf({ request, streamed }: Call, inputTokens: number = estimateInputTokens(request)): Needs {
   if (isEmbedRequest(request)) {
     const contextTokens = request.inputs.reduce((most, input) => Math.max(most, leastTokens(input)), 0);
     return { inputTokens, contextTokens, outputTokens: 0, choices: 1, capabilities: [["embeddings", "embeddings"]] };
@@ -32,6 +32,11 @@ export function needsOf({ request, streamed }: Call, inputTokens: number): Needs
   for (const message of request.messages) for (const part of message.content) addMedia(capabilities, part);
   const outputTokens = request.maxOutputTokens ?? outputTokensAssumed;
   return { inputTokens, contextTokens: inputTokens, outputTokens, choices: request.n ?? 1, capabilities };
+}
+
+/** A tool that runs at the vendor's would run twice, and what is stored there would be stored twice. */
+export function mustNotRunTwice({ request }: Pick<Call, "request">): boolean {
+  return !isEmbedRequest(request) && (request.store === true || request.tools.some(({ kind }) => kind.case === "native"));
 }
 
 /** Embedding models have room for a page or two, and a vendor's own no costs nothing: only what cannot fit by any count is kept from it. */

@@ -5,7 +5,8 @@ import type { Clock } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
 import { estimateInputTokens } from "../core/estimate.ts";
 import type { HealthTracker, HealthView, Insistence } from "../core/health.ts";
-import type { Candidate, CallFacts, Policy, Ranked } from "../core/policy.ts";
+import { type Candidate, decidedBy, type Policy, type Ranked, type ShadowTraffic } from "../core/policy.ts";
+import { factsOf } from "./facts.ts";
 import { misfit, needsOf, type Needs, expectedCostMicroUsd } from "./needs.ts";
 import { loopIssuer } from "./sealed-state.ts";
 import { insistenceOf, lastResortRemark, refusalOf, type Standing, standingOf } from "./standing.ts";
@@ -37,6 +38,12 @@ export interface Plan {
   readonly ranked: readonly Ranked[];
   readonly excluded: readonly Exclusion[];
   readonly rule: string;
+  /** Name of the experiment's arm; empty: none. */
+  readonly arm: string;
+  /** Who gets copies of a share of such calls. */
+  readonly shadows: readonly ShadowTraffic[];
+  /** Rules whose condition could not be evaluated. */
+  readonly failedRules: readonly string[];
   readonly inputTokens: number;
   /** What its attempts are made with: whether the breakers of its targets are asked. */
   readonly insist: Insistence | undefined;
@@ -49,10 +56,12 @@ export interface Plan {
 export function planCall(call: Call, sources: PlanSources, policy: Policy = call.snapshot.policy.rank): Plan {
   const { request } = call;
   const inputTokens = estimateInputTokens(request);
-  const nowMs = sources.clock.now();
-  const facts: CallFacts = { model: request.model, inputTokens, streamed: call.streamed, nowMs, seed: call.seed };
+  const needs = needsOf(call, inputTokens);
+  const facts = factsOf(call, needs, sources.clock);
+  const { nowMs } = facts;
+  const decided = decidedBy(policy, facts);
   const excluded: Exclusion[] = [];
-  const groups = fittingGroups({ call, sources, needs: needsOf(call, inputTokens) }, excluded);
+  const groups = fittingGroups({ call, sources, needs, model: decided.model }, excluded);
   const fitting = sizeOf(groups);
   const standing = (wanted: Standing): Candidate[][] =>
     groups.map((candidates) => candidates.filter((candidate) => standingOf(candidate, call, fitting === 1) === wanted));
@@ -60,19 +69,22 @@ export function planCall(call: Call, sources: PlanSources, policy: Policy = call
   const usable = standing("usable");
   const insist = insistenceOf(fitting, sizeOf(usable));
   const ranked: Ranked[] = [];
-  let rule = "";
+  // A policy without rules may still name one with its ranking.
+  let { rule, arm } = decided;
   for (let i = 0; i < usable.length; i++) {
-    const ranking = policy(facts, usable[i] ?? []);
-    if (i === 0) ({ rule } = ranking);
+    const ranking = decided.rank(facts, usable[i] ?? []);
+    if (i === 0 && policy.decide === undefined) ({ rule, arm = "" } = ranking);
     ranked.push(...ranking.order);
   }
   if (!isEmbedRequest(request)) pinLoop(ranked, loopIssuer(request));
-  if (ranked.length === fitting) return { ranked, excluded, rule, inputTokens, insist };
+  const { shadows, failedRules } = decided;
+  const plan: Plan = { ranked, excluded, rule, arm, shadows, failedRules, inputTokens, insist };
+  if (ranked.length === fitting) return plan;
 
   // Behind all others, whatever name led to it: who most likely fails is still better than nobody.
   const lastResort = (candidates: readonly Candidate[]): void => {
     if (candidates.length === 0) return;
-    for (const each of policy(facts, candidates).order) {
+    for (const each of decided.rank(facts, candidates).order) {
       const why = lastResortRemark(each.candidate.health, call, insist);
       ranked.push({ ...each, remark: each.remark === "" ? why : `${each.remark}; ${why}` });
     }
@@ -84,7 +96,7 @@ export function planCall(call: Call, sources: PlanSources, policy: Policy = call
   standing("open").forEach(insist === undefined ? exclude : lastResort);
   standing("lacking").forEach(ranked.length > 0 ? exclude : lastResort);
   standing("out").forEach(exclude);
-  return { ranked, excluded, rule, inputTokens, insist };
+  return plan;
 }
 
 /** An open tool loop stays where its sealed state can be read, as long as anybody there is usable; in the policy's order. */
@@ -105,12 +117,17 @@ function fittingGroups(context: ExclusionContext, excluded: Exclusion[]): Candid
   const seen = new Set<string>();
   const groups: Candidate[][] = [];
   for (let i = -1; i < fallbacks.length; i++) {
-    const name = i < 0 ? call.request.model : (fallbacks[i] ?? "");
+    const targets = i < 0 ? modelTargets(call, context.model) : targetsOf(call, fallbacks[i] ?? "", `routing.fallback_models[${i}]`);
     const group: Candidate[] = [];
-    for (const target of targetsOf(call, name, i < 0 ? "model" : `routing.fallback_models[${i}]`)) {
+    for (const target of targets) {
       if (seen.has(target.id)) continue;
       seen.add(target.id);
-      const candidate = { target, health: sources.health.view(target.id), costMicroUsd: expectedCostMicroUsd(target, needs) };
+      const candidate = {
+        target,
+        health: sources.health.view(target.id),
+        costMicroUsd: expectedCostMicroUsd(target, needs),
+        load: sources.health.load(target.id),
+      };
       const no = unfitness(candidate, context);
       if (no === undefined) group.push(candidate);
       else excluded.push({ ...candidate, ...no });
@@ -145,13 +162,38 @@ export function noTarget({ excluded }: Plan, { request }: Pick<Call, "request">)
 }
 
 /**
+ * The targets of the model asked for, or of the one that a rule puts in its place. That is the operator's choice, beyond the key's
+ * list; it stands only for calls that its model is for: a chat model for chats.
+ */
+function modelTargets(call: Call, chosen: string): readonly Target[] {
+  const { snapshot, key, request } = call;
+  if (chosen === "") return targetsOf(call, request.model, "model");
+  expectAllowed(call, request.model, "model");
+  const targets = snapshot.catalog.resolve(chosen, isEmbedRequest(request) ? "embedding" : "chat", { ...key, models: undefined });
+  if (targets === undefined)
+    throw new ChatError("NO_TARGET", `a rule sends this call to model ${JSON.stringify(chosen)}, which is not known here`, {
+      retryAfterMs: 1000,
+    });
+  return targets.length > 0 ? targets : targetsOf(call, request.model, "model");
+}
+
+function expectAllowed({ snapshot: { catalog }, key }: Call, name: string, field: string): void {
+  if (!catalog.mayAsk(name, key))
+    throw new ChatError("CALLER_FORBIDDEN", `key ${key.name} may not use model ${JSON.stringify(name)}`, { field });
+}
+
+/**
  * What a name means for this caller. The key's list is checked on the asked name, on each fallback and, by the catalogue,
  * on each target.
  */
-function targetsOf({ snapshot: { catalog }, key, request }: Call, name: string, field: string): readonly Target[] {
+function targetsOf(call: Call, name: string, field: string): readonly Target[] {
+  const {
+    snapshot: { catalog },
+    key,
+    request,
+  } = call;
   const kind = isEmbedRequest(request) ? "embedding" : "chat";
-  if (!catalog.mayAsk(name, key))
-    throw new ChatError("CALLER_FORBIDDEN", `key ${key.name} may not use model ${JSON.stringify(name)}`, { field });
+  expectAllowed(call, name, field);
   const targets = catalog.resolve(name, kind, key);
   if (targets === undefined) throw new ChatError("MODEL_NOT_FOUND", `model ${JSON.stringify(name)} is not known here`, { field });
   // Where nothing is offered at all, the hosts have not told their models yet: that may heal.
@@ -170,6 +212,8 @@ interface ExclusionContext {
   readonly call: Call;
   readonly needs: Needs;
   readonly sources: PlanSources;
+  /** Put in the place of the model asked for; empty: it stays. */
+  readonly model: string;
 }
 
 /** Hard facts: the caller's wishes, the operator's, and what the model is known not to do. */

@@ -25,6 +25,8 @@ export type Member = Watched & { provider: ProviderState };
 export interface ProviderState {
   readonly name: string;
   concurrencyMax: number;
+  /** Attempts begun and not ended, of all its targets. */
+  inFlight: number;
   declared: readonly Member[];
   host: HostEvidence;
   lastError: ReportInput["lastError"];
@@ -36,6 +38,7 @@ export class HealthMembers {
   readonly #options: BreakerOptions;
   readonly #random: () => number;
   readonly #providers = new Map<string, ProviderState>();
+  #decaysMs: readonly number[] = [];
   #declared = new Map<TargetId, Member>();
   readonly #others = new LRUCache<TargetId, Member>({
     max: othersMax,
@@ -79,6 +82,12 @@ export class HealthMembers {
     for (const { state, provider } of this.all()) state.limit.max = maxOf(provider);
   }
 
+  /** See `TargetState`. */
+  keepMeans(decaysMs: readonly number[]): void {
+    this.#decaysMs = decaysMs;
+    for (const { state } of this.all()) state.keepMeans(decaysMs);
+  }
+
   /** Undefined: it was never called, and is in no configuration. */
   known(id: TargetId): Member | undefined {
     return this.#declared.get(id) ?? this.#others.get(id);
@@ -118,6 +127,7 @@ export class HealthMembers {
   #make(id: TargetId, provider: ProviderState): Member {
     const state = new TargetState(id, this.#options, this.#random);
     state.limit.max = maxOf(provider);
+    if (this.#decaysMs.length > 0) state.keepMeans(this.#decaysMs);
     return {
       state,
       provider,
@@ -132,7 +142,7 @@ export class HealthMembers {
 /** Of a provider that nothing is known of. */
 export function newProvider(name: string): ProviderState {
   const host: HostEvidence = "none";
-  return { name, concurrencyMax: 0, declared: [], host, lastError: undefined, lastProbeWallMs: undefined };
+  return { name, concurrencyMax: 0, inFlight: 0, declared: [], host, lastError: undefined, lastProbeWallMs: undefined };
 }
 
 function maxOf({ concurrencyMax }: ProviderState): number {

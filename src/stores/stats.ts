@@ -14,13 +14,18 @@ export interface Stats extends CallObserver {
 /** Targets counted apart; callers can name new ones, and the rest is counted as `other` of its provider. */
 const targetsMax = 1000;
 
-interface Counters {
+interface Counters extends Used {
   readonly provider: string;
   readonly model: string;
   requests: bigint;
   successes: bigint;
   failures: bigint;
   fallbacksFrom: bigint;
+  /** Copies of calls. */
+  readonly shadow: Used & { requests: bigint };
+}
+
+interface Used {
   inputTokens: bigint;
   outputTokens: bigint;
   cacheReadTokens: bigint;
@@ -47,6 +52,12 @@ export function createStats(): Stats {
     began() {
       // Attempts are counted when they are over.
     },
+    shadowed(_call, attempt) {
+      if (!wasMade(attempt)) return;
+      const { shadow } = countersOf(attempt.target);
+      shadow.requests++;
+      if (attempt.usage !== undefined) addUsage(shadow, attempt.usage, usedPicoUsd(attempt.usage, attempt.target));
+    },
     ended({ attempts }) {
       attempts.forEach((attempt, index) => {
         if (wasMade(attempt)) count(countersOf(attempt.target), attempt);
@@ -65,7 +76,7 @@ function count(counters: Counters, attempt: AttemptRecord): void {
   if (attempt.usage !== undefined) addUsage(counters, attempt.usage, usedPicoUsd(attempt.usage, attempt.target));
 }
 
-function addUsage(counters: Counters, usage: Usage, pico: bigint | undefined): void {
+function addUsage(counters: Used, usage: Usage, pico: bigint | undefined): void {
   counters.inputTokens += BigInt(usage.inputTokens);
   counters.outputTokens += BigInt(usage.outputTokens);
   counters.cacheReadTokens += BigInt(usage.cacheReadTokens ?? 0);
@@ -77,9 +88,14 @@ function addUsage(counters: Counters, usage: Usage, pico: bigint | undefined): v
 }
 
 function shown(counters: Counters): TargetCounters {
-  const { provider, model, requests, successes, failures, fallbacksFrom, costPicoUsd, ...sums } = counters;
-  const usage = { $typeName: "semaroute.v1.UsageTotals" as const, ...sums, costMicroUsd: roundedMicro(costPicoUsd) };
-  return { provider, model, requests, successes, failures, fallbacksFrom, usage };
+  const { provider, model, requests, successes, failures, fallbacksFrom, shadow, ...used } = counters;
+  const { requests: shadowRequests, ...shadowUsed } = shadow;
+  const usage = totals(used);
+  return { provider, model, requests, successes, failures, fallbacksFrom, usage, shadowRequests, shadowUsage: totals(shadowUsed) };
+}
+
+function totals({ costPicoUsd, ...sums }: Used): TargetCounters["usage"] {
+  return { $typeName: "semaroute.v1.UsageTotals", ...sums, costMicroUsd: roundedMicro(costPicoUsd) };
 }
 
 /** Half up; the only rounding there is. */
@@ -95,6 +111,13 @@ function zero(provider: string, model: string): Counters {
     successes: 0n,
     failures: 0n,
     fallbacksFrom: 0n,
+    shadow: { requests: 0n, ...nothingUsed() },
+    ...nothingUsed(),
+  };
+}
+
+function nothingUsed(): Used {
+  return {
     inputTokens: 0n,
     outputTokens: 0n,
     cacheReadTokens: 0n,

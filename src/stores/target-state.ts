@@ -60,6 +60,10 @@ export class TargetState {
   tried = false;
   /** See `HealthView`. */
   failedAtMs: number | undefined;
+  /** See `HealthView`. */
+  heardMs: number | undefined;
+  /** Time constants of the means that are kept beside the usual one; milliseconds. */
+  decaysMs: readonly number[] = [];
   /** What the breaker heard last; undefined: nothing bad. */
   blamed: Failure | undefined;
   #view: HealthView | undefined;
@@ -70,6 +74,14 @@ export class TargetState {
     this.breaker = new Breaker(options, random);
     this.cooldown = new Cooldown();
     this.counts = new SlidingCounts(options.windowMs);
+  }
+
+  /** Keeps means of these time constants, too; milliseconds. */
+  keepMeans(decaysMs: readonly number[]): void {
+    this.decaysMs = decaysMs;
+    this.firstToken.keep(decaysMs);
+    this.unary.keep(decaysMs);
+    this.changed();
   }
 
   /** Undefined: the breaker admits nobody, however much the call insists. */
@@ -94,6 +106,7 @@ export class TargetState {
   succeeded({ ticket }: Admission, { streamed, firstContentMs }: Success, nowMs: number): void {
     this.#breakerSucceeded(ticket, nowMs);
     this.tried = true;
+    this.heardMs = nowMs;
     this.failedAtMs = undefined;
     this.counts.record(false, nowMs);
     this.cooldown.succeeded();
@@ -116,6 +129,7 @@ export class TargetState {
       if (!insisted) this.breaker.failed(ticket, nowMs);
     } else this.abandoned(admission);
     this.tried = true;
+    this.heardMs = nowMs;
     // Attempts that ran beside the first failure belong to the same event; only one that dared after it starts anew.
     if (this.failedAtMs === undefined || beganMs >= this.failedAtMs) this.failedAtMs = nowMs;
     this.counts.record(true, nowMs);

@@ -1,5 +1,5 @@
 import { BreakerState, HealthStatus } from "../core/chat.ts";
-import type { HealthView, LockReason } from "../core/health.ts";
+import type { HealthView, LatencyMeans, LockReason } from "../core/health.ts";
 import type { ProviderEvidence, TargetState } from "./target-state.ts";
 
 /** Below that many calls in the window the ratio does not make a target degraded. */
@@ -26,7 +26,16 @@ export function viewOf(state: TargetState, provider: ProviderEvidence, nowMs: nu
     firstTokenP95Ms: state.firstToken.samples.quantile(0.95),
     successRatio: successRatio(state.counts.calls(nowMs), state.counts.failures(nowMs)),
     failedAtMs: state.failedAtMs,
+    heardMs: state.heardMs,
+    otherMeans: state.decaysMs.length === 0 ? noMeans : new Map(state.decaysMs.map((ms) => [ms, meansOf(state, nowMs, ms)])),
   };
+}
+
+/** What is kept of most targets. */
+export const noMeans: HealthView["otherMeans"] = new Map();
+
+function meansOf({ firstToken, unary }: TargetState, nowMs: number, decayMs: number): LatencyMeans {
+  return { firstTokenMs: firstToken.meanMs(nowMs, decayMs), unaryMs: unary.meanMs(nowMs, decayMs) };
 }
 
 /** Until when a view stays true if nothing happens. The soonest of all: an open breaker turns half-open before a longer cool-down is over. */

@@ -1,23 +1,16 @@
 import type { TargetId } from "../core/catalog.ts";
-import { BreakerState, type ProviderHealth } from "../core/chat.ts";
+import type { ProviderHealth } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
 import type { ChatError } from "../core/error.ts";
 import type { Barred, CredentialChange, HealthReporter, HealthTracker, HealthView, Insistence, Outcome, Trial } from "../core/health.ts";
 import type { BreakerOptions } from "./breaker.ts";
-import {
-  type DeclaredProvider,
-  HealthMembers,
-  type Member,
-  newProvider,
-  providerOf,
-  type ProviderState,
-  untriedStatus,
-} from "./health-members.ts";
+import { type DeclaredProvider, HealthMembers, type Member, newProvider, providerOf, type ProviderState } from "./health-members.ts";
 import { HealthNotices } from "./health-notices.ts";
 import { type ReportInput, reportProvider } from "./health-report.ts";
 import type { Admission, HostEvidence } from "./target-state.ts";
 import type { Lockout } from "./lockout.ts";
 import { lockOf } from "./target-view.ts";
+import { untriedViews } from "./untried-views.ts";
 
 /** Fewer samples have no quantile worth acting on. */
 const samplesForQuantile = 10;
@@ -38,6 +31,8 @@ export interface WindowHealth extends HealthTracker, HealthReporter {
   reset(provider: string): void;
   /** Calls a target may have at a time; Infinity: no bound of its own is known. */
   concurrencyLimit(target: TargetId, insist: Insistence | undefined): number;
+  /** Keeps means of latency by these time constants, too, in milliseconds: the last ones asked for. */
+  keepMeans(decaysMs: readonly number[]): void;
   /** Cancels its timers: watchers hear no more of bars that end by time. */
   close(): void;
 }
@@ -76,6 +71,18 @@ class HealthWindow implements WindowHealth {
     return untriedViews[this.#members.provider(providerOf(id))?.host ?? "none"];
   }
 
+  load(id: TargetId): number {
+    const member = this.#members.known(id);
+    if (member === undefined) return 0;
+    const { state, provider } = member;
+    const ofTarget = state.inFlight / state.concurrencyLimit(this.#options.clock.now(), undefined);
+    return provider.concurrencyMax === 0 ? ofTarget : Math.max(ofTarget, provider.inFlight / provider.concurrencyMax);
+  }
+
+  keepMeans(decaysMs: readonly number[]): void {
+    this.#members.keepMeans(decaysMs);
+  }
+
   latencyQuantileMs(id: TargetId, streamed: boolean, share: number): number | undefined {
     const state = this.#members.known(id)?.state;
     const samples = (streamed ? state?.firstToken : state?.unary)?.samples;
@@ -100,6 +107,7 @@ class HealthWindow implements WindowHealth {
       return { barred: "open", retryAfterMs: Math.max(1, state.view(nowMs, provider).openUntilMs - nowMs) };
     }
     state.inFlight += 1;
+    provider.inFlight += 1;
     return new WatchedTrial(this, member, admission);
   }
 
@@ -156,7 +164,7 @@ class HealthWindow implements WindowHealth {
   }
 
   /** Of a trial: it is over. */
-  learn(member: Member, { admission, answeredMs }: WatchedTrial, outcome: Outcome): void {
+  learn(member: Member, { admission, answeredMs, provider: began }: WatchedTrial, outcome: Outcome): void {
     const { state, provider } = member;
     const nowMs = this.#options.clock.now();
     switch (outcome.kind) {
@@ -175,6 +183,7 @@ class HealthWindow implements WindowHealth {
         state.abandoned(admission);
     }
     state.ended(admission);
+    began.inFlight -= 1;
     this.#notices.compare(member);
   }
 
@@ -226,6 +235,8 @@ class HealthWindow implements WindowHealth {
 class WatchedTrial implements Trial {
   readonly #health: HealthWindow;
   readonly #member: Member;
+  /** The provider's state when it began: a reload may move its target to another. */
+  readonly provider: ProviderState;
   readonly admission: Admission;
   /** When its first content came; undefined: it has not. */
   answeredMs: number | undefined;
@@ -234,6 +245,7 @@ class WatchedTrial implements Trial {
   constructor(health: HealthWindow, member: Member, admission: Admission) {
     this.#health = health;
     this.#member = member;
+    this.provider = member.provider;
     this.admission = admission;
   }
 
@@ -248,29 +260,3 @@ class WatchedTrial implements Trial {
     this.#health.learn(this.#member, this, outcome);
   }
 }
-
-function untriedView(host: HostEvidence): HealthView {
-  return {
-    status: untriedStatus[host],
-    breaker: BreakerState.CLOSED,
-    openUntilMs: 0,
-    coolingUntilMs: 0,
-    lockedUntilMs: 0,
-    lockedBy: undefined,
-    lacks: [],
-    warmth: 1,
-    firstTokenMs: undefined,
-    unaryMs: undefined,
-    firstTokenP95Ms: undefined,
-    successRatio: 1,
-    failedAtMs: undefined,
-  };
-}
-
-/** What is known of a target that was never called. */
-const untriedViews = {
-  none: untriedView("none"),
-  good: untriedView("good"),
-  doubtful: untriedView("doubtful"),
-  bad: untriedView("bad"),
-} as const satisfies Record<HostEvidence, HealthView>;

@@ -18,6 +18,9 @@ export function callLog(log: Log, statusOf: (failure: Failure) => number): CallO
     began() {
       // The line is written when everything is known.
     },
+    shadowed(call, attempt) {
+      if (log.writes("info")) log.info({ call_id: call.id, ...copyOf(attempt) }, "shadow");
+    },
     ended(record) {
       const { error } = record;
       const level = error === undefined || isCallersFault(error.failure) ? "info" : "warn";
@@ -59,7 +62,22 @@ function fieldsOf(record: CallRecord, status: number): LogFields {
     cost_usd: cost === undefined ? undefined : usdFromPico(cost),
     unpriced: usage !== undefined && cost === undefined ? true : undefined,
     policy: call.snapshot.policy.revision,
+    rule: source === undefined || source.rule === "" ? undefined : source.rule,
+    arm: source?.arm,
+    failed_rules: source?.failedRules,
     cause: error?.failure === "INTERNAL" ? describeCause(error.cause) : undefined,
+  };
+}
+
+/** What came of a copy of the call. */
+function copyOf(attempt: AttemptRecord): LogFields {
+  const { usage, target, startMs, endMs } = attempt;
+  const cost = usedPicoUsd(usage, target);
+  return {
+    ...tryOf(attempt, endMs ?? startMs),
+    input_tokens: usage?.inputTokens,
+    output_tokens: usage?.outputTokens,
+    cost_usd: cost === undefined ? undefined : usdFromPico(cost),
   };
 }
 

@@ -1,9 +1,9 @@
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { failedOverFrom, upstreamMs, wasMade } from "../core/attempts.ts";
-import type { AttemptRecord, Door } from "../core/call.ts";
+import type { AttemptRecord, Door, Source } from "../core/call.ts";
 import type { Target, TargetId } from "../core/catalog.ts";
 import type { CallObserver, CallRecord, RefusalObserver } from "../core/telemetry.ts";
-import { createFamilies } from "./families.ts";
+import { createFamilies, type Families } from "./families.ts";
 import { createGauges, type GaugeSources } from "./gauges.ts";
 import { createPendingCounters } from "./pending-counters.ts";
 import { createTargetSeries, once, type TargetSeries } from "./target-series.ts";
@@ -37,17 +37,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const readGauges = createGauges({ ...options, callsInFlight }, registry);
 
   const none = createTargetSeries(families, "none", "none");
-  const other = createTargetSeries(families, "other", "other");
-  const known = new Map<TargetId, TargetSeries>();
-  const seriesOf = (target: Target): TargetSeries => {
-    const series = known.get(target.id);
-    if (series !== undefined) return series;
-    if (!options.isKnown(target.id)) return other;
-    const made = createTargetSeries(families, target.provider, target.model);
-    known.set(target.id, made);
-    return made;
-  };
-
+  const seriesOf = knownSeries(families, options.isKnown);
   const overhead = once((door: Door) => families.overhead.labels(door));
   const cache = { hit: families.cache("hit"), miss: families.cache("miss"), bypass: families.cache("bypass") };
   const reloads = {
@@ -62,6 +52,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
       if (door !== "admin") none.calls(door, failureWord(failure)).pending++;
     },
     began: (call) => move(call.door, 1),
+    shadowed(_call, attempt) {
+      if (wasMade(attempt)) seriesOf(attempt.target).shadowed(attempt);
+    },
     ended(record) {
       const { call, attempts, endMs, firstContentMs, source, error } = record;
       const { door, receivedMs } = call;
@@ -72,12 +65,16 @@ export function createMetrics(options: MetricsOptions): Metrics {
       series.duration(door).observe((endMs - receivedMs) / 1000);
       if (firstContentMs !== undefined) series.firstContent().observe((firstContentMs - receivedMs) / 1000);
       overhead(door).observe((endMs - receivedMs - upstreamMs(record)) / 1000);
-      const word = source === undefined ? undefined : cacheWords[source.cache];
-      if (word !== undefined) cache[word].pending++;
+      if (source !== undefined) countSource(source);
       for (let i = 0; i < attempts.length; i++) countAttempt(attempts, i, endMs);
     },
   };
 
+  const countSource = ({ cache: status, failedRules }: Source): void => {
+    const word = cacheWords[status];
+    if (word !== undefined) cache[word].pending++;
+    if (failedRules !== undefined) families.failedRules().pending += failedRules.length;
+  };
   const countAttempt = (attempts: readonly AttemptRecord[], index: number, endMs: number): void => {
     const attempt = attempts[index];
     if (attempt === undefined) return;
@@ -100,4 +97,18 @@ export function createMetrics(options: MetricsOptions): Metrics {
 /** Who a call is counted for: the target that answered, else the one tried last. */
 function targetOf({ source, attempts }: CallRecord): Target | undefined {
   return source?.target ?? attempts[attempts.length - 1]?.target;
+}
+
+/** A target's own series, or those of all targets that only callers know. */
+function knownSeries(families: Families, isKnown: (id: TargetId) => boolean): (target: Target) => TargetSeries {
+  const other = createTargetSeries(families, "other", "other");
+  const known = new Map<TargetId, TargetSeries>();
+  return (target) => {
+    const series = known.get(target.id);
+    if (series !== undefined) return series;
+    if (!isKnown(target.id)) return other;
+    const made = createTargetSeries(families, target.provider, target.model);
+    known.set(target.id, made);
+    return made;
+  };
 }

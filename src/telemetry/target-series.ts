@@ -17,6 +17,8 @@ export interface TargetSeries {
   firstContent(): Observed;
   /** Counts what one attempt did; `endMs` is when its call ended. */
   attempted(attempt: AttemptRecord, endMs: number): void;
+  /** A copy of a call came to its end: counted among the attempts, and what it used apart. */
+  shadowed(attempt: AttemptRecord): void;
   /** The target failed, and the call went on elsewhere. */
   failedOver(): void;
 }
@@ -31,6 +33,8 @@ export function createTargetSeries(families: Families, provider: string, model: 
   const tokens = once((kind: string) => families.tokens(provider, model, kind));
   const cost = lazy(() => families.cost(provider, model));
   const unpriced = lazy(() => families.unpriced(provider, model));
+  const shadowTokens = once((kind: string) => families.shadowTokens(provider, model, kind));
+  const shadowCost = lazy(() => families.shadowCost(provider, model));
   const failovers = lazy(() => families.failovers(provider, model));
 
   const used = (attempt: AttemptRecord): void => {
@@ -54,6 +58,14 @@ export function createTargetSeries(families: Families, provider: string, model: 
       attempts(attempt.kind, outcomeWord(attempt.error)).pending++;
       upstream().observe(((attempt.endMs ?? endMs) - attempt.startMs) / 1000);
       used(attempt);
+    },
+    shadowed({ kind, error, usage, target }) {
+      attempts(kind, outcomeWord(error)).pending++;
+      if (usage === undefined) return;
+      shadowTokens("input").pending += usage.inputTokens;
+      shadowTokens("output").pending += usage.outputTokens;
+      const pico = usedPicoUsd(usage, target);
+      if (pico !== undefined) shadowCost().pending += Number(pico) / 1e12;
     },
     failedOver: () => void failovers().pending++,
   };

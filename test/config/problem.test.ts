@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 
 import { formatProblem } from "../../src/config/problem.ts";
-import { nearest } from "../../src/config/suggest.ts";
+import { nearest } from "../../src/core/suggest.ts";
 
 describe("a problem is one line", () => {
   test.for([

@@ -226,7 +226,7 @@ const cases: readonly Case[] = [
   {
     name: "weights that are all 0",
     text: "routing_policy:\n  config: {cost_weight: 0, latency_weight: 0, health_weight: 0}\n",
-    lines: ["2:11 routing_policy.config: all weights are 0, so nothing tells targets apart"],
+    lines: ["2:25 routing_policy.config.cost_weight: all weights are 0, so nothing tells targets apart"],
   },
   {
     name: "a negative weight",

@@ -87,28 +87,32 @@ test("the example file loads without a warning, and is the defaults", () => {
   expect(warningsOf(text)).toEqual([]);
 });
 
-test("what the example file shows in comments loads too", () => {
-  const text = readFileSync(join(import.meta.dirname, "../../config.example.yaml"), "utf8");
-  const open = text
-    .replaceAll(/^#(?= {2})/gm, "")
-    .replaceAll(/^( *(?:providers|models|keys):) (?:\{\}|\[\])$/gm, "$1")
-    // Another policy, and a part that this build has not.
-    .replace(/^ {2}type: cost_based\n.*\n/m, "")
-    .replace(/^ {2}retention:.*\n/m, "");
-  const aws = { AWS_ACCESS_KEY_ID: "i", AWS_SECRET_ACCESS_KEY: "s" };
-  const environment = {
-    OPENAI_API_KEY: "k",
-    TEAM_A_KEY: "t",
-    ANTHROPIC_API_KEY: "a",
-    SEMAROUTE_PROVIDERS_ANTHROPIC_ENABLED: "true",
-    ...aws,
-  };
-  const settings = settingsOf(open, environment);
-  expect(settings.routing_policy.type).toBe("failover");
-  expect(settings.auth.keys[0]?.name).toBe("team-a");
-  expect(Object.keys(settings.providers)).toEqual(["openai", "bedrock", "own-server", "azure", "trial", "anthropic"]);
-  expect(settings.models["fast"]?.targets).toHaveLength(2);
-});
+test.for(["cost_based", "failover", "weighted", "latency", "least_busy", "experiment", "rules"])(
+  "what the example file shows in comments loads too, with the policy %s",
+  (type) => {
+    const text = readFileSync(join(import.meta.dirname, "../../config.example.yaml"), "utf8");
+    const open = text
+      .replaceAll(/^#(?= {2})/gm, "")
+      .replaceAll(/^( *(?:providers|models|keys):) (?:\{\}|\[\])$/gm, "$1")
+      // One of the policies, with the shadow behind all of them.
+      .replaceAll(/^ {2}type: (\w+)(?:.*)\n(?:(?: {2}config:| {4}).*\n)*/gm, (policy, name) => (name === type ? policy : ""))
+      // A part that this build has not.
+      .replace(/^ {2}retention:.*\n/m, "");
+    const aws = { AWS_ACCESS_KEY_ID: "i", AWS_SECRET_ACCESS_KEY: "s" };
+    const environment = {
+      OPENAI_API_KEY: "k",
+      TEAM_A_KEY: "t",
+      ANTHROPIC_API_KEY: "a",
+      SEMAROUTE_PROVIDERS_ANTHROPIC_ENABLED: "true",
+      ...aws,
+    };
+    const settings = settingsOf(open, environment);
+    expect(settings.routing_policy).toMatchObject({ type, shadow: { share: 0.05 } });
+    expect(settings.auth.keys[0]?.name).toBe("team-a");
+    expect(Object.keys(settings.providers)).toEqual(["openai", "bedrock", "own-server", "azure", "trial", "anthropic"]);
+    expect(settings.models["fast"]?.targets).toHaveLength(2);
+  },
+);
 
 test("a provider has the contract's defaults, and its type from its name", () => {
   expect(settingsOf("providers: {ollama: {}}").providers["ollama"]).toEqual({

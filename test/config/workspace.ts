@@ -6,6 +6,7 @@ import { onTestFinished } from "vitest";
 import { type Loaded, type LoadInput, loadConfiguration } from "../../src/config/load.ts";
 import { formatProblem } from "../../src/config/problem.ts";
 import type { Settings } from "../../src/config/schema.ts";
+import { examinePolicy } from "../../src/policies/examine.ts";
 
 /** A folder with these files, gone when the test ends. */
 export function folderWith(files: Readonly<Record<string, string>>): string {
@@ -19,7 +20,7 @@ export function folderWith(files: Readonly<Record<string, string>>): string {
 }
 
 /** A build with a few types and kinds. */
-export const build: Pick<LoadInput, "providerTypes" | "policyKinds" | "modelsOf"> = {
+export const build: Pick<LoadInput, "providerTypes" | "examinePolicy" | "isPriced" | "modelsOf"> = {
   providerTypes: [
     "openai",
     "anthropic",
@@ -33,7 +34,8 @@ export const build: Pick<LoadInput, "providerTypes" | "policyKinds" | "modelsOf"
     "vllm",
     "simulated",
   ],
-  policyKinds: ["cost_based", "failover"],
+  examinePolicy,
+  isPriced: (type) => type !== "openai_compatible",
   modelsOf: (type) => ({ openai: ["gpt-4o-mini"], anthropic: ["claude-haiku-4-5"], simulated: ["sim-chat", "sim-embed"] })[type],
 };
 

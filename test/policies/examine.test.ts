@@ -3,10 +3,17 @@ import { describe, expect, test } from "vitest";
 
 import { PolicyIssue_Severity, RoutingPolicySchema } from "../../src/core/chat.ts";
 import { durationFromMs } from "../../src/core/clock.ts";
-import { examinePolicy, type PolicyFacts } from "../../src/policies/examine.ts";
+import type { PolicyFacts } from "../../src/core/policy-facts.ts";
+import { examinePolicy } from "../../src/policies/examine.ts";
 import { createPolicy } from "../../src/policies/index.ts";
 
-const calm: PolicyFacts = { providers: ["openai", "groq", "mistral"], unpricedTargets: [], servesTogether: () => true };
+const calm: PolicyFacts = {
+  providers: ["openai", "groq", "mistral"],
+  unpricedTargets: [],
+  servesTogether: () => true,
+  isEnabled: () => true,
+  models: ["gpt", "fast"],
+};
 
 type Kind = NonNullable<MessageInitShape<typeof RoutingPolicySchema>["kind"]>;
 
@@ -20,6 +27,13 @@ const failover = (value: { primaryProvider?: string; backupProviders?: string[] 
   case: "failover",
   value: { primaryProvider: "openai", backupProviders: ["groq"], ...value },
 });
+
+const arm = (name: string) => ({ name, weight: 1, policy: { kind: { case: "leastBusy" as const, value: {} } } });
+
+function deep(levels: number): Kind {
+  if (levels === 1) return { case: "leastBusy", value: {} };
+  return { case: "rules", value: { otherwise: { kind: deep(levels - 1) } } };
+}
 
 for (const { name, kind, facts, expected } of [
   { name: "the default policy", kind: { case: "costBased", value: {} }, expected: [] },
@@ -77,7 +91,106 @@ for (const { name, kind, facts, expected } of [
     kind: { case: "failover", value: { primaryProvider: "openai", backupProviders: ["groq"], failoverDelay: durationFromMs(-1) } },
     expected: ["error failover.failover_delay"],
   },
-  { name: "a kind of a later build", kind: { case: "leastBusy", value: {} }, expected: ["error least_busy"] },
+  { name: "weights of providers that are there", kind: { case: "weighted", value: { weights: { openai: 2, groq: 0 } } }, expected: [] },
+  {
+    name: "weights of nobody, and all 0",
+    kind: { case: "weighted", value: { weights: { opanai: 0 } } },
+    expected: ['error weighted.weights["opanai"]', "error weighted.weights"],
+  },
+  {
+    name: "a weight of a provider that is not enabled",
+    kind: { case: "weighted", value: { weights: { openai: 1, groq: 1 } } },
+    facts: { isEnabled: (provider: string) => provider === "openai" },
+    expected: ['warning weighted.weights["groq"]'],
+  },
+  { name: "the plain latency policy", kind: { case: "latency", value: {} }, expected: [] },
+  { name: "a mean of no time", kind: { case: "latency", value: { decay: durationFromMs(0) } }, expected: ["error latency.decay"] },
+  { name: "least_busy", kind: { case: "leastBusy", value: {} }, expected: [] },
+  {
+    name: "an experiment with all that can be wrong",
+    kind: {
+      case: "experiment",
+      value: { unit: "tag:", arms: [{ name: "a" }, { name: "a", weight: 1, policy: { kind: failover({ primaryProvider: "no" }) } }] },
+    },
+    expected: [
+      "error experiment.experiment",
+      "error experiment.unit",
+      "error experiment.arms[0].weight",
+      "error experiment.arms[0].policy",
+      "error experiment.arms[1].name",
+      "error experiment.arms[1].policy.failover.primary_provider",
+    ],
+  },
+  {
+    name: "an experiment of one arm",
+    kind: { case: "experiment", value: { experiment: "e", arms: [arm("a")] } },
+    expected: ["error experiment.arms"],
+  },
+  {
+    name: "a good experiment",
+    kind: { case: "experiment", value: { experiment: "e", unit: "tag:team", arms: [arm("a"), arm("b")] } },
+    expected: [],
+  },
+  {
+    name: "rules with all that can be wrong",
+    kind: {
+      case: "rules",
+      value: {
+        rules: [
+          { name: "a", when: "modle == 'x'" },
+          { name: "a", when: "has_tools", model: "gtp" },
+          { name: "", when: "hour > 3", policy: { kind: { case: "weighted", value: { weights: { nobody: 1 } } } } },
+        ],
+      },
+    },
+    expected: [
+      "error rules.rules[0].when",
+      "error rules.rules[1].name",
+      "error rules.rules[1].model",
+      "error rules.rules[2].name",
+      'error rules.rules[2].policy.weighted.weights["nobody"]',
+      "error rules.otherwise",
+    ],
+  },
+  {
+    name: "rules that never apply",
+    kind: {
+      case: "rules",
+      value: {
+        rules: [
+          { name: "a", when: "has_tools" },
+          { name: "b", when: "(has_tools)" },
+          { name: "never", when: "1 > 2" },
+          { name: "always", when: "true" },
+          { name: "c", when: "hour > 3" },
+        ],
+        otherwise: { kind: { case: "leastBusy", value: {} } },
+      },
+    },
+    expected: ["warning rules.rules[1].when", "warning rules.rules[2].when", "warning rules.rules[4].when"],
+  },
+  {
+    name: "rules that lead to models that are there, or may be",
+    kind: {
+      case: "rules",
+      value: {
+        rules: ["gpt", "fast", "groq/any", "auto"].map((model, i) => ({ name: model, when: `hour > ${i}`, model })),
+        otherwise: { kind: { case: "leastBusy", value: {} } },
+      },
+    },
+    expected: [],
+  },
+  {
+    name: "a rule to a model that only its host can know",
+    kind: {
+      case: "rules",
+      value: { rules: [{ name: "a", when: "true", model: "x" }], otherwise: { kind: { case: "leastBusy", value: {} } } },
+    },
+    facts: { models: undefined },
+    expected: [],
+  },
+  { name: "policies four deep", kind: deep(4), expected: [] },
+  { name: "policies five deep", kind: deep(5), expected: ["error rules.otherwise.rules.otherwise.rules.otherwise.rules.otherwise"] },
   { name: "no kind", kind: { case: undefined }, expected: ["error "] },
 ] as const satisfies readonly { name: string; kind: Kind; facts?: Partial<PolicyFacts>; expected: readonly string[] }[]) {
   test(`${name}: ${expected.join(", ") || "nothing wrong"}`, () => {
@@ -88,7 +201,7 @@ for (const { name, kind, facts, expected } of [
 describe("messages", () => {
   test("name the provider that is not there, and those that are", () => {
     const [issue] = examinePolicy(create(RoutingPolicySchema, { kind: failover({ primaryProvider: "opanai" }) }), calm);
-    expect(issue?.message).toBe('no provider is named "opanai"; there are openai, groq, mistral');
+    expect(issue?.message).toBe('there is no provider "opanai"; did you mean openai?');
   });
 
   test("name at most five unpriced targets", () => {
@@ -98,9 +211,33 @@ describe("messages", () => {
   });
 });
 
-test("a shadow is an error beside those of the kind", () => {
-  const policy = create(RoutingPolicySchema, { kind: failover({ primaryProvider: "nobody" }), shadow: { target: "openai/m", share: 1 } });
-  expect(examinePolicy(policy, calm).map((issue) => issue.field)).toEqual(["shadow", "failover.primary_provider"]);
+test("what is wrong with a shadow is told beside what is wrong with the kind", () => {
+  const policy = create(RoutingPolicySchema, { kind: failover({ primaryProvider: "nobody" }), shadow: { target: "opanai/m", share: 1 } });
+  expect(examinePolicy(policy, calm).map((issue) => issue.field)).toEqual(["shadow.target", "failover.primary_provider"]);
+});
+
+test("more time constants than means can be kept of are refused", () => {
+  const rules = Array.from({ length: 9 }, (_, i) => ({
+    name: `r${i}`,
+    when: `hour > ${i}`,
+    policy: { kind: { case: "latency" as const, value: { decay: durationFromMs(1000 + i) } } },
+  }));
+  const nine: Kind = { case: "rules", value: { rules, otherwise: { kind: { case: "leastBusy", value: {} } } } };
+  expect(issues(nine)).toEqual(["error rules"]);
+  expect(issues({ ...nine, value: { ...nine.value, rules: rules.slice(1) } } as Kind)).toEqual([]);
+});
+
+test("a shadow is held against what it needs", () => {
+  const fields = (target: string, share = 0.5, facts: Partial<PolicyFacts> = {}) =>
+    examinePolicy(create(RoutingPolicySchema, { kind: { case: "leastBusy", value: {} }, shadow: { target, share } }), {
+      ...calm,
+      ...facts,
+    }).map(({ field, message }) => [field, message]);
+  expect(fields("openai/m")).toEqual([]);
+  expect(fields("openai")).toEqual([["shadow.target", 'expected provider/model, got "openai"']]);
+  expect(fields("openia/m")).toEqual([["shadow.target", 'there is no provider "openia"; did you mean openai?']]);
+  expect(fields("openai/m", 1.5)).toEqual([["shadow.share", "is a number from 0 to 1, not 1.5"]]);
+  expect(fields("openai/m", 1, { isEnabled: () => false })).toEqual([["shadow.target", 'provider "openai" is not enabled']]);
 });
 
 test("what has no error can be compiled", () => {

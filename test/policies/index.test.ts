@@ -3,12 +3,8 @@ import { describe, expect, test } from "vitest";
 
 import { RoutingPolicySchema } from "../../src/core/chat.ts";
 import { durationFromMs } from "../../src/core/clock.ts";
-import { createPolicy, kindName, kindNames, policyKinds, withDefaults } from "../../src/policies/index.ts";
+import { createPolicy, withDefaults } from "../../src/policies/index.ts";
 import { candidate, costBased, facts, failover, idsOf } from "./candidates.ts";
-
-const unsupported = (["weighted", "latency", "leastBusy", "experiment", "rules"] as const).map((name) =>
-  create(RoutingPolicySchema, { kind: { case: name, value: {} } }),
-);
 
 describe("a policy is compiled", () => {
   const candidates = [candidate("a/m", { cost: 2 }), candidate("b/m", { cost: 1 })];
@@ -25,28 +21,9 @@ describe("a policy is compiled", () => {
 });
 
 describe("refused is", () => {
-  for (const policy of unsupported) {
-    test(`${kindName(policy.kind)}, which this build has not`, () => {
-      const name = kindName(policy.kind);
-      expect(() => createPolicy(policy)).toThrow(
-        expect.objectContaining({ failure: "INVALID_REQUEST", field: name, message: `policy kind ${name} is not part of this build yet` }),
-      );
-    });
-  }
-
   test("a policy without a kind", () => {
     expect(() => createPolicy(create(RoutingPolicySchema))).toThrow(expect.objectContaining({ failure: "INVALID_REQUEST" }));
   });
-
-  test("a shadow, which would be silently ignored", () => {
-    const policy = create(RoutingPolicySchema, { kind: { case: "costBased", value: {} }, shadow: { target: "a/m", share: 0.1 } });
-    expect(() => createPolicy(policy)).toThrow(expect.objectContaining({ failure: "INVALID_REQUEST", field: "shadow" }));
-  });
-});
-
-test("the kinds of this build are exactly those that compile", () => {
-  const names = Object.values(kindNames).filter((name) => !unsupported.some((policy) => kindName(policy.kind) === name));
-  expect(names).toEqual([...policyKinds]);
 });
 
 describe("defaults", () => {

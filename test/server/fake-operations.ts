@@ -11,6 +11,7 @@ import {
   ProviderHealthSchema,
   ProviderState,
 } from "../../src/core/chat.ts";
+import { UsageTotalsSchema } from "../../gen/semaroute/v1/chat_pb.ts";
 import type { Operations, PolicyVerdict, ProviderDesk, ProviderView, ReloadOutcome } from "../../src/core/operations.ts";
 
 /** A desk whose providers and their health are plain data, and whose changes are announced by hand. */
@@ -121,6 +122,8 @@ export function fakeOperations(...ids: string[]): FakeOperations {
         successes: 2n,
         failures: 1n,
         fallbacksFrom: 1n,
+        shadowRequests: 0n,
+        shadowUsage: create(UsageTotalsSchema),
         usage: {
           $typeName: "semaroute.v1.UsageTotals",
           inputTokens: 10n,

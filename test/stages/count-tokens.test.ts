@@ -13,7 +13,12 @@ function sourcesOf(clock: FakeClock = createFakeClock()): PlanSources {
   return {
     clock,
     stateOf: (provider) => (provider === "out" ? ProviderState.DISABLED : ProviderState.ENABLED),
-    health: { view: () => healthy, begin: () => expect.fail("health hears of no count"), latencyQuantileMs: () => undefined },
+    health: {
+      view: () => healthy,
+      begin: () => expect.fail("health hears of no count"),
+      load: () => 0,
+      latencyQuantileMs: () => undefined,
+    },
   };
 }
 

@@ -32,7 +32,7 @@ const nativeTool = { $typeName: "semaroute.v1.NativeTool" as const, issuer: "ope
 type Outcome = Failure | ChatError | "answers" | "hangs";
 
 function healthOf(more: Partial<HealthTracker> = {}): HealthTracker {
-  return { view: () => healthy, begin: () => ({ answered() {}, end() {} }), latencyQuantileMs: () => undefined, ...more };
+  return { view: () => healthy, begin: () => ({ answered() {}, end() {} }), load: () => 0, latencyQuantileMs: () => undefined, ...more };
 }
 
 function sourcesOf(health: HealthTracker, clock: Clock): DispatchSources {
@@ -278,7 +278,7 @@ describe("hedges", () => {
   const hedge = { quantile: 0.95, extraCostRatioMax: 1 };
   /** The first target mostly answers within 50 ms. */
   function hedged(names: readonly string[], script: readonly Outcome[], more: Partial<Call> = {}, options = {}) {
-    const made = scene(names, script, more, { latencyQuantileMs: () => 50 });
+    const made = scene(names, script, more, { load: () => 0, latencyQuantileMs: () => 50 });
     const { snapshot } = made.call;
     return { ...made, call: { ...made.call, snapshot: { ...snapshot, options: { ...snapshot.options, hedge, ...options } } } };
   }

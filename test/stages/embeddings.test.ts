@@ -25,7 +25,7 @@ describe("the plan", () => {
   const sources: PlanSources = {
     clock: createFakeClock(),
     stateOf: () => ProviderState.ENABLED,
-    health: { view: () => healthy, begin: () => ({ answered() {}, end() {} }), latencyQuantileMs: () => undefined },
+    health: { view: () => healthy, begin: () => ({ answered() {}, end() {} }), load: () => 0, latencyQuantileMs: () => undefined },
   };
   const planned = (targets: readonly Target[], call: Call, providers: Readonly<Record<string, Provider>> = {}) => {
     const snapshot = { ...snapshotOf(targets, { mixed: targets.map(({ id }) => id) }), providers: new Map(Object.entries(providers)) };

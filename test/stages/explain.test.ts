@@ -13,7 +13,7 @@ const price = { input: 1_000_000, output: 0, cacheRead: undefined, cacheWrite: u
 const sources: PlanSources = {
   clock: createFakeClock(),
   stateOf: (provider) => (provider === "c" ? ProviderState.DISABLED : ProviderState.ENABLED),
-  health: { view: () => healthy, begin: () => ({ answered() {}, end() {} }), latencyQuantileMs: () => undefined },
+  health: { view: () => healthy, begin: () => ({ answered() {}, end() {} }), load: () => 0, latencyQuantileMs: () => undefined },
 };
 const report = (provider: string): ProviderHealth => ({
   $typeName: "semaroute.v1.ProviderHealth",

@@ -19,6 +19,7 @@ function scene({ barred, slots: max = 1, usualMs }: { readonly barred?: Barred; 
   const told: string[] = [];
   const health: HealthTracker = {
     view: () => healthy,
+    load: () => 0,
     latencyQuantileMs: (id, streamed, share) => (id === "sim/sim-chat" && streamed && share === 0.95 ? usualMs : undefined),
     begin() {
       if (barred !== undefined) return barred;
@@ -325,6 +326,7 @@ for (const streamed of [true, false]) {
     const outcomes: Outcome[] = [];
     const health: HealthTracker = {
       view: () => healthy,
+      load: () => 0,
       latencyQuantileMs: () => undefined,
       begin: () => ({ answered() {}, end: (outcome) => outcomes.push(outcome) }),
     };
@@ -345,6 +347,7 @@ test("health hears of the outcome before the slot is given on, because the outco
   const slots: Slots = { take: () => () => order.push("slot"), wait: () => Promise.resolve(undefined), waitEstimateMs: () => 1 };
   const health: HealthTracker = {
     view: () => healthy,
+    load: () => 0,
     latencyQuantileMs: () => undefined,
     begin: () => ({ answered() {}, end: ({ kind }) => order.push(kind) }),
   };
@@ -365,6 +368,7 @@ for (const insist of ["lone", "panic", undefined] as const) {
     };
     const health: HealthTracker = {
       view: () => healthy,
+      load: () => 0,
       latencyQuantileMs: () => undefined,
       begin: (id, wish) => (asked.push(wish, id), { answered() {}, end() {} }),
     };

@@ -43,6 +43,7 @@ function scene({ targets = [targetOf("a/m"), targetOf("b/m")], aliases = {}, req
     health: {
       view: (id) => ({ ...healthy, ...views?.[id] }),
       begin: () => ({ answered() {}, end() {} }),
+      load: () => 0,
       latencyQuantileMs: () => undefined,
     },
   };
@@ -290,7 +291,20 @@ test("the policy sees the facts and the candidates' cost, and no prompt", () => 
     return { order: [], rule: "none" };
   });
   expect(seen).toEqual([
-    { model: "m", inputTokens: 9, streamed: false, nowMs: 1000, seed: 9 },
+    {
+      model: "m",
+      inputTokens: 9,
+      streamed: false,
+      hasTools: false,
+      hasImages: false,
+      hour: expect.any(Number),
+      key: call.key,
+      tags: {},
+      affinityKey: "",
+      endUserId: "",
+      nowMs: 1000,
+      seed: 9,
+    },
     ["a/m", 9 * 2 + 200 * 10],
     ["b/m", undefined],
   ]);

@@ -189,7 +189,7 @@ export function callOf(request: CallRequest = chatRequest("hi"), more: Partial<C
 /** Targets ranked as given. */
 export function rankedOf(targets: readonly Target[]): Ranked[] {
   return targets.map((target) => ({
-    candidate: { target, health: healthy, costMicroUsd: undefined },
+    candidate: { target, health: healthy, costMicroUsd: undefined, load: 0 },
     score: 0,
     terms: [],
     remark: "",

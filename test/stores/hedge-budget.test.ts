@@ -7,7 +7,7 @@ import { chatTarget } from "../support/attempt.ts";
 import { healthy } from "../support/health.ts";
 
 function costing(costMicroUsd: number | undefined): Candidate {
-  return { target: chatTarget(), health: healthy, costMicroUsd };
+  return { target: chatTarget(), health: healthy, costMicroUsd, load: 0 };
 }
 
 describe("the hedge budget", () => {

@@ -25,7 +25,14 @@ function setUp({ revisionsMax = 1000, initial = cheap } = {}) {
     clock,
     initial,
     author: "config.yaml",
-    examine: (given) => examinePolicy(given, { providers: ["openai", "groq"], unpricedTargets: [], servesTogether: () => true }),
+    examine: (given) =>
+      examinePolicy(given, {
+        providers: ["openai", "groq"],
+        unpricedTargets: [],
+        servesTogether: () => true,
+        isEnabled: () => true,
+        models: [],
+      }),
     withDefaults,
     createPolicy,
     revisionsMax,

@@ -88,6 +88,8 @@ describe("a target that was never called", () => {
       firstTokenP95Ms: undefined,
       successRatio: 1,
       failedAtMs: undefined,
+      heardMs: undefined,
+      otherMeans: new Map(),
     });
   });
 

@@ -16,4 +16,6 @@ export const healthy: HealthView = {
   firstTokenP95Ms: undefined,
   successRatio: 1,
   failedAtMs: undefined,
+  heardMs: undefined,
+  otherMeans: new Map(),
 };

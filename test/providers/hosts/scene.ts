@@ -5,6 +5,7 @@ import { type ChatEvent, type ChatResponse, type TranslationNote } from "../../.
 import { ChatError } from "../../../src/core/error.ts";
 import { createFolder } from "../../../src/core/fold.ts";
 import type { ProviderEvent } from "../../../src/core/provider.ts";
+import { examinePolicy } from "../../../src/policies/examine.ts";
 import { decodeChatRequest } from "../../../src/dialects/openai-chat/request-decode.ts";
 import { type HostType, providerTypes } from "../../../src/providers/hosts.ts";
 import { systemClock } from "../../../src/stores/system-clock.ts";
@@ -53,7 +54,7 @@ export async function callHost(
   const cwd = folderWith({
     "config.yaml": `providers: {up: {type: ${type}, api_key: test-key, base_url: "${upstream.url}", models: [{id: m, upstream: up-m}], ${settings}}}`,
   });
-  const loaded = loadConfiguration({ providerTypes, policyKinds: ["cost_based"], explicitPath: undefined, environment: {}, cwd });
+  const loaded = loadConfiguration({ providerTypes, examinePolicy, explicitPath: undefined, environment: {}, cwd });
   if (loaded.kind === "refused") throw new Error(JSON.stringify(loaded.problems));
   const [entry] = Object.entries(loaded.settings.providers);
   if (entry === undefined) throw new Error("there is no provider");
