@@ -27,9 +27,11 @@ import { meter } from "./stages/meter.ts";
 import type { PlanSources } from "./stages/plan.ts";
 import { refusal } from "./stages/refusal.ts";
 import { recall } from "./stages/recall.ts";
+import { createAffinity } from "./stores/affinity.ts";
 import { type CallLimiter, createCallLimiter } from "./stores/call-limiter.ts";
 import { createHedgeBudget } from "./stores/hedge-budget.ts";
 import { createLruCache } from "./stores/lru-cache.ts";
+import { createOutputForecasts } from "./stores/output-forecasts.ts";
 import { createPolicyDesk } from "./stores/policy-desk.ts";
 import { createRetryBudget } from "./stores/retry-budget.ts";
 import { createSlots } from "./stores/slots.ts";
@@ -101,6 +103,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     stateOf: (provider: string) => roster.stateOf(provider),
     retries: createRetryBudget(clock),
     hedges: createHedgeBudget(),
+    affinity: createAffinity(clock),
+    forecasts: createOutputForecasts(clock),
   };
   const mode = (): Settings["cache"]["mode"] | "off" => (settings.cache.enabled ? settings.cache.mode : "off");
   const told = observers.map((observer) => sheltered(observer, onBug));

@@ -2,7 +2,7 @@ import type { Key } from "../core/call.ts";
 import type { Catalog, Target } from "../core/catalog.ts";
 import type { Model, ModelCapabilities } from "../core/chat.ts";
 import { timestampFromMs } from "../core/clock.ts";
-import { modelPrice } from "../core/price.ts";
+import { isSamePrice, modelPrice } from "./model-price.ts";
 
 /** Aliases first, then bare model ids by name: what the key may ask for, as the API shows it. `createdWall`: when the catalogue was made. */
 export function listModels(catalog: Catalog, key: Key, createdWall: number): Model[] {
@@ -46,7 +46,7 @@ function describe(id: string, targets: readonly Target[], createdWall: number): 
   const [first, ...others] = targets;
   if (first === undefined) return model;
   model.capabilities = others.reduce((shared, { capabilities }) => shareCapabilities(shared, capabilities), first.capabilities);
-  const samePrice = others.every(({ price }) => price?.input === first.price?.input && price?.output === first.price?.output);
+  const samePrice = others.every(({ price }) => isSamePrice(price, first.price));
   if (first.price !== undefined && samePrice) model.price = modelPrice(first.price);
   return model;
 }

@@ -1,7 +1,6 @@
-import type { CatalogProvider, ModelKind, Target, TargetId } from "../core/catalog.ts";
+import type { CatalogProvider, Target, TargetId } from "../core/catalog.ts";
 import { ProviderDialect } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
-import { microUsdPerMillion, type Price } from "../core/price.ts";
 import type { Provider, ProviderFacts } from "../core/provider.ts";
 import type { ModelSettings, ProviderSettings, Settings } from "../config/schema.ts";
 import { anthropicMessages } from "../dialects/anthropic-messages/upstream.ts";
@@ -15,9 +14,11 @@ import { baseUrlOf, type Host, type HostCall, hosts, type HostType, isHostType }
 import type { Embedding } from "../providers/http-embed.ts";
 import { createHttpProvider } from "../providers/http-provider.ts";
 import { describeModel, knownModels, type ModelDescription, tellsKind } from "../providers/known-models.ts";
+import { promptCacheOf } from "../providers/prompt-caches.ts";
 import { createAwsSigner, type Signer } from "../providers/signing.ts";
 import { createSimulatedProvider } from "../providers/simulated.ts";
 import { createWire } from "../providers/wire/pool.ts";
+import { ownPrice } from "./own-price.ts";
 
 /** A provider of the configuration, ready to be called. */
 export interface RunningProvider {
@@ -182,6 +183,7 @@ export function catalogPart(
       issuer: facts.issuer,
       capabilities: model.context_tokens === undefined ? capabilities : { ...capabilities, contextTokens: model.context_tokens },
       price: ownPrice(model, kind, price),
+      promptCache: promptCacheOf(settings.type, model.upstream ?? model.id),
       timeoutMs: settings.timeout,
       ...(alternate !== undefined && { alternate }),
       ...(settings.fallback_on_refusal && { fallbackOnRefusal: true as const }),
@@ -207,20 +209,4 @@ function described(type: string, { id, upstream = id }: ModelSettings): ModelDes
 
 function hostOf(type: HostType): Host {
   return hosts[type];
-}
-
-/** The configuration's prices win, each by itself; 0 there means free. Half a price is none. */
-function ownPrice(model: ModelSettings, kind: ModelKind, listed: Price | undefined): Price | undefined {
-  const { input_price, output_price, cached_input_price } = model;
-  const input = ownUnits(input_price) ?? listed?.input;
-  // Nobody pays for what embeddings put out.
-  const output = ownUnits(output_price) ?? listed?.output ?? (kind === "embedding" ? 0 : undefined);
-  if (input === undefined || output === undefined) return undefined;
-  // A listed cache price belongs to the listed input price, and means nothing beside another.
-  const cached = input_price === undefined ? listed : undefined;
-  return { input, output, cacheRead: ownUnits(cached_input_price) ?? cached?.cacheRead, cacheWrite: cached?.cacheWrite };
-}
-
-function ownUnits(usd: number | undefined): number | undefined {
-  return usd === undefined ? undefined : microUsdPerMillion(usd);
 }

@@ -1,6 +1,8 @@
+import type { Holding } from "./affinity.ts";
 import type { Target } from "./catalog.ts";
 import type { ScoreTerm } from "./chat.ts";
 import type { HealthView } from "./health.ts";
+import type { PricedCounts } from "./price.ts";
 
 /** What a policy may know of a call. No prompt, no key's secret. */
 export interface CallFacts {
@@ -12,7 +14,18 @@ export interface CallFacts {
   readonly nowMs: number;
   /** All randomness, so that a ranking can be made again. */
   readonly seed: number;
+  /** Who holds the conversation's prompt warm; absent: nobody, or it does not matter to this call. */
+  readonly holder?: Holder | undefined;
 }
+
+/** A holder of the call's conversation. */
+export interface Holder extends Holding {
+  /** The caller itself named the conversation, and wants to stay. */
+  readonly named: boolean;
+}
+
+/** The counts that a call is expected to have at a target. */
+export type Expectation = Pick<PricedCounts, "inputTokens" | "outputTokens" | "cacheReadTokens" | "cacheWriteTokens" | "cacheWriteHourTokens">;
 
 /** A target that can serve the call, with what is known of it now. */
 export interface Candidate {
@@ -20,6 +33,8 @@ export interface Candidate {
   readonly health: HealthView;
   /** Expected cost of the call in millionths of a US dollar; undefined: unpriced. */
   readonly costMicroUsd: number | undefined;
+  /** What that cost is the price of. */
+  readonly expected?: Expectation;
 }
 
 /** A candidate in its place. */
@@ -37,6 +52,8 @@ export interface Ranking {
   readonly order: readonly Ranked[];
   /** Name of the rule that matched; empty: none. */
   readonly rule: string;
+  /** Present where the order has weighed by itself what leaving a conversation's holder means; else a named one's is put first. */
+  readonly weighsHolder?: true;
 }
 
 /** Pure over an immutable snapshot, so that routing, Explain and Simulate are the same function. */

@@ -1,39 +1,144 @@
-import type { ModelPrice, Usage } from "./chat.ts";
+import type { Usage } from "./chat.ts";
 
-/** Prices in millionths of a US dollar per million tokens: whole numbers, below 2^53. */
-export interface Price {
+/** Prices in millionths of a US dollar per million tokens: whole numbers, below 2^53. A part without its own costs what the whole does. */
+export interface Rates {
   readonly input: number;
   readonly output: number;
   /** Input read from the vendor's prompt cache; undefined: as `input`. */
   readonly cacheRead: number | undefined;
   /** Input written to it; undefined: as `input`. */
   readonly cacheWrite: number | undefined;
+  /** Input written to it for an hour; undefined: as `cacheWrite`. */
+  readonly cacheWriteHour?: number | undefined;
+  /** Output that only the model reads; undefined: as `output`. */
+  readonly reasoning?: number | undefined;
+  /** Sound in the input; undefined: as `input`. */
+  readonly inputAudio?: number | undefined;
+  /** Sound read from the prompt cache; undefined: as `inputAudio`. */
+  readonly cacheReadAudio?: number | undefined;
+  /** Sound in the output; undefined: as `output`. */
+  readonly outputAudio?: number | undefined;
+  /** Pictures in the input; undefined: as `input`. */
+  readonly inputImage?: number | undefined;
+  /** Pictures read from the prompt cache; undefined: as `inputImage`. */
+  readonly cacheReadImage?: number | undefined;
+  /** Pictures in the output; undefined: as `output`. */
+  readonly outputImage?: number | undefined;
 }
+
+/** What long prompts cost: all of a call, and not only what is above. */
+export interface PriceTier {
+  /** It holds for more input tokens than that, cached ones included. */
+  readonly aboveInputTokens: number;
+  readonly rates: Rates;
+}
+
+/** What a model costs. */
+export interface Price extends Rates {
+  /** By rising size; absent: none. */
+  readonly tiers?: readonly PriceTier[] | undefined;
+  /** For each call, in millionths of a US dollar; undefined: nothing. */
+  readonly request?: number | undefined;
+  /** For each search of the web, in millionths of a US dollar; undefined: not known. */
+  readonly webSearch?: number | undefined;
+}
+
+/** The counts that a cost depends on. */
+export type PricedCounts = Pick<
+  Usage,
+  | "inputTokens"
+  | "outputTokens"
+  | "cacheReadTokens"
+  | "cacheWriteTokens"
+  | "cacheWriteHourTokens"
+  | "reasoningTokens"
+  | "inputAudioTokens"
+  | "outputAudioTokens"
+  | "inputImageTokens"
+  | "outputImageTokens"
+  | "webSearches"
+>;
+
+/** A million, as both of its meanings: our unit per micro-dollar, and tokens per unit of a rate. */
+const picoPerMicro = 1_000_000;
 
 /**
  * Exact cost in 10^-12 US dollars: tokens times micro-dollars per million tokens. The one price function, used by
  * routing, responses and reports.
  */
-export function costPicoUsd(
-  price: Price,
-  usage: Pick<Usage, "inputTokens" | "outputTokens" | "cacheReadTokens" | "cacheWriteTokens">,
-): bigint {
-  const read = Math.min(usage.cacheReadTokens ?? 0, usage.inputTokens);
-  const written = Math.min(usage.cacheWriteTokens ?? 0, usage.inputTokens - read);
-  const fresh = usage.inputTokens - read - written;
-  const parts = [
-    [fresh, price.input],
-    [read, price.cacheRead ?? price.input],
-    [written, price.cacheWrite ?? price.input],
-    [usage.outputTokens, price.output],
-  ] as const;
+export function costPicoUsd(price: Price, usage: PricedCounts): bigint {
+  const lines = linesOf(price, usage);
   let sum = 0;
-  for (const [tokens, each] of parts) sum += tokens * each;
+  for (let i = 0; i < lines.length; i += 2) sum += (lines[i] ?? 0) * (lines[i + 1] ?? 0);
   if (sum <= Number.MAX_SAFE_INTEGER) return BigInt(sum);
-  return parts.reduce((total, [tokens, each]) => total + BigInt(tokens) * BigInt(each), 0n);
+  // Beyond 2^53 doubles are not exact.
+  let exact = 0n;
+  for (let i = 0; i < lines.length; i += 2) exact += BigInt(lines[i] ?? 0) * BigInt(lines[i + 1] ?? 0);
+  return exact;
 }
 
-/** US dollars per million tokens, as people write prices, to our unit. */
+/** The same in millionths of a US dollar, as scores and ceilings want it: rounded to what a double holds. */
+export function costMicroUsd(price: Price, usage: PricedCounts): number {
+  return Number(costPicoUsd(price, usage)) / picoPerMicro;
+}
+
+/** The rates for a prompt of this size. */
+export function ratesFor(price: Price, inputTokens: number): Rates {
+  const { tiers } = price;
+  if (tiers === undefined) return price;
+  let rates: Rates = price;
+  for (const tier of tiers) if (inputTokens > tier.aboveInputTokens) ({ rates } = tier);
+  return rates;
+}
+
+/** The bill: how many, and what each costs, by turns. Every token stands in exactly one line. */
+function linesOf(price: Price, usage: PricedCounts): number[] {
+  const { inputTokens, outputTokens } = usage;
+  const rates = ratesFor(price, inputTokens);
+  const lines: number[] = [];
+  const line = (count: number, each: number): void => {
+    if (count !== 0) lines.push(count, each);
+  };
+
+  let read = Math.min(usage.cacheReadTokens ?? 0, inputTokens);
+  const written = Math.min(usage.cacheWriteTokens ?? 0, inputTokens - read);
+  let fresh = inputTokens - read - written;
+  const hour = Math.min(usage.cacheWriteHourTokens ?? 0, written);
+  const write = rates.cacheWrite ?? rates.input;
+  line(written - hour, write);
+  line(hour, rates.cacheWriteHour ?? write);
+
+  // Nobody tells which of a prompt's sound and pictures were in the cache: as few as can have been.
+  const audio = Math.min(usage.inputAudioTokens ?? 0, fresh + read);
+  const freshAudio = Math.min(audio, fresh);
+  const image = Math.min(usage.inputImageTokens ?? 0, fresh + read - audio);
+  const freshImage = Math.min(image, fresh - freshAudio);
+  fresh -= freshAudio + freshImage;
+  read -= audio - freshAudio + (image - freshImage);
+  const audioRate = rates.inputAudio ?? rates.input;
+  const imageRate = rates.inputImage ?? rates.input;
+  const readRate = rates.cacheRead ?? rates.input;
+  line(fresh, rates.input);
+  line(read, readRate);
+  line(freshAudio, audioRate);
+  line(audio - freshAudio, rates.cacheReadAudio ?? rates.inputAudio ?? readRate);
+  line(freshImage, imageRate);
+  line(image - freshImage, rates.cacheReadImage ?? rates.inputImage ?? readRate);
+
+  const spoken = Math.min(usage.outputAudioTokens ?? 0, outputTokens);
+  const drawn = Math.min(usage.outputImageTokens ?? 0, outputTokens - spoken);
+  const thought = Math.min(usage.reasoningTokens ?? 0, outputTokens - spoken - drawn);
+  line(outputTokens - spoken - drawn - thought, rates.output);
+  line(spoken, rates.outputAudio ?? rates.output);
+  line(drawn, rates.outputImage ?? rates.output);
+  line(thought, rates.reasoning ?? rates.output);
+
+  line((price.request ?? 0) * picoPerMicro, 1);
+  line(usage.webSearches ?? 0, (price.webSearch ?? 0) * picoPerMicro);
+  return lines;
+}
+
+/** US dollars per million tokens, as people write prices, to our unit; and US dollars to millionths. */
 export function microUsdPerMillion(usdPerMillion: number): number {
   return Math.round(usdPerMillion * 1e6);
 }
@@ -55,18 +160,6 @@ export function usdFromPico(pico: bigint): string {
   const fraction = digits.slice(-12).replace(/0+$/, "");
   const whole = digits.slice(0, -12);
   return fraction === "" ? whole : `${whole}.${fraction}`;
-}
-
-/** The price as the API shows it. */
-export function modelPrice(price: Price): ModelPrice {
-  const shown: ModelPrice = {
-    $typeName: "semaroute.v1.ModelPrice",
-    inputMicroUsdPerMillion: BigInt(price.input),
-    outputMicroUsdPerMillion: BigInt(price.output),
-  };
-  if (price.cacheRead !== undefined) shown.cacheReadMicroUsdPerMillion = BigInt(price.cacheRead);
-  if (price.cacheWrite !== undefined) shown.cacheWriteMicroUsdPerMillion = BigInt(price.cacheWrite);
-  return shown;
 }
 
 /** The usage with its cost; as it came where the target is unpriced, or the tokens told are no count of anything. */

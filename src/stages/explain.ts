@@ -32,6 +32,7 @@ export function explainCall(call: Call, sources: PlanSources, report: (provider:
     rule: plan.rule,
     candidates: [...ranked, ...excluded],
     estimatedInputTokens: plan.inputTokens,
+    priceVersion: call.snapshot.priceVersion ?? "",
   };
 }
 

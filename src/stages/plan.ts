@@ -5,13 +5,15 @@ import type { Clock } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
 import { estimateInputTokens } from "../core/estimate.ts";
 import type { HealthTracker, HealthView, Insistence } from "../core/health.ts";
-import type { Candidate, CallFacts, Policy, Ranked } from "../core/policy.ts";
-import { misfit, needsOf, type Needs, expectedCostMicroUsd } from "./needs.ts";
+import type { Candidate, CallFacts, Holder, Policy, Ranked, Ranking } from "../core/policy.ts";
+import { type Conversation } from "./conversation.ts";
+import { type Memory, type Outlook, outlookOf } from "./expectation.ts";
+import { misfit, needsOf, type Needs } from "./needs.ts";
 import { loopIssuer } from "./sealed-state.ts";
 import { insistenceOf, lastResortRemark, refusalOf, type Standing, standingOf } from "./standing.ts";
 
 /** What planning looks at besides the call. */
-export interface PlanSources {
+export interface PlanSources extends Memory {
   readonly health: HealthTracker;
   readonly clock: Clock;
   /** Administrative state of a provider. */
@@ -40,6 +42,8 @@ export interface Plan {
   readonly inputTokens: number;
   /** What its attempts are made with: whether the breakers of its targets are asked. */
   readonly insist: Insistence | undefined;
+  /** Whose prompt whoever answers will hold; undefined: nobody asks. */
+  readonly conversation: Conversation | undefined;
 }
 
 /**
@@ -50,9 +54,12 @@ export function planCall(call: Call, sources: PlanSources, policy: Policy = call
   const { request } = call;
   const inputTokens = estimateInputTokens(request);
   const nowMs = sources.clock.now();
-  const facts: CallFacts = { model: request.model, inputTokens, streamed: call.streamed, nowMs, seed: call.seed };
   const excluded: Exclusion[] = [];
-  const groups = fittingGroups({ call, sources, needs: needsOf(call, inputTokens) }, excluded);
+  const needs = needsOf(call, inputTokens);
+  const outlook = outlookOf(call, needs, sources);
+  const groups = fittingGroups({ call, sources, needs, outlook }, excluded);
+  const { conversation, holder } = outlook;
+  const facts: CallFacts = { model: request.model, inputTokens, streamed: call.streamed, nowMs, seed: call.seed, holder };
   const fitting = sizeOf(groups);
   const standing = (wanted: Standing): Candidate[][] =>
     groups.map((candidates) => candidates.filter((candidate) => standingOf(candidate, call, fitting === 1) === wanted));
@@ -64,10 +71,10 @@ export function planCall(call: Call, sources: PlanSources, policy: Policy = call
   for (let i = 0; i < usable.length; i++) {
     const ranking = policy(facts, usable[i] ?? []);
     if (i === 0) ({ rule } = ranking);
-    ranked.push(...ranking.order);
+    ranked.push(...(holder === undefined ? ranking.order : withHolder(ranking, holder)));
   }
   if (!isEmbedRequest(request)) pinLoop(ranked, loopIssuer(request));
-  if (ranked.length === fitting) return { ranked, excluded, rule, inputTokens, insist };
+  if (ranked.length === fitting) return { ranked, excluded, rule, inputTokens, insist, conversation };
 
   // Behind all others, whatever name led to it: who most likely fails is still better than nobody.
   const lastResort = (candidates: readonly Candidate[]): void => {
@@ -84,7 +91,18 @@ export function planCall(call: Call, sources: PlanSources, policy: Policy = call
   standing("open").forEach(insist === undefined ? exclude : lastResort);
   standing("lacking").forEach(ranked.length > 0 ? exclude : lastResort);
   standing("out").forEach(exclude);
-  return { ranked, excluded, rule, inputTokens, insist };
+  return { ranked, excluded, rule, inputTokens, insist, conversation };
+}
+
+/** Says who holds the conversation, and puts it first where the caller named it and the policy has no word of its own on that. */
+function withHolder({ order, weighsHolder }: Ranking, { target, tokens, named }: Holder): readonly Ranked[] {
+  const at = order.findIndex(({ candidate }) => candidate.target.id === target);
+  const found = order[at];
+  if (found === undefined) return order;
+  const why = tokens > 0 ? `holds about ${tokens} tokens of this conversation` : "holds this conversation";
+  const holder = { ...found, remark: found.remark === "" ? why : `${found.remark}; ${why}` };
+  if (!named || weighsHolder === true) return order.with(at, holder);
+  return [holder, ...order.toSpliced(at, 1)];
 }
 
 /** An open tool loop stays where its sealed state can be read, as long as anybody there is usable; in the policy's order. */
@@ -100,7 +118,7 @@ function pinLoop(ranked: Ranked[], issuer: string | undefined): void {
 
 /** Targets that can serve the call whatever the moment is like: a group for the model, and one for each fallback. */
 function fittingGroups(context: ExclusionContext, excluded: Exclusion[]): Candidate[][] {
-  const { call, sources, needs } = context;
+  const { call, sources, outlook } = context;
   const fallbacks = call.request.routing?.fallbackModels ?? [];
   const seen = new Set<string>();
   const groups: Candidate[][] = [];
@@ -110,7 +128,7 @@ function fittingGroups(context: ExclusionContext, excluded: Exclusion[]): Candid
     for (const target of targetsOf(call, name, i < 0 ? "model" : `routing.fallback_models[${i}]`)) {
       if (seen.has(target.id)) continue;
       seen.add(target.id);
-      const candidate = { target, health: sources.health.view(target.id), costMicroUsd: expectedCostMicroUsd(target, needs) };
+      const candidate = { target, health: sources.health.view(target.id), ...outlook.at(target) };
       const no = unfitness(candidate, context);
       if (no === undefined) group.push(candidate);
       else excluded.push({ ...candidate, ...no });
@@ -170,6 +188,7 @@ type Unfit = Pick<Exclusion, "reason" | "kind" | "waitMs" | "field">;
 interface ExclusionContext {
   readonly call: Call;
   readonly needs: Needs;
+  readonly outlook: Outlook;
   readonly sources: PlanSources;
 }
 
