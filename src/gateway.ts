@@ -1,6 +1,8 @@
 import { breakerOptionsFrom, callOptionsFrom } from "./assembly/options.ts";
-import { findModel, listModels } from "./assembly/models.ts";
+import { modelMoment } from "./assembly/model-moment.ts";
+import { findModel, listModels, type ModelMoment } from "./assembly/models.ts";
 import { type Prober, startProber } from "./assembly/probes.ts";
+import { startRepricing } from "./assembly/repricing.ts";
 import { createSnapshots, type Snapshots } from "./assembly/snapshots.ts";
 import { createRoster, type Roster } from "./assembly/roster.ts";
 import { policyFromSettings } from "./config/policy.ts";
@@ -114,6 +116,13 @@ export function createGateway(options: GatewayOptions): Gateway {
     dispatch(sources, attempt),
   );
 
+  const stopRepricing = startRepricing(
+    clock,
+    () => {
+      if (roster.reprice()) snapshots.renew();
+    },
+    onBug,
+  );
   const prober = startProbes(initial, { clock, health, roster, onBug, onListed: () => snapshots.renew() });
 
   return {
@@ -140,6 +149,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     idle: () => limiter.idle(),
     async close() {
       prober?.stop();
+      stopRepricing();
       health.close();
       await roster.close();
     },
@@ -156,6 +166,7 @@ interface RouterParts {
 }
 
 function createRouter({ chat, gate, limiter, snapshots, sources, health }: RouterParts): Router {
+  const moment = (): ModelMoment => modelMoment({ ...sources, snapshot: snapshots.current(), createdWall: snapshots.madeWall(), health });
   return {
     chat,
     refusal: (key) => gate?.earlyRefusal(key.priority, limiter.running()),
@@ -165,8 +176,8 @@ function createRouter({ chat, gate, limiter, snapshots, sources, health }: Route
       return explainCall(call, sources, (provider) => health.report(provider), rank);
     },
     countTokens: (call) => countTokens(call, sources),
-    models: (key) => listModels(snapshots.current().catalog, key, snapshots.madeWall()),
-    model: (id, key) => findModel(snapshots.current().catalog, id, key, snapshots.madeWall()),
+    models: (key) => listModels(snapshots.current().catalog, key, moment()),
+    model: (id, key) => findModel(snapshots.current().catalog, id, key, moment()),
   };
 }
 

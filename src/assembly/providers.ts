@@ -165,14 +165,22 @@ export function fingerprintOf(settings: ProviderSettings, timeouts: Settings["re
   return JSON.stringify([settings, timeouts, secrets]);
 }
 
-/** The provider's part of the catalogue. `listed`: what its host said it offers. */
+/** What a catalogue's part depends on beside its provider. */
+export interface CatalogMoment {
+  /** What the host said it offers; undefined: nothing yet. */
+  readonly listed: readonly string[] | undefined;
+  /** Which of the prices that change with time hold. */
+  readonly at: Date;
+}
+
+/** The provider's part of the catalogue, with all that is known of its models looked up. */
 export function catalogPart(
   name: string,
   { settings, facts, listsModels }: RunningProvider,
-  listed: readonly string[] | undefined,
+  { listed, at }: CatalogMoment,
 ): CatalogProvider {
   const target = (model: ModelSettings): Target => {
-    const { capabilities, price, alternate, ...known } = described(settings.type, model);
+    const { capabilities, price, alternate, ...known } = described(settings.type, model, at);
     const kind = model.kind ?? known.kind;
     return {
       id: `${name}/${model.id}` as TargetId,
@@ -189,7 +197,7 @@ export function catalogPart(
       ...(settings.fallback_on_refusal && { fallbackOnRefusal: true as const }),
     };
   };
-  const known = (): ModelSettings[] => knownModels(settings.type).map(({ id }) => ({ id }));
+  const known = (): ModelSettings[] => knownModels(settings.type, at).map(({ id }) => ({ id }));
   const models = settings.models ?? (listsModels ? (listed ?? []).map((id) => ({ id })) : known());
   const other = (model: string): Target => ({
     ...target({ id: model }),
@@ -200,11 +208,11 @@ export function catalogPart(
 }
 
 /** What is known of a model; of a deployment, whose name may say nothing, by the callers' name for it. */
-function described(type: string, { id, upstream = id }: ModelSettings): ModelDescription {
-  const known = describeModel(type, upstream);
+function described(type: string, { id, upstream = id }: ModelSettings, at: Date): ModelDescription {
+  const known = describeModel(type, upstream, at);
   const isOwnName = isHostType(type) && hostOf(type).namesDeployments === true;
   const saysNothing = known.price === undefined && Object.keys(known.capabilities).length === 1;
-  return isOwnName && saysNothing ? describeModel(type, id) : known;
+  return isOwnName && saysNothing ? describeModel(type, id, at) : known;
 }
 
 function hostOf(type: HostType): Host {

@@ -1,11 +1,12 @@
 import type { Settings } from "../config/schema.ts";
-import { type Catalog, createCatalog } from "../core/catalog.ts";
+import { type Catalog, type CatalogProvider, createCatalog } from "../core/catalog.ts";
 import { ProviderState } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
 import type { ProviderDesk, ProviderView } from "../core/operations.ts";
 import type { Provider } from "../core/provider.ts";
 import type { ProviderSlots } from "../stores/slots.ts";
 import type { WindowHealth } from "../stores/window-health.ts";
+import { priceVersionOf } from "./model-price.ts";
 import { catalogPart, fingerprintOf, type RunningProvider, startProvider } from "./providers.ts";
 
 /** The providers of the running configuration, and what is known and decided about them at run time. */
@@ -14,6 +15,8 @@ export interface Roster extends ProviderDesk {
   apply(settings: Settings): void;
   /** What a host said it lists; true where that changed the catalogue. */
   listed(provider: string, models: readonly string[]): boolean;
+  /** Looks all prices up again, of which some change with the hour; true where that changed the catalogue. */
+  reprice(): boolean;
   catalog(): Catalog;
   providers(): ReadonlyMap<string, Provider>;
   stateOf(provider: string): ProviderState;
@@ -35,8 +38,12 @@ export function createRoster({ clock, health, slots }: RosterParts): Roster {
   const listings = new Map<string, readonly string[]>();
   const states = new Map<string, ProviderState>();
 
+  const partsNow = (): CatalogProvider[] => {
+    const at = new Date(clock.wall());
+    return [...running].map(([name, each]) => catalogPart(name, each, { listed: listings.get(name), at }));
+  };
   const rebuild = (): void => {
-    const parts = [...running].map(([name, each]) => catalogPart(name, each, listings.get(name)));
+    const parts = partsNow();
     catalog = createCatalog({ providers: parts, aliases });
     health.declare(
       parts.map(({ name, targets }) => ({
@@ -74,6 +81,12 @@ export function createRoster({ clock, health, slots }: RosterParts): Roster {
       if (known?.listsModels !== true || listings.get(name)?.join("\n") === models.join("\n")) return false;
       listings.set(name, models);
       rebuild();
+      return true;
+    },
+    reprice() {
+      const repriced = createCatalog({ providers: partsNow(), aliases });
+      if (priceVersionOf(repriced) === priceVersionOf(catalog)) return false;
+      catalog = repriced;
       return true;
     },
     catalog: () => catalog,

@@ -25,7 +25,10 @@ export interface Holder extends Holding {
 }
 
 /** The counts that a call is expected to have at a target. */
-export type Expectation = Pick<PricedCounts, "inputTokens" | "outputTokens" | "cacheReadTokens" | "cacheWriteTokens" | "cacheWriteHourTokens">;
+export type Expectation = Pick<
+  PricedCounts,
+  "inputTokens" | "outputTokens" | "cacheReadTokens" | "cacheWriteTokens" | "cacheWriteHourTokens"
+>;
 
 /** A target that can serve the call, with what is known of it now. */
 export interface Candidate {

@@ -109,6 +109,7 @@ function ratesAt(listed: ModelPrice, inputTokens: number): Rates | undefined {
 /** A price of 0 is none. */
 function microUsd(value: ModelPrice[string], inputTokens: number): number | undefined {
   if (value === undefined) return undefined;
-  const usd = typeof value === "number" ? value : value.tiers.reduce((at, tier) => (inputTokens > tier.start ? tier.price : at), value.base);
+  const usd =
+    typeof value === "number" ? value : value.tiers.reduce((at, tier) => (inputTokens > tier.start ? tier.price : at), value.base);
   return microUsdPerMillion(usd) || undefined;
 }

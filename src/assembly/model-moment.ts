@@ -1,0 +1,40 @@
+import type { Snapshot } from "../core/call.ts";
+import type { Target } from "../core/catalog.ts";
+import { ProviderState } from "../core/chat.ts";
+import type { Clock } from "../core/clock.ts";
+import type { HealthTracker } from "../core/health.ts";
+import { costMicroUsd } from "../core/price.ts";
+import type { ModelMoment } from "./models.ts";
+
+/** What the order of an alias's targets is told for. */
+const ordinaryCall = { inputTokens: 1000, outputTokens: 500 };
+
+/** What it is found from. */
+export interface MomentParts {
+  readonly snapshot: Snapshot;
+  readonly createdWall: number;
+  readonly health: Pick<HealthTracker, "view">;
+  readonly clock: Clock;
+  readonly stateOf: (provider: string) => ProviderState;
+}
+
+/** Now: who can be called, by the operator's word and by what is known of the target; and in which order, by the active policy. */
+export function modelMoment({ snapshot, createdWall, health, clock, stateOf }: MomentParts): ModelMoment {
+  return {
+    createdWall,
+    canServe({ id, provider }) {
+      if (stateOf(provider) !== ProviderState.ENABLED) return false;
+      const { lockedUntilMs, openUntilMs, coolingUntilMs } = health.view(id);
+      return lockedUntilMs === 0 && openUntilMs === 0 && coolingUntilMs === 0;
+    },
+    inOrder(name, targets) {
+      const facts = { model: name, inputTokens: ordinaryCall.inputTokens, streamed: true, nowMs: clock.now(), seed: 0 };
+      const candidates = targets.map((target: Target) => ({
+        target,
+        health: health.view(target.id),
+        costMicroUsd: target.price && costMicroUsd(target.price, ordinaryCall),
+      }));
+      return snapshot.policy.rank(facts, candidates).order.map(({ candidate }) => candidate.target);
+    },
+  };
+}
