@@ -5,7 +5,6 @@ import { type CacheControl, isEmbedRequest } from "../core/chat.ts";
 import { estimateInputTokens } from "../core/estimate.ts";
 import type { OutputForecasts } from "../core/forecast.ts";
 import type { Expectation, Holder } from "../core/policy.ts";
-import { costMicroUsd } from "../core/price.ts";
 import { type Conversation, derivedConversation, namedConversation, promptTokensMin } from "./conversation.ts";
 import type { Needs } from "./needs.ts";
 
@@ -23,8 +22,8 @@ export interface Memory {
 
 /** What a call is expected to be at each of its targets. */
 export interface Outlook {
-  /** Of a target: its counts, and what they cost in millionths of a US dollar; undefined: unpriced. */
-  at(target: Target): { readonly expected: Expectation; readonly costMicroUsd: number | undefined };
+  /** Its counts at a target. */
+  at(target: Target): Expectation;
   /** Undefined: the call is part of none, or its targets do not care. */
   readonly conversation: Conversation | undefined;
   readonly holder: Holder | undefined;
@@ -54,22 +53,26 @@ export function outlookOf(call: Call, needs: Needs, { affinity, forecasts }: Mem
   return {
     at(target) {
       const { price } = target;
-      const expected: Mutable<Expectation> = { inputTokens, outputTokens: outputTokens(target) };
-      if (price === undefined) return { expected, costMicroUsd: undefined };
-      const readsCheaper = price.cacheRead !== undefined;
-      if (readsCheaper || price.cacheWrite !== undefined) {
+      let cacheReadTokens = 0;
+      let cacheWriteTokens = 0;
+      let forAnHour = false;
+      if (price !== undefined && (price.cacheRead !== undefined || price.cacheWrite !== undefined)) {
         if (!derived) derive();
         const isMarked = target.promptCache?.keeps === "marked";
         if (isMarked) marks ??= marksOf(call);
         const cacheable = isMarked ? (marks?.tokens ?? 0) : inputTokens;
         const held = holding?.target === target.id ? Math.min(holding.tokens, cacheable) : 0;
-        if (readsCheaper && held > 0) expected.cacheReadTokens = held;
-        if (price.cacheWrite !== undefined && cacheable >= promptTokensMin) {
-          expected.cacheWriteTokens = cacheable - held;
-          if (isMarked && marks?.hour === true) expected.cacheWriteHourTokens = cacheable - held;
-        }
+        if (price.cacheRead !== undefined) cacheReadTokens = held;
+        if (price.cacheWrite !== undefined && cacheable >= promptTokensMin) cacheWriteTokens = cacheable - held;
+        forAnHour = isMarked && marks?.hour === true;
       }
-      return { expected, costMicroUsd: costMicroUsd(price, expected) };
+      return {
+        inputTokens,
+        outputTokens: outputTokens(target),
+        cacheReadTokens,
+        cacheWriteTokens,
+        cacheWriteHourTokens: forAnHour ? cacheWriteTokens : 0,
+      };
     },
     get conversation() {
       return conversation;
@@ -79,8 +82,6 @@ export function outlookOf(call: Call, needs: Needs, { affinity, forecasts }: Mem
     },
   };
 }
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** What a request marks to be kept. */
 interface Marks {

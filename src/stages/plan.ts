@@ -6,6 +6,7 @@ import { ChatError } from "../core/error.ts";
 import { estimateInputTokens } from "../core/estimate.ts";
 import type { HealthTracker, HealthView, Insistence } from "../core/health.ts";
 import type { Candidate, CallFacts, Holder, Policy, Ranked, Ranking } from "../core/policy.ts";
+import { costMicroUsd } from "../core/price.ts";
 import { type Conversation } from "./conversation.ts";
 import { type Memory, type Outlook, outlookOf } from "./expectation.ts";
 import { misfit, needsOf, type Needs } from "./needs.ts";
@@ -118,7 +119,7 @@ function pinLoop(ranked: Ranked[], issuer: string | undefined): void {
 
 /** Targets that can serve the call whatever the moment is like: a group for the model, and one for each fallback. */
 function fittingGroups(context: ExclusionContext, excluded: Exclusion[]): Candidate[][] {
-  const { call, sources, outlook } = context;
+  const { call } = context;
   const fallbacks = call.request.routing?.fallbackModels ?? [];
   const seen = new Set<string>();
   const groups: Candidate[][] = [];
@@ -128,7 +129,7 @@ function fittingGroups(context: ExclusionContext, excluded: Exclusion[]): Candid
     for (const target of targetsOf(call, name, i < 0 ? "model" : `routing.fallback_models[${i}]`)) {
       if (seen.has(target.id)) continue;
       seen.add(target.id);
-      const candidate = { target, health: sources.health.view(target.id), ...outlook.at(target) };
+      const candidate = candidateOf(target, context);
       const no = unfitness(candidate, context);
       if (no === undefined) group.push(candidate);
       else excluded.push({ ...candidate, ...no });
@@ -181,6 +182,12 @@ function targetsOf({ snapshot: { catalog }, key, request }: Call, name: string, 
     `model ${JSON.stringify(name)} is not ${kind === "chat" ? "a chat model" : "an embedding model"}`,
     { field },
   );
+}
+
+function candidateOf(target: Target, { sources, outlook }: ExclusionContext): Candidate {
+  const expected = outlook.at(target);
+  const cost = target.price === undefined ? undefined : costMicroUsd(target.price, expected);
+  return { target, health: sources.health.view(target.id), costMicroUsd: cost, expected };
 }
 
 type Unfit = Pick<Exclusion, "reason" | "kind" | "waitMs" | "field">;
