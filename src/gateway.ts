@@ -22,6 +22,7 @@ import { type CallObserver, sheltered } from "./core/telemetry.ts";
 import { admit } from "./stages/admit.ts";
 import { callProvider } from "./stages/call-provider.ts";
 import { countTokens } from "./stages/count-tokens.ts";
+import type { DispatchSources } from "./stages/contest.ts";
 import { dispatch } from "./stages/dispatch.ts";
 import { explainCall } from "./stages/explain.ts";
 import { guard } from "./stages/guard.ts";
@@ -103,10 +104,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     health,
     clock,
     stateOf: (provider: string) => roster.stateOf(provider),
-    retries: createRetryBudget(clock),
-    hedges: createHedgeBudget(),
-    affinity: createAffinity(clock),
-    forecasts: createOutputForecasts(clock),
+    ...createMemory(clock),
   };
   const mode = (): Settings["cache"]["mode"] | "off" => (settings.cache.enabled ? settings.cache.mode : "off");
   const told = observers.map((observer) => sheltered(observer, onBug));
@@ -116,13 +114,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     dispatch(sources, attempt),
   );
 
-  const stopRepricing = startRepricing(
-    clock,
-    () => {
-      if (roster.reprice()) snapshots.renew();
-    },
-    onBug,
-  );
+  const stopRepricing = startRepricing({ clock, reprice: () => roster.reprice(), onChange: () => snapshots.renew(), onBug });
   const prober = startProbes(initial, { clock, health, roster, onBug, onListed: () => snapshots.renew() });
 
   return {
@@ -153,6 +145,16 @@ export function createGateway(options: GatewayOptions): Gateway {
       health.close();
       await roster.close();
     },
+  };
+}
+
+/** What calls learn from those before them. */
+function createMemory(clock: Clock): Pick<DispatchSources, "retries" | "hedges" | "affinity" | "forecasts"> {
+  return {
+    retries: createRetryBudget(clock),
+    hedges: createHedgeBudget(),
+    affinity: createAffinity(clock),
+    forecasts: createOutputForecasts(clock),
   };
 }
 

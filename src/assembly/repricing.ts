@@ -3,14 +3,24 @@ import type { Clock } from "../core/clock.ts";
 /** Vendors change prices at full and half hours. */
 const everyMs = 30 * 60_000;
 
-/** Calls back at each of them; the answer stops it. What the callback throws goes to `onBug`, and later ones come all the same. */
-export function startRepricing(clock: Clock, reprice: () => void, onBug: (error: unknown) => void): () => void {
+/** What it needs. */
+export interface RepricingParts {
+  readonly clock: Clock;
+  /** Looks all prices up again; true where one changed. */
+  readonly reprice: () => boolean;
+  readonly onChange: () => void;
+  /** Hears what the two threw, which does not stop later times. Must not throw. */
+  readonly onBug: (error: unknown) => void;
+}
+
+/** Looks at each full and half hour; the answer stops it. */
+export function startRepricing({ clock, reprice, onChange, onBug }: RepricingParts): () => void {
   let cancel: () => void;
   const wait = (): void => {
     cancel = clock.after(everyMs - (clock.wall() % everyMs), () => {
       wait();
       try {
-        reprice();
+        if (reprice()) onChange();
       } catch (bug) {
         onBug(bug);
       }

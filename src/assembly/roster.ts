@@ -38,20 +38,11 @@ export function createRoster({ clock, health, slots }: RosterParts): Roster {
   const listings = new Map<string, readonly string[]>();
   const states = new Map<string, ProviderState>();
 
-  const partsNow = (): CatalogProvider[] => {
-    const at = new Date(clock.wall());
-    return [...running].map(([name, each]) => catalogPart(name, each, { listed: listings.get(name), at }));
-  };
+  const partsNow = (): CatalogProvider[] => partsOf(running, listings, new Date(clock.wall()));
   const rebuild = (): void => {
     const parts = partsNow();
     catalog = createCatalog({ providers: parts, aliases });
-    health.declare(
-      parts.map(({ name, targets }) => ({
-        name,
-        targets: targets.map(({ id }) => id),
-        concurrencyMax: running.get(name)?.settings.max_concurrent ?? 0,
-      })),
-    );
+    health.declare(parts.map((part) => membersOf(part, running)));
     for (const [name, { settings }] of running) slots.declare(name, settings.max_concurrent);
   };
   const stateOf = (provider: string): ProviderState => states.get(provider) ?? ProviderState.ENABLED;
@@ -109,6 +100,16 @@ export function createRoster({ clock, health, slots }: RosterParts): Roster {
       await Promise.allSettled([...running.values()].map((each) => each.close()));
     },
   };
+}
+
+type Running = ReadonlyMap<string, RunningProvider>;
+
+function partsOf(running: Running, listings: ReadonlyMap<string, readonly string[]>, at: Date): CatalogProvider[] {
+  return [...running].map(([name, each]) => catalogPart(name, each, { listed: listings.get(name), at }));
+}
+
+function membersOf({ name, targets }: CatalogProvider, running: Running): Parameters<WindowHealth["declare"]>[0][number] {
+  return { name, targets: targets.map(({ id }) => id), concurrencyMax: running.get(name)?.settings.max_concurrent ?? 0 };
 }
 
 /** Keeps what is the same, with its connections; starts what is new or other. */

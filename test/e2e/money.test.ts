@@ -1,6 +1,9 @@
 /** What a call costs, wherever it is told; where conversations go; what the list of models says. */
+import { createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
+import { RouterService } from "../../gen/semaroute/v1/router_pb.ts";
 import { completion, createUpstream, type Upstream, type UpstreamHandler } from "../support/scripted-upstream.ts";
 import { type ServerProcess, startServer } from "../support/server.ts";
 
@@ -171,6 +174,19 @@ describe("the list of models", () => {
     expect(free).toMatchObject({ providers: ["bare"], ownedBy: "bare" });
     expect(free.price).toBeUndefined();
     expect((await rpc("GetModel", { id: "cheap/m" })).model).toMatchObject({ id: "cheap/m", providers: ["cheap"], price });
+  });
+
+  test("tells by gRPC the same", async () => {
+    const router = createClient(RouterService, createGrpcTransport({ baseUrl: server.url }));
+    const { models } = await router.listModels({});
+    expect(models.map(({ id, providers, aliasOf }) => [id, providers, aliasOf])).toEqual([
+      ["chosen", ["dear", "cheap"], ["cheap/m", "dear/m"]],
+      ["free", ["bare"], []],
+      ["m", ["dear", "cheap"], []],
+    ]);
+    const { model } = await router.getModel({ id: "cheap/m" });
+    expect(model?.price).toMatchObject({ inputMicroUsdPerMillion: 900_000n, cacheReadMicroUsdPerMillion: 90_000n, requestMicroUsd: 100n });
+    expect(model?.capabilities?.contextTokens).toBe(100_000);
   });
 
   test("tells by REST the same beside OpenAI's fields", async () => {
