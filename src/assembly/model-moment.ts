@@ -3,7 +3,7 @@ import type { Target } from "../core/catalog.ts";
 import { ProviderState } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
 import type { HealthTracker } from "../core/health.ts";
-import { costMicroUsd } from "../core/price.ts";
+import { approximateMicroUsd } from "../core/price.ts";
 import type { ModelMoment } from "./models.ts";
 
 /** What the order of an alias's targets is told for. */
@@ -32,7 +32,7 @@ export function modelMoment({ snapshot, createdWall, health, clock, stateOf }: M
       const candidates = targets.map((target: Target) => ({
         target,
         health: health.view(target.id),
-        costMicroUsd: target.price && costMicroUsd(target.price, ordinaryCall),
+        costMicroUsd: target.price && approximateMicroUsd(target.price, ordinaryCall),
       }));
       return snapshot.policy.rank(facts, candidates).order.map(({ candidate }) => candidate.target);
     },

@@ -71,7 +71,7 @@ export function costPicoUsd(price: Price, usage: PricedCounts): bigint {
 }
 
 /** The same in millionths of a US dollar, as scores and ceilings want it: rounded to what a double holds. */
-export function costMicroUsd(price: Price, usage: PricedCounts): number {
+export function approximateMicroUsd(price: Price, usage: PricedCounts): number {
   return billOf(price, usage).microUsd();
 }
 

@@ -6,8 +6,8 @@ import { ChatError } from "../core/error.ts";
 import { estimateInputTokens } from "../core/estimate.ts";
 import type { HealthTracker, HealthView, Insistence } from "../core/health.ts";
 import type { Candidate, CallFacts, Holder, Policy, Ranked, Ranking } from "../core/policy.ts";
-import { costMicroUsd } from "../core/price.ts";
-import { type Conversation } from "./conversation.ts";
+import { approximateMicroUsd } from "../core/price.ts";
+import type { Conversation } from "./conversation.ts";
 import { type Memory, type Outlook, outlookOf } from "./expectation.ts";
 import { misfit, needsOf, type Needs } from "./needs.ts";
 import { loopIssuer } from "./sealed-state.ts";
@@ -186,7 +186,7 @@ function targetsOf({ snapshot: { catalog }, key, request }: Call, name: string, 
 
 function candidateOf(target: Target, { sources, outlook }: ExclusionContext): Candidate {
   const expected = outlook.at(target);
-  const cost = target.price === undefined ? undefined : costMicroUsd(target.price, expected);
+  const cost = target.price === undefined ? undefined : approximateMicroUsd(target.price, expected);
   return { target, health: sources.health.view(target.id), costMicroUsd: cost, expected };
 }
 

@@ -6,16 +6,14 @@ import type { ModelKind } from "../../src/core/catalog.ts";
 import type { Price } from "../../src/core/price.ts";
 
 const listed: Price = {
-  ...{
-    input: 3e6,
-    output: 15e6,
-    cacheRead: 3e5,
-    cacheWrite: 3_750_000,
-    cacheWriteHour: 6e6,
-    reasoning: 1e6,
-    inputAudio: 9e6,
-    webSearch: 10_000,
-  },
+  input: 3e6,
+  output: 15e6,
+  cacheRead: 3e5,
+  cacheWrite: 3_750_000,
+  cacheWriteHour: 6e6,
+  reasoning: 1e6,
+  inputAudio: 9e6,
+  webSearch: 10_000,
   tiers: [{ aboveInputTokens: 200_000, rates: { input: 6e6, output: 22_500_000, cacheRead: 6e5, cacheWrite: 7_500_000 } }],
 };
 
@@ -27,7 +25,10 @@ describe("the price in force", () => {
 
   test("of the input is the configuration's, whatever the size, and what the source says of its parts goes with the source's", () => {
     expect(priceOf({ input_price: 1 })).toEqual({
-      ...{ input: 1e6, output: 15e6, reasoning: 1e6, webSearch: 10_000 },
+      input: 1e6,
+      output: 15e6,
+      reasoning: 1e6,
+      webSearch: 10_000,
       tiers: [{ aboveInputTokens: 200_000, rates: { input: 1e6, output: 22_500_000 } }],
     });
   });
@@ -39,7 +40,11 @@ describe("the price in force", () => {
 
   test("has no sizes where the configuration says both", () => {
     expect(priceOf({ input_price: 1, output_price: 2, cached_input_price: 0.1, cache_write_price: 1.25 })).toEqual({
-      ...{ input: 1e6, output: 2e6, cacheRead: 1e5, cacheWrite: 1_250_000, webSearch: 10_000 },
+      input: 1e6,
+      output: 2e6,
+      cacheRead: 1e5,
+      cacheWrite: 1_250_000,
+      webSearch: 10_000,
     });
   });
 

@@ -56,7 +56,7 @@ function world(targets: readonly Target[] = [a, b], rank: Policy = createCostBas
     plan,
     order: (wishes: Wishes, key?: string) => plan(wishes, key).ranked.map(({ candidate }) => candidate.target.id),
     /** `target` has answered such a call. */
-    answered(target: Target, wishes: Wishes, { usage, error, key }: { usage?: Usage; error?: ChatError; key?: string } = {}) {
+    answered: (target: Target, wishes: Wishes, { usage, error, key }: { usage?: Usage; error?: ChatError; key?: string } = {}): void => {
       const call = callFor(wishes, key);
       const made = planCall(call, sources);
       learnFrom({ call, plan: made, target, stream: streamOfOutcome({ error, usage: usage ?? usageOf(made.inputTokens, 100) }) }, sources);
