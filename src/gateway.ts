@@ -1,6 +1,8 @@
 import { breakerOptionsFrom, callOptionsFrom } from "./assembly/options.ts";
-import { findModel, listModels } from "./assembly/models.ts";
+import { modelMoment } from "./assembly/model-moment.ts";
+import { findModel, listModels, type ModelMoment } from "./assembly/models.ts";
 import { type Prober, startProber } from "./assembly/probes.ts";
+import { startRepricing } from "./assembly/repricing.ts";
 import { createSnapshots, type Snapshots } from "./assembly/snapshots.ts";
 import { createRoster, type Roster } from "./assembly/roster.ts";
 import { policyFromSettings } from "./config/policy.ts";
@@ -22,6 +24,7 @@ import { type CallObserver, sheltered } from "./core/telemetry.ts";
 import { admit } from "./stages/admit.ts";
 import { callProvider } from "./stages/call-provider.ts";
 import { countTokens } from "./stages/count-tokens.ts";
+import type { DispatchSources } from "./stages/contest.ts";
 import { dispatch } from "./stages/dispatch.ts";
 import { explainCall } from "./stages/explain.ts";
 import { guard } from "./stages/guard.ts";
@@ -30,9 +33,11 @@ import type { PlanSources } from "./stages/plan.ts";
 import { refusal } from "./stages/refusal.ts";
 import { recall } from "./stages/recall.ts";
 import { createShadows } from "./stages/shadow.ts";
+import { createAffinity } from "./stores/affinity.ts";
 import { type CallLimiter, createCallLimiter } from "./stores/call-limiter.ts";
 import { createHedgeBudget } from "./stores/hedge-budget.ts";
 import { createLruCache } from "./stores/lru-cache.ts";
+import { createOutputForecasts } from "./stores/output-forecasts.ts";
 import { createPolicyDesk } from "./stores/policy-desk.ts";
 import { createRetryBudget } from "./stores/retry-budget.ts";
 import { createSlots } from "./stores/slots.ts";
@@ -99,7 +104,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   });
 
   const stateOf = (provider: string): ReturnType<Roster["stateOf"]> => roster.stateOf(provider);
-  const sources = { health, clock, stateOf, retries: createRetryBudget(clock), hedges: createHedgeBudget() };
+  const sources = { health, clock, stateOf, ...createMemory(clock) };
   const mode = (): Settings["cache"]["mode"] | "off" => (settings.cache.enabled ? settings.cache.mode : "off");
   const sparing = (): boolean => gate?.isSparing() === true;
   const told = observers.map((observer) => sheltered(observer, onBug));
@@ -110,6 +115,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     dispatch(sources, attempt, shadows),
   );
 
+  const stopRepricing = startRepricing({ clock, reprice: () => roster.reprice(), onChange: () => snapshots.renew(), onBug });
   const prober = startProbes(initial, { clock, health, roster, onBug, onListed: () => snapshots.renew() });
 
   return {
@@ -138,9 +144,20 @@ export function createGateway(options: GatewayOptions): Gateway {
     async close() {
       prober?.stop();
       shadows.stop();
+      stopRepricing();
       health.close();
       await roster.close();
     },
+  };
+}
+
+/** What calls learn from those before them. */
+function createMemory(clock: Clock): Pick<DispatchSources, "retries" | "hedges" | "affinity" | "forecasts"> {
+  return {
+    retries: createRetryBudget(clock),
+    hedges: createHedgeBudget(),
+    affinity: createAffinity(clock),
+    forecasts: createOutputForecasts(clock),
   };
 }
 
@@ -154,6 +171,7 @@ interface RouterParts {
 }
 
 function createRouter({ chat, gate, limiter, snapshots, sources, health }: RouterParts): Router {
+  const moment = (): ModelMoment => modelMoment({ ...sources, snapshot: snapshots.current(), createdWall: snapshots.madeWall(), health });
   return {
     chat,
     refusal: (key) => gate?.earlyRefusal(key.priority, limiter.running()),
@@ -163,8 +181,8 @@ function createRouter({ chat, gate, limiter, snapshots, sources, health }: Route
       return explainCall(call, sources, (provider) => health.report(provider), rank);
     },
     countTokens: (call) => countTokens(call, sources),
-    models: (key) => listModels(snapshots.current().catalog, key, snapshots.madeWall()),
-    model: (id, key) => findModel(snapshots.current().catalog, id, key, snapshots.madeWall()),
+    models: (key) => listModels(snapshots.current().catalog, key, moment()),
+    model: (id, key) => findModel(snapshots.current().catalog, id, key, moment()),
   };
 }
 

@@ -1,7 +1,6 @@
-import type { CatalogProvider, ModelKind, Target, TargetId } from "../core/catalog.ts";
+import type { CatalogProvider, Target, TargetId } from "../core/catalog.ts";
 import { ProviderDialect } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
-import { microUsdPerMillion, type Price } from "../core/price.ts";
 import type { Provider, ProviderFacts } from "../core/provider.ts";
 import type { ModelSettings, ProviderSettings, Settings } from "../config/schema.ts";
 import { anthropicMessages } from "../dialects/anthropic-messages/upstream.ts";
@@ -15,9 +14,11 @@ import { baseUrlOf, type Host, type HostCall, hosts, type HostType, isHostType }
 import type { Embedding } from "../providers/http-embed.ts";
 import { createHttpProvider } from "../providers/http-provider.ts";
 import { describeModel, knownModels, type ModelDescription, tellsKind } from "../providers/known-models.ts";
+import { promptCacheOf } from "../providers/prompt-caches.ts";
 import { createAwsSigner, type Signer } from "../providers/signing.ts";
 import { createSimulatedProvider } from "../providers/simulated.ts";
 import { createWire } from "../providers/wire/pool.ts";
+import { ownPrice } from "./own-price.ts";
 
 /** A provider of the configuration, ready to be called. */
 export interface RunningProvider {
@@ -164,14 +165,22 @@ export function fingerprintOf(settings: ProviderSettings, timeouts: Settings["re
   return JSON.stringify([settings, timeouts, secrets]);
 }
 
-/** The provider's part of the catalogue. `listed`: what its host said it offers. */
+/** What a catalogue's part depends on beside its provider. */
+export interface CatalogMoment {
+  /** What the host said it offers; undefined: nothing yet. */
+  readonly listed: readonly string[] | undefined;
+  /** Which of the prices that change with time hold. */
+  readonly at: Date;
+}
+
+/** The provider's part of the catalogue, with all that is known of its models looked up. */
 export function catalogPart(
   name: string,
   { settings, facts, listsModels }: RunningProvider,
-  listed: readonly string[] | undefined,
+  { listed, at }: CatalogMoment,
 ): CatalogProvider {
   const target = (model: ModelSettings): Target => {
-    const { capabilities, price, alternate, ...known } = described(settings.type, model);
+    const { capabilities, price, alternate, ...known } = described(settings.type, model, at);
     const kind = model.kind ?? known.kind;
     return {
       id: `${name}/${model.id}` as TargetId,
@@ -182,12 +191,13 @@ export function catalogPart(
       issuer: facts.issuer,
       capabilities: model.context_tokens === undefined ? capabilities : { ...capabilities, contextTokens: model.context_tokens },
       price: ownPrice(model, kind, price),
+      promptCache: promptCacheOf(settings.type, model.upstream ?? model.id),
       timeoutMs: settings.timeout,
       ...(alternate !== undefined && { alternate }),
       ...(settings.fallback_on_refusal && { fallbackOnRefusal: true as const }),
     };
   };
-  const known = (): ModelSettings[] => knownModels(settings.type).map(({ id }) => ({ id }));
+  const known = (): ModelSettings[] => knownModels(settings.type, at).map(({ id }) => ({ id }));
   const models = settings.models ?? (listsModels ? (listed ?? []).map((id) => ({ id })) : known());
   const other = (model: string): Target => ({
     ...target({ id: model }),
@@ -198,29 +208,13 @@ export function catalogPart(
 }
 
 /** What is known of a model; of a deployment, whose name may say nothing, by the callers' name for it. */
-function described(type: string, { id, upstream = id }: ModelSettings): ModelDescription {
-  const known = describeModel(type, upstream);
+function described(type: string, { id, upstream = id }: ModelSettings, at: Date): ModelDescription {
+  const known = describeModel(type, upstream, at);
   const isOwnName = isHostType(type) && hostOf(type).namesDeployments === true;
   const saysNothing = known.price === undefined && Object.keys(known.capabilities).length === 1;
-  return isOwnName && saysNothing ? describeModel(type, id) : known;
+  return isOwnName && saysNothing ? describeModel(type, id, at) : known;
 }
 
 function hostOf(type: HostType): Host {
   return hosts[type];
-}
-
-/** The configuration's prices win, each by itself; 0 there means free. Half a price is none. */
-function ownPrice(model: ModelSettings, kind: ModelKind, listed: Price | undefined): Price | undefined {
-  const { input_price, output_price, cached_input_price } = model;
-  const input = ownUnits(input_price) ?? listed?.input;
-  // Nobody pays for what embeddings put out.
-  const output = ownUnits(output_price) ?? listed?.output ?? (kind === "embedding" ? 0 : undefined);
-  if (input === undefined || output === undefined) return undefined;
-  // A listed cache price belongs to the listed input price, and means nothing beside another.
-  const cached = input_price === undefined ? listed : undefined;
-  return { input, output, cacheRead: ownUnits(cached_input_price) ?? cached?.cacheRead, cacheWrite: cached?.cacheWrite };
-}
-
-function ownUnits(usd: number | undefined): number | undefined {
-  return usd === undefined ? undefined : microUsdPerMillion(usd);
 }

@@ -1,11 +1,12 @@
 import type { Settings } from "../config/schema.ts";
-import { type Catalog, createCatalog } from "../core/catalog.ts";
+import { type Catalog, type CatalogProvider, createCatalog } from "../core/catalog.ts";
 import { ProviderState } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
 import type { ProviderDesk, ProviderView } from "../core/operations.ts";
 import type { Provider } from "../core/provider.ts";
 import type { ProviderSlots } from "../stores/slots.ts";
 import type { WindowHealth } from "../stores/window-health.ts";
+import { priceVersionOf } from "./model-price.ts";
 import { catalogPart, fingerprintOf, type RunningProvider, startProvider } from "./providers.ts";
 
 /** The providers of the running configuration, and what is known and decided about them at run time. */
@@ -14,6 +15,8 @@ export interface Roster extends ProviderDesk {
   apply(settings: Settings): void;
   /** What a host said it lists; true where that changed the catalogue. */
   listed(provider: string, models: readonly string[]): boolean;
+  /** Looks all prices up again, of which some change with the hour; true where that changed the catalogue. */
+  reprice(): boolean;
   catalog(): Catalog;
   providers(): ReadonlyMap<string, Provider>;
   stateOf(provider: string): ProviderState;
@@ -35,16 +38,11 @@ export function createRoster({ clock, health, slots }: RosterParts): Roster {
   const listings = new Map<string, readonly string[]>();
   const states = new Map<string, ProviderState>();
 
+  const partsNow = (): CatalogProvider[] => partsOf(running, listings, new Date(clock.wall()));
   const rebuild = (): void => {
-    const parts = [...running].map(([name, each]) => catalogPart(name, each, listings.get(name)));
+    const parts = partsNow();
     catalog = createCatalog({ providers: parts, aliases });
-    health.declare(
-      parts.map(({ name, targets }) => ({
-        name,
-        targets: targets.map(({ id }) => id),
-        concurrencyMax: running.get(name)?.settings.max_concurrent ?? 0,
-      })),
-    );
+    health.declare(parts.map((part) => membersOf(part, running)));
     for (const [name, { settings }] of running) slots.declare(name, settings.max_concurrent);
   };
   const stateOf = (provider: string): ProviderState => states.get(provider) ?? ProviderState.ENABLED;
@@ -76,6 +74,12 @@ export function createRoster({ clock, health, slots }: RosterParts): Roster {
       rebuild();
       return true;
     },
+    reprice() {
+      const repriced = createCatalog({ providers: partsNow(), aliases });
+      if (priceVersionOf(repriced) === priceVersionOf(catalog)) return false;
+      catalog = repriced;
+      return true;
+    },
     catalog: () => catalog,
     providers: () => new Map([...running].map(([name, { provider }]) => [name, provider])),
     stateOf,
@@ -96,6 +100,16 @@ export function createRoster({ clock, health, slots }: RosterParts): Roster {
       await Promise.allSettled([...running.values()].map((each) => each.close()));
     },
   };
+}
+
+type Running = ReadonlyMap<string, RunningProvider>;
+
+function partsOf(running: Running, listings: ReadonlyMap<string, readonly string[]>, at: Date): CatalogProvider[] {
+  return [...running].map(([name, each]) => catalogPart(name, each, { listed: listings.get(name), at }));
+}
+
+function membersOf({ name, targets }: CatalogProvider, running: Running): Parameters<WindowHealth["declare"]>[0][number] {
+  return { name, targets: targets.map(({ id }) => id), concurrencyMax: running.get(name)?.settings.max_concurrent ?? 0 };
 }
 
 /** Keeps what is the same, with its connections; starts what is new or other. */

@@ -1,5 +1,6 @@
 import type { CallOptions, Snapshot } from "../core/call.ts";
 import type { Clock } from "../core/clock.ts";
+import { priceVersionOf } from "./model-price.ts";
 import type { Roster } from "./roster.ts";
 
 /** The one snapshot that calls begin with; swapped by one assignment. */
@@ -24,7 +25,9 @@ export function createSnapshots(roster: Roster, options: () => CallOptions, cloc
     madeWall: () => madeWall,
     renew(policy = current().policy) {
       madeWall = clock.wall();
-      snapshot = Object.freeze({ catalog: roster.catalog(), providers: roster.providers(), policy, options: options() });
+      const catalog = roster.catalog();
+      const priceVersion = snapshot?.catalog === catalog ? snapshot.priceVersion : priceVersionOf(catalog);
+      snapshot = Object.freeze({ catalog, providers: roster.providers(), policy, options: options(), priceVersion });
     },
   };
 }

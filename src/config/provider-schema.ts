@@ -16,6 +16,10 @@ const modelRecord = section({
   output_price: dollars().optional(),
   /** Input that the vendor had in its prompt cache. */
   cached_input_price: dollars().optional(),
+  /** Input that the vendor puts into its prompt cache; for however long. */
+  cache_write_price: dollars().optional(),
+  /** US dollars for each call, beside its tokens. */
+  request_price: number(0, 1e6).optional(),
   /** Context window in tokens. */
   context_tokens: whole(1, Number.MAX_SAFE_INTEGER).optional(),
 });

@@ -62,6 +62,8 @@ export interface Snapshot {
   readonly providers: ReadonlyMap<string, Provider>;
   readonly policy: ActivePolicy;
   readonly options: CallOptions;
+  /** Which prices are in force: the price source's version and a hash of all of them; absent: nobody told. */
+  readonly priceVersion?: string | undefined;
 }
 
 /** A caller's request, whatever protocol it came by. */

@@ -1,3 +1,4 @@
+import type { PromptCache } from "./affinity.ts";
 import type { Key } from "./call.ts";
 import type { ModelCapabilities } from "./chat.ts";
 import type { Price } from "./price.ts";
@@ -29,6 +30,8 @@ export interface Target {
   readonly capabilities: ModelCapabilities;
   /** Undefined: unpriced, which is not free. */
   readonly price: Price | undefined;
+  /** How its vendor keeps prompts; absent: as most do. */
+  readonly promptCache?: PromptCache;
   /** When its host must be called in its other language; absent: the first one serves it. */
   readonly alternate?: AlternateUse;
   /** Present where a caller made the name up as `provider/any-name`: then its being unknown upstream is the caller's to hear. */

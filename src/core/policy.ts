@@ -1,7 +1,9 @@
+import type { Holding } from "./affinity.ts";
 import type { Key } from "./call.ts";
 import type { Target } from "./catalog.ts";
 import type { ScoreTerm } from "./chat.ts";
 import type { HealthView } from "./health.ts";
+import type { PricedCounts } from "./price.ts";
 
 /** What a policy may know of a call. No prompt, no key's secret. */
 export interface CallFacts {
@@ -26,7 +28,21 @@ export interface CallFacts {
   readonly nowMs: number;
   /** All randomness, so that a ranking can be made again; see `chance.ts`. */
   readonly seed: number;
+  /** Who holds the conversation's prompt warm; absent: nobody, or it does not matter to this call. */
+  readonly holder?: Holder | undefined;
 }
+
+/** A holder of the call's conversation. */
+export interface Holder extends Holding {
+  /** The caller itself named the conversation, and wants to stay. */
+  readonly named: boolean;
+}
+
+/** The counts that a call is expected to have at a target. */
+export type Expectation = Pick<
+  PricedCounts,
+  "inputTokens" | "outputTokens" | "cacheReadTokens" | "cacheWriteTokens" | "cacheWriteHourTokens"
+>;
 
 /** A target that can serve the call, with what is known of it now. */
 export interface Candidate {
@@ -36,6 +52,8 @@ export interface Candidate {
   readonly costMicroUsd: number | undefined;
   /** See `HealthTracker.load`. */
   readonly load: number;
+  /** What that cost is the price of. */
+  readonly expected?: Expectation;
 }
 
 /** A candidate in its place. */
@@ -55,6 +73,8 @@ export interface Ranking {
   readonly rule: string;
   /** Name of the experiment's arm, written likewise; absent: none. */
   readonly arm?: string;
+  /** Present where the order has weighed by itself what leaving a conversation's holder means; else a named one's is put first. */
+  readonly weighsHolder?: true;
 }
 
 /** A copy of some calls for a target whose answers nobody sees. */

@@ -1,39 +1,164 @@
-import type { ModelPrice, Usage } from "./chat.ts";
+import type { Usage } from "./chat.ts";
 
-/** Prices in millionths of a US dollar per million tokens: whole numbers, below 2^53. */
-export interface Price {
+/** Prices in millionths of a US dollar per million tokens: whole numbers, below 2^53. A part without its own costs what the whole does. */
+export interface Rates {
   readonly input: number;
   readonly output: number;
   /** Input read from the vendor's prompt cache; undefined: as `input`. */
   readonly cacheRead: number | undefined;
   /** Input written to it; undefined: as `input`. */
   readonly cacheWrite: number | undefined;
+  /** Input written to it for an hour; undefined: as `cacheWrite`. */
+  readonly cacheWriteHour?: number | undefined;
+  /** Output that only the model reads; undefined: as `output`. */
+  readonly reasoning?: number | undefined;
+  /** Sound in the input; undefined: as `input`. */
+  readonly inputAudio?: number | undefined;
+  /** Sound read from the prompt cache; undefined: as `inputAudio`. */
+  readonly cacheReadAudio?: number | undefined;
+  /** Sound in the output; undefined: as `output`. */
+  readonly outputAudio?: number | undefined;
+  /** Pictures in the input; undefined: as `input`. */
+  readonly inputImage?: number | undefined;
+  /** Pictures read from the prompt cache; undefined: as `inputImage`. */
+  readonly cacheReadImage?: number | undefined;
+  /** Pictures in the output; undefined: as `output`. */
+  readonly outputImage?: number | undefined;
 }
+
+/** What long prompts cost: all of a call, and not only what is above. */
+export interface PriceTier {
+  /** It holds for more input tokens than that, cached ones included. */
+  readonly aboveInputTokens: number;
+  readonly rates: Rates;
+}
+
+/** What a model costs. */
+export interface Price extends Rates {
+  /** By rising size; absent: none. */
+  readonly tiers?: readonly PriceTier[] | undefined;
+  /** For each call, in millionths of a US dollar; undefined: nothing. */
+  readonly request?: number | undefined;
+  /** For each search of the web, in millionths of a US dollar; undefined: not known. */
+  readonly webSearch?: number | undefined;
+}
+
+/** The counts that a cost depends on. */
+export type PricedCounts = Pick<
+  Usage,
+  | "inputTokens"
+  | "outputTokens"
+  | "cacheReadTokens"
+  | "cacheWriteTokens"
+  | "cacheWriteHourTokens"
+  | "reasoningTokens"
+  | "inputAudioTokens"
+  | "outputAudioTokens"
+  | "inputImageTokens"
+  | "outputImageTokens"
+  | "webSearches"
+>;
+
+/** A million, as both of its meanings: our unit per micro-dollar, and tokens per unit of a rate. */
+const picoPerMicro = 1_000_000;
 
 /**
  * Exact cost in 10^-12 US dollars: tokens times micro-dollars per million tokens. The one price function, used by
  * routing, responses and reports.
  */
-export function costPicoUsd(
-  price: Price,
-  usage: Pick<Usage, "inputTokens" | "outputTokens" | "cacheReadTokens" | "cacheWriteTokens">,
-): bigint {
-  const read = Math.min(usage.cacheReadTokens ?? 0, usage.inputTokens);
-  const written = Math.min(usage.cacheWriteTokens ?? 0, usage.inputTokens - read);
-  const fresh = usage.inputTokens - read - written;
-  const parts = [
-    [fresh, price.input],
-    [read, price.cacheRead ?? price.input],
-    [written, price.cacheWrite ?? price.input],
-    [usage.outputTokens, price.output],
-  ] as const;
-  let sum = 0;
-  for (const [tokens, each] of parts) sum += tokens * each;
-  if (sum <= Number.MAX_SAFE_INTEGER) return BigInt(sum);
-  return parts.reduce((total, [tokens, each]) => total + BigInt(tokens) * BigInt(each), 0n);
+export function costPicoUsd(price: Price, usage: PricedCounts): bigint {
+  return billOf(price, usage).picoUsd();
 }
 
-/** US dollars per million tokens, as people write prices, to our unit. */
+/** The same in millionths of a US dollar, as scores and ceilings want it: rounded to what a double holds. */
+export function approximateMicroUsd(price: Price, usage: PricedCounts): number {
+  return billOf(price, usage).microUsd();
+}
+
+/** The rates for a prompt of this size. */
+export function ratesFor(price: Price, inputTokens: number): Rates {
+  const { tiers } = price;
+  if (tiers === undefined) return price;
+  let rates: Rates = price;
+  for (const tier of tiers) if (inputTokens > tier.aboveInputTokens) ({ rates } = tier);
+  return rates;
+}
+
+/** A sum of counts times rates. In doubles as long as they are exact, which is three times as fast, and in a bigint beyond. */
+class Bill {
+  #sum = 0;
+  #beyond: bigint | undefined;
+
+  add(count: number, each: number): void {
+    const sum = this.#sum + count * each;
+    if (sum <= Number.MAX_SAFE_INTEGER) {
+      this.#sum = sum;
+      return;
+    }
+    this.#beyond = (this.#beyond ?? 0n) + BigInt(this.#sum) + BigInt(count) * BigInt(each);
+    this.#sum = 0;
+  }
+
+  picoUsd(): bigint {
+    return this.#beyond === undefined ? BigInt(this.#sum) : this.#beyond + BigInt(this.#sum);
+  }
+
+  microUsd(): number {
+    return (this.#beyond === undefined ? this.#sum : Number(this.picoUsd())) / picoPerMicro;
+  }
+}
+
+/** Every token stands in exactly one line. */
+function billOf(price: Price, usage: PricedCounts): Bill {
+  const rates = ratesFor(price, usage.inputTokens);
+  const bill = new Bill();
+  addInput(bill, rates, usage);
+  addOutput(bill, rates, usage);
+  if (price.request !== undefined) bill.add(price.request, picoPerMicro);
+  if (price.webSearch !== undefined && usage.webSearches !== undefined) bill.add(usage.webSearches, price.webSearch * picoPerMicro);
+  return bill;
+}
+
+function addInput(bill: Bill, rates: Rates, usage: PricedCounts): void {
+  const { inputTokens } = usage;
+  const read = Math.min(usage.cacheReadTokens ?? 0, inputTokens);
+  const written = Math.min(usage.cacheWriteTokens ?? 0, inputTokens - read);
+  const hour = Math.min(usage.cacheWriteHourTokens ?? 0, written);
+  const writeRate = rates.cacheWrite ?? rates.input;
+  bill.add(written - hour, writeRate);
+  bill.add(hour, rates.cacheWriteHour ?? writeRate);
+  const fresh = inputTokens - read - written;
+  const readRate = rates.cacheRead ?? rates.input;
+  if (usage.inputAudioTokens === undefined && usage.inputImageTokens === undefined) {
+    bill.add(fresh, rates.input);
+    bill.add(read, readRate);
+    return;
+  }
+  // Nobody tells which of a prompt's sound and pictures were in the cache: as few as can have been.
+  const audio = Math.min(usage.inputAudioTokens ?? 0, fresh + read);
+  const freshAudio = Math.min(audio, fresh);
+  const image = Math.min(usage.inputImageTokens ?? 0, fresh + read - audio);
+  const freshImage = Math.min(image, fresh - freshAudio);
+  bill.add(fresh - freshAudio - freshImage, rates.input);
+  bill.add(freshAudio, rates.inputAudio ?? rates.input);
+  bill.add(freshImage, rates.inputImage ?? rates.input);
+  bill.add(read - (audio - freshAudio) - (image - freshImage), readRate);
+  bill.add(audio - freshAudio, rates.cacheReadAudio ?? rates.inputAudio ?? readRate);
+  bill.add(image - freshImage, rates.cacheReadImage ?? rates.inputImage ?? readRate);
+}
+
+function addOutput(bill: Bill, rates: Rates, usage: PricedCounts): void {
+  const { outputTokens } = usage;
+  const spoken = Math.min(usage.outputAudioTokens ?? 0, outputTokens);
+  const drawn = Math.min(usage.outputImageTokens ?? 0, outputTokens - spoken);
+  const thought = Math.min(usage.reasoningTokens ?? 0, outputTokens - spoken - drawn);
+  bill.add(outputTokens - spoken - drawn - thought, rates.output);
+  bill.add(spoken, rates.outputAudio ?? rates.output);
+  bill.add(drawn, rates.outputImage ?? rates.output);
+  bill.add(thought, rates.reasoning ?? rates.output);
+}
+
+/** US dollars per million tokens, as people write prices, to our unit; and US dollars to millionths. */
 export function microUsdPerMillion(usdPerMillion: number): number {
   return Math.round(usdPerMillion * 1e6);
 }
@@ -55,18 +180,6 @@ export function usdFromPico(pico: bigint): string {
   const fraction = digits.slice(-12).replace(/0+$/, "");
   const whole = digits.slice(0, -12);
   return fraction === "" ? whole : `${whole}.${fraction}`;
-}
-
-/** The price as the API shows it. */
-export function modelPrice(price: Price): ModelPrice {
-  const shown: ModelPrice = {
-    $typeName: "semaroute.v1.ModelPrice",
-    inputMicroUsdPerMillion: BigInt(price.input),
-    outputMicroUsdPerMillion: BigInt(price.output),
-  };
-  if (price.cacheRead !== undefined) shown.cacheReadMicroUsdPerMillion = BigInt(price.cacheRead);
-  if (price.cacheWrite !== undefined) shown.cacheWriteMicroUsdPerMillion = BigInt(price.cacheWrite);
-  return shown;
 }
 
 /** The usage with its cost; as it came where the target is unpriced, or the tokens told are no count of anything. */

@@ -14,6 +14,8 @@ export interface Explanation {
   readonly failedRules: string[];
   readonly candidates: readonly ExplainCandidate[];
   readonly estimatedInputTokens: number;
+  /** Which prices the costs were reckoned by; empty: not known. */
+  readonly priceVersion: string;
 }
 
 /** How many input tokens a request has. */

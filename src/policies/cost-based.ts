@@ -3,6 +3,9 @@ import { msFromDuration } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
 import type { Candidate, Policy, Ranked } from "../core/policy.ts";
 
+/** Share of the best candidate's health below which nobody stays for the sake of a conversation. */
+const healthToStay = 0.9;
+
 /** The policy's fields with their defaults. */
 export function withCostBasedDefaults(config: CostBasedPolicy): CostBasedPolicy {
   return {
@@ -15,13 +18,15 @@ export function withCostBasedDefaults(config: CostBasedPolicy): CostBasedPolicy 
 
 /**
  * Cheapest first, while considering latency and health: a target's score is the weighted sum of three ratios to the best
- * candidate. Behind all others come targets that are too slow to the first token, and behind those the unpriced.
+ * candidate. Behind all others come targets that are too slow to the first token, and behind those the unpriced. Leaving a warm
+ * prompt cache is in the expected costs; where that leaves nobody cheaper, a conversation that the caller named stays, whoever may
+ * be quicker.
  */
 export function createCostBased(config: CostBasedPolicy): Policy {
   const weights = normalised(withCostBasedDefaults(config));
   const slowMs = config.maxFirstToken === undefined ? Number.POSITIVE_INFINITY : msFromDuration(config.maxFirstToken);
 
-  return ({ streamed }, candidates) => {
+  return ({ streamed, holder }, candidates) => {
     let bestCost = Number.POSITIVE_INFINITY;
     let bestLatency = Number.POSITIVE_INFINITY;
     let bestHealth = 0;
@@ -40,20 +45,21 @@ export function createCostBased(config: CostBasedPolicy): Policy {
       const costTerm = term("cost", cost ?? 0, cost === undefined ? 0 : share(bestCost, cost), weights.cost);
       const latencyTerm = term("latency", latency ?? 0, latency === undefined ? 1 : share(bestLatency, latency), weights.latency);
       const healthTerm = term("health", health, share(health, bestHealth), weights.health);
+      const stays = holder?.named === true && holder.target === candidate.target.id && cost !== undefined && cost <= bestCost;
       order.push({
         candidate,
         score: weights.cost * costTerm.ratio + weights.latency * latencyTerm.ratio + weights.health * healthTerm.ratio,
         terms: [costTerm, latencyTerm, healthTerm],
         remark: remarkOf(cost === undefined, isSlow ? p95 : undefined, slowMs),
-        tier: (cost === undefined ? 2 : 0) + (isSlow ? 1 : 0),
+        tier: stays && !isSlow && healthTerm.ratio >= healthToStay ? -1 : (cost === undefined ? 2 : 0) + (isSlow ? 1 : 0),
       });
     }
     // Stable, so that equals keep the catalogue's order.
-    return { order: order.toSorted(byTierThenScore), rule: "" };
+    return { order: order.toSorted(byTierThenScore), rule: "", weighsHolder: true };
   };
 }
 
-/** Tier 0: normal, 1: slow, 2: unpriced, 3: both. */
+/** Tier -1: holds the conversation and nobody costs less, 0: normal, 1: slow, 2: unpriced, 3: both. */
 interface Placed extends Ranked {
   readonly tier: number;
 }

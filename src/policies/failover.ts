@@ -34,7 +34,8 @@ export function createFailover(config: FailoverPolicy): Policy {
       else order.push(placed(candidate, named, ""));
     }
     // Stable, so that targets of one provider keep the catalogue's order.
-    return { order: order.toSorted(byPlace), rule: "" };
+    // Who comes first is the operator's word, for conversations too.
+    return { order: order.toSorted(byPlace), rule: "", weighsHolder: true };
   };
 }
 

@@ -1,6 +1,9 @@
 import { calcPrice, type ModelPrice } from "@pydantic/genai-prices";
 
-import { microUsdPerMillion, type Price } from "../core/price.ts";
+import { microUsdPerMillion, type Price, type Rates } from "../core/price.ts";
+
+/** The data that prices come from, by package and version; part of what is told as the version of prices. */
+export const priceSource = "genai-prices@0.1.8";
 
 /**
  * The name that the price source knows each vendor by. Types without an entry (`openai_compatible`, `ollama`, `vllm`) are hosts
@@ -57,20 +60,56 @@ export function priceOf(type: string, model: string, at?: Date): Price | undefin
 }
 
 function priceFrom(listed: ModelPrice): Price | undefined {
-  const input = baseMicroUsd(listed["input_mtok"]);
-  const output = baseMicroUsd(listed["output_mtok"]);
-  // Embedding models have no output price at all; that is not the same as one of 0.
-  if (input === undefined || input === 0 || output === 0) return undefined;
+  const rates = ratesAt(listed, 0);
+  if (rates === undefined) return undefined;
+  const tiers = [];
+  for (const aboveInputTokens of sizesOf(listed)) {
+    const longer = ratesAt(listed, aboveInputTokens + 1);
+    if (longer !== undefined) tiers.push({ aboveInputTokens, rates: longer });
+  }
+  const webSearch = listed["web_searches_kcount"];
   return {
-    input,
-    output: output ?? 0,
-    cacheRead: baseMicroUsd(listed["cache_read_mtok"]),
-    cacheWrite: baseMicroUsd(listed["cache_write_mtok"]),
+    ...rates,
+    ...(tiers.length > 0 && { tiers }),
+    // Per thousand of them.
+    ...(typeof webSearch === "number" && webSearch > 0 && { webSearch: microUsdPerMillion(webSearch / 1000) }),
   };
 }
 
-/** Some models cost more beyond a size of prompt (200,000 tokens or more): we know the price of ordinary ones. */
-function baseMicroUsd(value: ModelPrice[string]): number | undefined {
+/** The prompt sizes above which something costs another price. */
+function sizesOf(listed: ModelPrice): number[] {
+  const sizes = new Set<number>();
+  for (const value of Object.values(listed)) if (typeof value === "object") for (const { start } of value.tiers) sizes.add(start);
+  return [...sizes].toSorted((a, b) => a - b);
+}
+
+/** Undefined: unpriced. */
+function ratesAt(listed: ModelPrice, inputTokens: number): Rates | undefined {
+  const rate = (name: string): number | undefined => microUsd(listed[`${name}_mtok`], inputTokens);
+  const input = rate("input");
+  const output = rate("output");
+  // Embedding models have no output price at all; that is not the same as one of 0.
+  if (input === undefined || (output === undefined && listed["output_mtok"] !== undefined)) return undefined;
+  return {
+    input,
+    output: output ?? 0,
+    cacheRead: rate("cache_read"),
+    cacheWrite: rate("cache_write"),
+    cacheWriteHour: rate("cache_write_1h"),
+    reasoning: rate("output_reasoning"),
+    inputAudio: rate("input_audio"),
+    cacheReadAudio: rate("cache_audio_read"),
+    outputAudio: rate("output_audio"),
+    inputImage: rate("input_image"),
+    cacheReadImage: rate("cache_image_read"),
+    outputImage: rate("output_image"),
+  };
+}
+
+/** A price of 0 is none. */
+function microUsd(value: ModelPrice[string], inputTokens: number): number | undefined {
   if (value === undefined) return undefined;
-  return microUsdPerMillion(typeof value === "number" ? value : value.base);
+  const usd =
+    typeof value === "number" ? value : value.tiers.reduce((at, tier) => (inputTokens > tier.start ? tier.price : at), value.base);
+  return microUsdPerMillion(usd) || undefined;
 }

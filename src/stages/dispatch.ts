@@ -4,6 +4,7 @@ import { sleep } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
 import type { AttemptStream, Handler } from "../core/handler.ts";
 import { contest, type Contest, type DispatchSources } from "./contest.ts";
+import { learnFrom } from "./lessons.ts";
 import { noTarget, type Plan, planCall, requiresAll } from "./plan.ts";
 import { Progress } from "./progress.ts";
 import { holdsSealedState } from "./sealed-state.ts";
@@ -41,6 +42,7 @@ export function dispatch(sources: DispatchSources, attempt: Handler<Attempt, Att
         const won = await contest(step, parts);
         if (won !== undefined) {
           const { stream, target, notes } = won;
+          learnFrom({ call, plan, target, stream }, sources);
           return {
             source: { target, cache: CacheStatus.BYPASS, attempts, notes, ...decisionOf(plan) },
             batches: stream.batches,

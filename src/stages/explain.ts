@@ -34,6 +34,7 @@ export function explainCall(call: Call, sources: PlanSources, report: (provider:
     failedRules: [...plan.failedRules],
     candidates: [...ranked, ...excluded],
     estimatedInputTokens: plan.inputTokens,
+    priceVersion: call.snapshot.priceVersion ?? "",
   };
 }
 

@@ -6,7 +6,7 @@ import type { Needs } from "./needs.ts";
 
 const hourMs = 3_600_000;
 
-/** What a policy may know of a call. */
+/** What a policy may know of a call, but for who holds its conversation. */
 export function factsOf({ request, streamed, key, seed }: Call, { inputTokens, capabilities }: Needs, clock: Clock): CallFacts {
   return {
     model: request.model,

@@ -3,15 +3,13 @@ import type { Target } from "../core/catalog.ts";
 import { type ContentPart, type EmbedInput, isEmbedRequest, type ModelCapabilities } from "../core/chat.ts";
 import { estimateEmbedTokens, estimateInputTokens } from "../core/estimate.ts";
 
-/** Output assumed where the request sets no limit; tokens. */
-const outputTokensAssumed = 512;
-
 /** What a call asks of a target. */
 export interface Needs {
   readonly inputTokens: number;
   /** What has to fit the model's context at once: of embeddings the longest input. */
   readonly contextTokens: number;
-  readonly outputTokens: number;
+  /** Most that a choice of the answer may have; undefined: the caller sets no limit. */
+  readonly outputTokensMax: number | undefined;
   readonly choices: number;
   /** Capabilities that must not be known to be missing, with the path that asks for each. */
   readonly capabilities: readonly (readonly [keyof ModelCapabilities, string])[];
@@ -21,7 +19,7 @@ export interface Needs {
 export function needsOf({ request, streamed }: Call, inputTokens: number = estimateInputTokens(request)): Needs {
   if (isEmbedRequest(request)) {
     const contextTokens = request.inputs.reduce((most, input) => Math.max(most, leastTokens(input)), 0);
-    return { inputTokens, contextTokens, outputTokens: 0, choices: 1, capabilities: [["embeddings", "embeddings"]] };
+    return { inputTokens, contextTokens, outputTokensMax: 0, choices: 1, capabilities: [["embeddings", "embeddings"]] };
   }
   const capabilities: [keyof ModelCapabilities, string][] = [];
   if (streamed) capabilities.push(["streaming", "stream"]);
@@ -30,8 +28,13 @@ export function needsOf({ request, streamed }: Call, inputTokens: number = estim
   if (format === "jsonObject") capabilities.push(["jsonObject", "output_format"]);
   if (format === "jsonSchema") capabilities.push(["jsonSchema", "output_format"]);
   for (const message of request.messages) for (const part of message.content) addMedia(capabilities, part);
-  const outputTokens = request.maxOutputTokens ?? outputTokensAssumed;
-  return { inputTokens, contextTokens: inputTokens, outputTokens, choices: request.n ?? 1, capabilities };
+  return {
+    inputTokens,
+    contextTokens: inputTokens,
+    outputTokensMax: request.maxOutputTokens,
+    choices: request.n ?? 1,
+    capabilities,
+  };
 }
 
 /** A tool that runs at the vendor's would run twice, and what is stored there would be stored twice. */
@@ -77,13 +80,6 @@ export function misfit(
     return { reason: `about ${needs.contextTokens} tokens do not fit its context of ${room}`, kind: "context" };
   }
   return undefined;
-}
-
-/** Expected cost of the call at a target in millionths of a US dollar; undefined: unpriced. */
-export function expectedCostMicroUsd({ price, capabilities }: Target, needs: Needs): number | undefined {
-  if (price === undefined) return undefined;
-  const output = Math.min(needs.outputTokens, capabilities.maxOutputTokens ?? needs.outputTokens) * needs.choices;
-  return (needs.inputTokens * price.input + output * price.output) / 1e6;
 }
 
 /**

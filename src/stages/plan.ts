@@ -5,14 +5,26 @@ import type { Clock } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
 import { estimateInputTokens } from "../core/estimate.ts";
 import type { HealthTracker, HealthView, Insistence } from "../core/health.ts";
-import { type Candidate, decidedBy, type Policy, type Ranked, type ShadowTraffic } from "../core/policy.ts";
+import {
+  type CallFacts,
+  type Candidate,
+  decidedBy,
+  type Holder,
+  type Policy,
+  type Ranked,
+  type Ranking,
+  type ShadowTraffic,
+} from "../core/policy.ts";
+import { approximateMicroUsd } from "../core/price.ts";
+import type { Conversation } from "./conversation.ts";
+import { type Memory, type Outlook, outlookOf } from "./expectation.ts";
 import { factsOf } from "./facts.ts";
-import { misfit, needsOf, type Needs, expectedCostMicroUsd } from "./needs.ts";
+import { misfit, needsOf, type Needs } from "./needs.ts";
 import { loopIssuer } from "./sealed-state.ts";
 import { insistenceOf, lastResortRemark, refusalOf, type Standing, standingOf } from "./standing.ts";
 
 /** What planning looks at besides the call. */
-export interface PlanSources {
+export interface PlanSources extends Memory {
   readonly health: HealthTracker;
   readonly clock: Clock;
   /** Administrative state of a provider. */
@@ -47,6 +59,8 @@ export interface Plan {
   readonly inputTokens: number;
   /** What its attempts are made with: whether the breakers of its targets are asked. */
   readonly insist: Insistence | undefined;
+  /** Whose prompt whoever answers will hold; undefined: nobody asks. */
+  readonly conversation: Conversation | undefined;
 }
 
 /**
@@ -57,11 +71,15 @@ export function planCall(call: Call, sources: PlanSources, policy: Policy = call
   const { request } = call;
   const inputTokens = estimateInputTokens(request);
   const needs = needsOf(call, inputTokens);
-  const facts = factsOf(call, needs, sources.clock);
-  const { nowMs } = facts;
-  const decided = decidedBy(policy, facts);
+  const outlook = outlookOf(call, needs, sources);
+  const known = factsOf(call, needs, sources.clock);
+  const { nowMs } = known;
+  const decided = decidedBy(policy, known);
   const excluded: Exclusion[] = [];
-  const groups = fittingGroups({ call, sources, needs, model: decided.model }, excluded);
+  const groups = fittingGroups({ call, sources, needs, outlook, model: decided.model }, excluded);
+  // Found out with the targets' prices, and only where one depends on it.
+  const { conversation, holder } = outlook;
+  const facts: CallFacts = holder === undefined ? known : { ...known, holder };
   const fitting = sizeOf(groups);
   const standing = (wanted: Standing): Candidate[][] =>
     groups.map((candidates) => candidates.filter((candidate) => standingOf(candidate, call, fitting === 1) === wanted));
@@ -74,11 +92,11 @@ export function planCall(call: Call, sources: PlanSources, policy: Policy = call
   for (let i = 0; i < usable.length; i++) {
     const ranking = decided.rank(facts, usable[i] ?? []);
     if (i === 0 && policy.decide === undefined) ({ rule, arm = "" } = ranking);
-    ranked.push(...ranking.order);
+    ranked.push(...(holder === undefined ? ranking.order : withHolder(ranking, holder)));
   }
   if (!isEmbedRequest(request)) pinLoop(ranked, loopIssuer(request));
   const { shadows, failedRules } = decided;
-  const plan: Plan = { ranked, excluded, rule, arm, shadows, failedRules, inputTokens, insist };
+  const plan: Plan = { ranked, excluded, rule, arm, shadows, failedRules, inputTokens, insist, conversation };
   if (ranked.length === fitting) return plan;
 
   // Behind all others, whatever name led to it: who most likely fails is still better than nobody.
@@ -99,6 +117,17 @@ export function planCall(call: Call, sources: PlanSources, policy: Policy = call
   return plan;
 }
 
+/** Says who holds the conversation, and puts it first where the caller named it and the policy has no word of its own on that. */
+function withHolder({ order, weighsHolder }: Ranking, { target, tokens, named }: Holder): readonly Ranked[] {
+  const at = order.findIndex(({ candidate }) => candidate.target.id === target);
+  const found = order[at];
+  if (found === undefined) return order;
+  const why = tokens > 0 ? `holds about ${tokens} tokens of this conversation` : "holds this conversation";
+  const holder = { ...found, remark: found.remark === "" ? why : `${found.remark}; ${why}` };
+  if (!named || weighsHolder === true) return order.with(at, holder);
+  return [holder, ...order.toSpliced(at, 1)];
+}
+
 /** An open tool loop stays where its sealed state can be read, as long as anybody there is usable; in the policy's order. */
 function pinLoop(ranked: Ranked[], issuer: string | undefined): void {
   if (issuer === undefined) return;
@@ -112,7 +141,7 @@ function pinLoop(ranked: Ranked[], issuer: string | undefined): void {
 
 /** Targets that can serve the call whatever the moment is like: a group for the model, and one for each fallback. */
 function fittingGroups(context: ExclusionContext, excluded: Exclusion[]): Candidate[][] {
-  const { call, sources, needs } = context;
+  const { call } = context;
   const fallbacks = call.request.routing?.fallbackModels ?? [];
   const seen = new Set<string>();
   const groups: Candidate[][] = [];
@@ -122,12 +151,7 @@ function fittingGroups(context: ExclusionContext, excluded: Exclusion[]): Candid
     for (const target of targets) {
       if (seen.has(target.id)) continue;
       seen.add(target.id);
-      const candidate = {
-        target,
-        health: sources.health.view(target.id),
-        costMicroUsd: expectedCostMicroUsd(target, needs),
-        load: sources.health.load(target.id),
-      };
+      const candidate = candidateOf(target, context);
       const no = unfitness(candidate, context);
       if (no === undefined) group.push(candidate);
       else excluded.push({ ...candidate, ...no });
@@ -206,11 +230,19 @@ function targetsOf(call: Call, name: string, field: string): readonly Target[] {
   throw new ChatError("MODEL_NOT_FOUND", `model ${JSON.stringify(name)} is not ${what}`, { field });
 }
 
+function candidateOf(target: Target, { sources, outlook }: ExclusionContext): Candidate {
+  const expected = outlook.at(target);
+  const cost = target.price === undefined ? undefined : approximateMicroUsd(target.price, expected);
+  const { health } = sources;
+  return { target, health: health.view(target.id), costMicroUsd: cost, expected, load: health.load(target.id) };
+}
+
 type Unfit = Pick<Exclusion, "reason" | "kind" | "waitMs" | "field">;
 
 interface ExclusionContext {
   readonly call: Call;
   readonly needs: Needs;
+  readonly outlook: Outlook;
   readonly sources: PlanSources;
   /** Put in the place of the model asked for; empty: it stays. */
   readonly model: string;

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 
+import { modelPrice } from "../../src/assembly/model-price.ts";
 import { usageOf } from "../../src/core/chat.ts";
-import { costPicoUsd, microUsdPerMillion, modelPrice, type Price, priced, usdFromPico } from "../../src/core/price.ts";
+import { costPicoUsd, microUsdPerMillion, type Price, priced, usdFromPico } from "../../src/core/price.ts";
 
 const price: Price = { input: 2_500_000, output: 10_000_000, cacheRead: 1_250_000, cacheWrite: 3_125_000 };
 const bare: Price = { ...price, cacheRead: undefined, cacheWrite: undefined };
@@ -66,6 +67,7 @@ test("a price is shown with what it has", () => {
     outputMicroUsdPerMillion: 10_000_000n,
     cacheReadMicroUsdPerMillion: 1_250_000n,
     cacheWriteMicroUsdPerMillion: 3_125_000n,
+    tiers: [],
   });
   expect(modelPrice(bare)).not.toHaveProperty("cacheReadMicroUsdPerMillion");
 });

@@ -50,7 +50,17 @@ function scene({ sparing = false, state = ProviderState.ENABLED }: { sparing?: b
 
 function planOf(list: readonly ShadowTraffic[]): Plan {
   const ranked = rankedOf(targets.slice(0, 1));
-  return { ranked, excluded: [], rule: "", arm: "", shadows: list, failedRules: [], inputTokens: 1, insist: undefined };
+  return {
+    ranked,
+    excluded: [],
+    rule: "",
+    arm: "",
+    shadows: list,
+    failedRules: [],
+    inputTokens: 1,
+    insist: undefined,
+    conversation: undefined,
+  };
 }
 
 const call = (init: Partial<Call> = {}, request: Parameters<typeof chatRequest>[1] = {}): Call =>

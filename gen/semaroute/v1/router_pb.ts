@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file semaroute/v1/router.proto.
  */
 export const file_semaroute_v1_router: GenFile = /*@__PURE__*/
-  fileDesc("ChlzZW1hcm91dGUvdjEvcm91dGVyLnByb3RvEgxzZW1hcm91dGUudjEipwUKEU1vZGVsQ2FwYWJpbGl0aWVzEhYKCXN0cmVhbWluZxgBIAEoCEgAiAEBEhIKBXRvb2xzGAIgASgISAGIAQESGwoOcGFyYWxsZWxfdG9vbHMYAyABKAhIAogBARIYCgtqc29uX29iamVjdBgEIAEoCEgDiAEBEhgKC2pzb25fc2NoZW1hGAUgASgISASIAQESGAoLaW1hZ2VfaW5wdXQYBiABKAhIBYgBARIYCgthdWRpb19pbnB1dBgHIAEoCEgGiAEBEhsKDmRvY3VtZW50X2lucHV0GAggASgISAeIAQESGAoLdmlkZW9faW5wdXQYCSABKAhICIgBARIWCglyZWFzb25pbmcYCiABKAhICYgBARIgChNzYW1wbGluZ19wYXJhbWV0ZXJzGAsgASgISAqIAQESFwoKZW1iZWRkaW5ncxgMIAEoCEgLiAEBEhsKDnByb21wdF9jYWNoaW5nGA0gASgISAyIAQESGwoOY29udGV4dF90b2tlbnMYDiABKA1IDYgBARIeChFtYXhfb3V0cHV0X3Rva2VucxgPIAEoDUgOiAEBQgwKCl9zdHJlYW1pbmdCCAoGX3Rvb2xzQhEKD19wYXJhbGxlbF90b29sc0IOCgxfanNvbl9vYmplY3RCDgoMX2pzb25fc2NoZW1hQg4KDF9pbWFnZV9pbnB1dEIOCgxfYXVkaW9faW5wdXRCEQoPX2RvY3VtZW50X2lucHV0Qg4KDF92aWRlb19pbnB1dEIMCgpfcmVhc29uaW5nQhYKFF9zYW1wbGluZ19wYXJhbWV0ZXJzQg0KC19lbWJlZGRpbmdzQhEKD19wcm9tcHRfY2FjaGluZ0IRCg9fY29udGV4dF90b2tlbnNCFAoSX21heF9vdXRwdXRfdG9rZW5zIswCCgpNb2RlbFByaWNlEigKG2lucHV0X21pY3JvX3VzZF9wZXJfbWlsbGlvbhgBIAEoBEgAiAEBEikKHG91dHB1dF9taWNyb191c2RfcGVyX21pbGxpb24YAiABKARIAYgBARItCiBjYWNoZV9yZWFkX21pY3JvX3VzZF9wZXJfbWlsbGlvbhgDIAEoBEgCiAEBEi4KIWNhY2hlX3dyaXRlX21pY3JvX3VzZF9wZXJfbWlsbGlvbhgEIAEoBEgDiAEBQh4KHF9pbnB1dF9taWNyb191c2RfcGVyX21pbGxpb25CHwodX291dHB1dF9taWNyb191c2RfcGVyX21pbGxpb25CIwohX2NhY2hlX3JlYWRfbWljcm9fdXNkX3Blcl9taWxsaW9uQiQKIl9jYWNoZV93cml0ZV9taWNyb191c2RfcGVyX21pbGxpb24i8QEKBU1vZGVsEgoKAmlkGAEgASgJEhAKCG93bmVkX2J5GAIgASgJEi8KC2NyZWF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgxkaXNwbGF5X25hbWUYBCABKAkSEQoJcHJvdmlkZXJzGAUgAygJEjUKDGNhcGFiaWxpdGllcxgGIAEoCzIfLnNlbWFyb3V0ZS52MS5Nb2RlbENhcGFiaWxpdGllcxInCgVwcmljZRgHIAEoCzIYLnNlbWFyb3V0ZS52MS5Nb2RlbFByaWNlEhAKCGFsaWFzX29mGAggAygJIkYKEUxpc3RNb2RlbHNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJIlIKEkxpc3RNb2RlbHNSZXNwb25zZRIjCgZtb2RlbHMYASADKAsyEy5zZW1hcm91dGUudjEuTW9kZWwSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiYKD0dldE1vZGVsUmVxdWVzdBITCgJpZBgBIAEoCUIHukgEcgIQASI2ChBHZXRNb2RlbFJlc3BvbnNlEiIKBW1vZGVsGAEgASgLMhMuc2VtYXJvdXRlLnYxLk1vZGVsIusCCgxFbWJlZFJlcXVlc3QSFgoFbW9kZWwYASABKAlCB7pIBHICEAESNQoGaW5wdXRzGAIgAygLMhguc2VtYXJvdXRlLnYxLkVtYmVkSW5wdXRCC7pICJIBBQgBEIAQEiAKCmRpbWVuc2lvbnMYAyABKA1CB7pIBCoCKAFIAIgBARIRCgl0YXNrX3R5cGUYBCABKAkSEwoLZW5kX3VzZXJfaWQYBSABKAkSLQoHcm91dGluZxgGIAEoCzIcLnNlbWFyb3V0ZS52MS5Sb3V0aW5nT3B0aW9ucxJHCg9leHRlbnNpb25zX2pzb24YHiADKAsyLi5zZW1hcm91dGUudjEuRW1iZWRSZXF1ZXN0LkV4dGVuc2lvbnNKc29uRW50cnkaNQoTRXh0ZW5zaW9uc0pzb25FbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg0KC19kaW1lbnNpb25zSgQIBxAIIl8KCkVtYmVkSW5wdXQSFwoEdGV4dBgBIAEoCUIHukgEcgIQAUgAEigKBnRva2VucxgCIAEoCzIWLnNlbWFyb3V0ZS52MS5Ub2tlbklkc0gAQg4KBWlucHV0EgW6SAIIASIhCghUb2tlbklkcxIVCgNpZHMYASADKA1CCLpIBZIBAggBIioKCUVtYmVkZGluZxINCgVpbmRleBgBIAEoDRIOCgZ2YWx1ZXMYAiADKAIimAIKDUVtYmVkUmVzcG9uc2USDQoFbW9kZWwYASABKAkSKwoKZW1iZWRkaW5ncxgCIAMoCzIXLnNlbWFyb3V0ZS52MS5FbWJlZGRpbmcSIgoFdXNhZ2UYAyABKAsyEy5zZW1hcm91dGUudjEuVXNhZ2USJgoFcm91dGUYBCABKAsyFy5zZW1hcm91dGUudjEuUm91dGVJbmZvEkgKD2V4dGVuc2lvbnNfanNvbhgeIAMoCzIvLnNlbWFyb3V0ZS52MS5FbWJlZFJlc3BvbnNlLkV4dGVuc2lvbnNKc29uRW50cnkaNQoTRXh0ZW5zaW9uc0pzb25FbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkgKEkNvdW50VG9rZW5zUmVxdWVzdBIyCgdyZXF1ZXN0GAEgASgLMhkuc2VtYXJvdXRlLnYxLkNoYXRSZXF1ZXN0Qga6SAPIAQEiUAoTQ291bnRUb2tlbnNSZXNwb25zZRIUCgxpbnB1dF90b2tlbnMYASABKA0SEQoJZXN0aW1hdGVkGAIgASgIEhAKCHByb3ZpZGVyGAMgASgJInEKDkV4cGxhaW5SZXF1ZXN0EjIKB3JlcXVlc3QYASABKAsyGS5zZW1hcm91dGUudjEuQ2hhdFJlcXVlc3RCBrpIA8gBARIrCgZwb2xpY3kYAiABKAsyGy5zZW1hcm91dGUudjEuUm91dGluZ1BvbGljeSLHAQoPRXhwbGFpblJlc3BvbnNlEhYKDnJlc29sdmVkX21vZGVsGAEgASgJEhcKD3BvbGljeV9yZXZpc2lvbhgCIAEoCRIMCgRydWxlGAMgASgJEjIKCmNhbmRpZGF0ZXMYBCADKAsyHi5zZW1hcm91dGUudjEuRXhwbGFpbkNhbmRpZGF0ZRIeChZlc3RpbWF0ZWRfaW5wdXRfdG9rZW5zGAUgASgNEgsKA2FybRgGIAEoCRIUCgxmYWlsZWRfcnVsZXMYByADKAkynwQKDVJvdXRlclNlcnZpY2USPQoEQ2hhdBIZLnNlbWFyb3V0ZS52MS5DaGF0UmVxdWVzdBoaLnNlbWFyb3V0ZS52MS5DaGF0UmVzcG9uc2USSwoKU3RyZWFtQ2hhdBIZLnNlbWFyb3V0ZS52MS5DaGF0UmVxdWVzdBogLnNlbWFyb3V0ZS52MS5TdHJlYW1DaGF0UmVzcG9uc2UwARJUCgpMaXN0TW9kZWxzEh8uc2VtYXJvdXRlLnYxLkxpc3RNb2RlbHNSZXF1ZXN0GiAuc2VtYXJvdXRlLnYxLkxpc3RNb2RlbHNSZXNwb25zZSIDkAIBEk4KCEdldE1vZGVsEh0uc2VtYXJvdXRlLnYxLkdldE1vZGVsUmVxdWVzdBoeLnNlbWFyb3V0ZS52MS5HZXRNb2RlbFJlc3BvbnNlIgOQAgESQAoFRW1iZWQSGi5zZW1hcm91dGUudjEuRW1iZWRSZXF1ZXN0Ghsuc2VtYXJvdXRlLnYxLkVtYmVkUmVzcG9uc2USUgoLQ291bnRUb2tlbnMSIC5zZW1hcm91dGUudjEuQ291bnRUb2tlbnNSZXF1ZXN0GiEuc2VtYXJvdXRlLnYxLkNvdW50VG9rZW5zUmVzcG9uc2USRgoHRXhwbGFpbhIcLnNlbWFyb3V0ZS52MS5FeHBsYWluUmVxdWVzdBodLnNlbWFyb3V0ZS52MS5FeHBsYWluUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_semaroute_v1_chat, file_semaroute_v1_policy]);
+  fileDesc("ChlzZW1hcm91dGUvdjEvcm91dGVyLnByb3RvEgxzZW1hcm91dGUudjEipwUKEU1vZGVsQ2FwYWJpbGl0aWVzEhYKCXN0cmVhbWluZxgBIAEoCEgAiAEBEhIKBXRvb2xzGAIgASgISAGIAQESGwoOcGFyYWxsZWxfdG9vbHMYAyABKAhIAogBARIYCgtqc29uX29iamVjdBgEIAEoCEgDiAEBEhgKC2pzb25fc2NoZW1hGAUgASgISASIAQESGAoLaW1hZ2VfaW5wdXQYBiABKAhIBYgBARIYCgthdWRpb19pbnB1dBgHIAEoCEgGiAEBEhsKDmRvY3VtZW50X2lucHV0GAggASgISAeIAQESGAoLdmlkZW9faW5wdXQYCSABKAhICIgBARIWCglyZWFzb25pbmcYCiABKAhICYgBARIgChNzYW1wbGluZ19wYXJhbWV0ZXJzGAsgASgISAqIAQESFwoKZW1iZWRkaW5ncxgMIAEoCEgLiAEBEhsKDnByb21wdF9jYWNoaW5nGA0gASgISAyIAQESGwoOY29udGV4dF90b2tlbnMYDiABKA1IDYgBARIeChFtYXhfb3V0cHV0X3Rva2VucxgPIAEoDUgOiAEBQgwKCl9zdHJlYW1pbmdCCAoGX3Rvb2xzQhEKD19wYXJhbGxlbF90b29sc0IOCgxfanNvbl9vYmplY3RCDgoMX2pzb25fc2NoZW1hQg4KDF9pbWFnZV9pbnB1dEIOCgxfYXVkaW9faW5wdXRCEQoPX2RvY3VtZW50X2lucHV0Qg4KDF92aWRlb19pbnB1dEIMCgpfcmVhc29uaW5nQhYKFF9zYW1wbGluZ19wYXJhbWV0ZXJzQg0KC19lbWJlZGRpbmdzQhEKD19wcm9tcHRfY2FjaGluZ0IRCg9fY29udGV4dF90b2tlbnNCFAoSX21heF9vdXRwdXRfdG9rZW5zIrQJCgpNb2RlbFByaWNlEigKG2lucHV0X21pY3JvX3VzZF9wZXJfbWlsbGlvbhgBIAEoBEgAiAEBEikKHG91dHB1dF9taWNyb191c2RfcGVyX21pbGxpb24YAiABKARIAYgBARItCiBjYWNoZV9yZWFkX21pY3JvX3VzZF9wZXJfbWlsbGlvbhgDIAEoBEgCiAEBEi4KIWNhY2hlX3dyaXRlX21pY3JvX3VzZF9wZXJfbWlsbGlvbhgEIAEoBEgDiAEBEjMKJmNhY2hlX3dyaXRlX2hvdXJfbWljcm9fdXNkX3Blcl9taWxsaW9uGAUgASgESASIAQESLAofcmVhc29uaW5nX21pY3JvX3VzZF9wZXJfbWlsbGlvbhgGIAEoBEgFiAEBEi4KIWlucHV0X2F1ZGlvX21pY3JvX3VzZF9wZXJfbWlsbGlvbhgHIAEoBEgGiAEBEjMKJmNhY2hlX3JlYWRfYXVkaW9fbWljcm9fdXNkX3Blcl9taWxsaW9uGAggASgESAeIAQESLwoib3V0cHV0X2F1ZGlvX21pY3JvX3VzZF9wZXJfbWlsbGlvbhgJIAEoBEgIiAEBEi4KIWlucHV0X2ltYWdlX21pY3JvX3VzZF9wZXJfbWlsbGlvbhgKIAEoBEgJiAEBEjMKJmNhY2hlX3JlYWRfaW1hZ2VfbWljcm9fdXNkX3Blcl9taWxsaW9uGAsgASgESAqIAQESLwoib3V0cHV0X2ltYWdlX21pY3JvX3VzZF9wZXJfbWlsbGlvbhgMIAEoBEgLiAEBEh4KEXJlcXVlc3RfbWljcm9fdXNkGA0gASgESAyIAQESIQoUd2ViX3NlYXJjaF9taWNyb191c2QYDiABKARIDYgBARImCgV0aWVycxgPIAMoCzIXLnNlbWFyb3V0ZS52MS5QcmljZVRpZXJCHgocX2lucHV0X21pY3JvX3VzZF9wZXJfbWlsbGlvbkIfCh1fb3V0cHV0X21pY3JvX3VzZF9wZXJfbWlsbGlvbkIjCiFfY2FjaGVfcmVhZF9taWNyb191c2RfcGVyX21pbGxpb25CJAoiX2NhY2hlX3dyaXRlX21pY3JvX3VzZF9wZXJfbWlsbGlvbkIpCidfY2FjaGVfd3JpdGVfaG91cl9taWNyb191c2RfcGVyX21pbGxpb25CIgogX3JlYXNvbmluZ19taWNyb191c2RfcGVyX21pbGxpb25CJAoiX2lucHV0X2F1ZGlvX21pY3JvX3VzZF9wZXJfbWlsbGlvbkIpCidfY2FjaGVfcmVhZF9hdWRpb19taWNyb191c2RfcGVyX21pbGxpb25CJQojX291dHB1dF9hdWRpb19taWNyb191c2RfcGVyX21pbGxpb25CJAoiX2lucHV0X2ltYWdlX21pY3JvX3VzZF9wZXJfbWlsbGlvbkIpCidfY2FjaGVfcmVhZF9pbWFnZV9taWNyb191c2RfcGVyX21pbGxpb25CJQojX291dHB1dF9pbWFnZV9taWNyb191c2RfcGVyX21pbGxpb25CFAoSX3JlcXVlc3RfbWljcm9fdXNkQhcKFV93ZWJfc2VhcmNoX21pY3JvX3VzZCJQCglQcmljZVRpZXISGgoSYWJvdmVfaW5wdXRfdG9rZW5zGAEgASgEEicKBXByaWNlGAIgASgLMhguc2VtYXJvdXRlLnYxLk1vZGVsUHJpY2Ui8QEKBU1vZGVsEgoKAmlkGAEgASgJEhAKCG93bmVkX2J5GAIgASgJEi8KC2NyZWF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgxkaXNwbGF5X25hbWUYBCABKAkSEQoJcHJvdmlkZXJzGAUgAygJEjUKDGNhcGFiaWxpdGllcxgGIAEoCzIfLnNlbWFyb3V0ZS52MS5Nb2RlbENhcGFiaWxpdGllcxInCgVwcmljZRgHIAEoCzIYLnNlbWFyb3V0ZS52MS5Nb2RlbFByaWNlEhAKCGFsaWFzX29mGAggAygJIkYKEUxpc3RNb2RlbHNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJIlIKEkxpc3RNb2RlbHNSZXNwb25zZRIjCgZtb2RlbHMYASADKAsyEy5zZW1hcm91dGUudjEuTW9kZWwSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiYKD0dldE1vZGVsUmVxdWVzdBITCgJpZBgBIAEoCUIHukgEcgIQASI2ChBHZXRNb2RlbFJlc3BvbnNlEiIKBW1vZGVsGAEgASgLMhMuc2VtYXJvdXRlLnYxLk1vZGVsIusCCgxFbWJlZFJlcXVlc3QSFgoFbW9kZWwYASABKAlCB7pIBHICEAESNQoGaW5wdXRzGAIgAygLMhguc2VtYXJvdXRlLnYxLkVtYmVkSW5wdXRCC7pICJIBBQgBEIAQEiAKCmRpbWVuc2lvbnMYAyABKA1CB7pIBCoCKAFIAIgBARIRCgl0YXNrX3R5cGUYBCABKAkSEwoLZW5kX3VzZXJfaWQYBSABKAkSLQoHcm91dGluZxgGIAEoCzIcLnNlbWFyb3V0ZS52MS5Sb3V0aW5nT3B0aW9ucxJHCg9leHRlbnNpb25zX2pzb24YHiADKAsyLi5zZW1hcm91dGUudjEuRW1iZWRSZXF1ZXN0LkV4dGVuc2lvbnNKc29uRW50cnkaNQoTRXh0ZW5zaW9uc0pzb25FbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg0KC19kaW1lbnNpb25zSgQIBxAIIl8KCkVtYmVkSW5wdXQSFwoEdGV4dBgBIAEoCUIHukgEcgIQAUgAEigKBnRva2VucxgCIAEoCzIWLnNlbWFyb3V0ZS52MS5Ub2tlbklkc0gAQg4KBWlucHV0EgW6SAIIASIhCghUb2tlbklkcxIVCgNpZHMYASADKA1CCLpIBZIBAggBIioKCUVtYmVkZGluZxINCgVpbmRleBgBIAEoDRIOCgZ2YWx1ZXMYAiADKAIimAIKDUVtYmVkUmVzcG9uc2USDQoFbW9kZWwYASABKAkSKwoKZW1iZWRkaW5ncxgCIAMoCzIXLnNlbWFyb3V0ZS52MS5FbWJlZGRpbmcSIgoFdXNhZ2UYAyABKAsyEy5zZW1hcm91dGUudjEuVXNhZ2USJgoFcm91dGUYBCABKAsyFy5zZW1hcm91dGUudjEuUm91dGVJbmZvEkgKD2V4dGVuc2lvbnNfanNvbhgeIAMoCzIvLnNlbWFyb3V0ZS52MS5FbWJlZFJlc3BvbnNlLkV4dGVuc2lvbnNKc29uRW50cnkaNQoTRXh0ZW5zaW9uc0pzb25FbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkgKEkNvdW50VG9rZW5zUmVxdWVzdBIyCgdyZXF1ZXN0GAEgASgLMhkuc2VtYXJvdXRlLnYxLkNoYXRSZXF1ZXN0Qga6SAPIAQEiUAoTQ291bnRUb2tlbnNSZXNwb25zZRIUCgxpbnB1dF90b2tlbnMYASABKA0SEQoJZXN0aW1hdGVkGAIgASgIEhAKCHByb3ZpZGVyGAMgASgJInEKDkV4cGxhaW5SZXF1ZXN0EjIKB3JlcXVlc3QYASABKAsyGS5zZW1hcm91dGUudjEuQ2hhdFJlcXVlc3RCBrpIA8gBARIrCgZwb2xpY3kYAiABKAsyGy5zZW1hcm91dGUudjEuUm91dGluZ1BvbGljeSLeAQoPRXhwbGFpblJlc3BvbnNlEhYKDnJlc29sdmVkX21vZGVsGAEgASgJEhcKD3BvbGljeV9yZXZpc2lvbhgCIAEoCRIMCgRydWxlGAMgASgJEjIKCmNhbmRpZGF0ZXMYBCADKAsyHi5zZW1hcm91dGUudjEuRXhwbGFpbkNhbmRpZGF0ZRIeChZlc3RpbWF0ZWRfaW5wdXRfdG9rZW5zGAUgASgNEgsKA2FybRgGIAEoCRIUCgxmYWlsZWRfcnVsZXMYByADKAkSFQoNcHJpY2VfdmVyc2lvbhgIIAEoCTKfBAoNUm91dGVyU2VydmljZRI9CgRDaGF0Ehkuc2VtYXJvdXRlLnYxLkNoYXRSZXF1ZXN0Ghouc2VtYXJvdXRlLnYxLkNoYXRSZXNwb25zZRJLCgpTdHJlYW1DaGF0Ehkuc2VtYXJvdXRlLnYxLkNoYXRSZXF1ZXN0GiAuc2VtYXJvdXRlLnYxLlN0cmVhbUNoYXRSZXNwb25zZTABElQKCkxpc3RNb2RlbHMSHy5zZW1hcm91dGUudjEuTGlzdE1vZGVsc1JlcXVlc3QaIC5zZW1hcm91dGUudjEuTGlzdE1vZGVsc1Jlc3BvbnNlIgOQAgESTgoIR2V0TW9kZWwSHS5zZW1hcm91dGUudjEuR2V0TW9kZWxSZXF1ZXN0Gh4uc2VtYXJvdXRlLnYxLkdldE1vZGVsUmVzcG9uc2UiA5ACARJACgVFbWJlZBIaLnNlbWFyb3V0ZS52MS5FbWJlZFJlcXVlc3QaGy5zZW1hcm91dGUudjEuRW1iZWRSZXNwb25zZRJSCgtDb3VudFRva2VucxIgLnNlbWFyb3V0ZS52MS5Db3VudFRva2Vuc1JlcXVlc3QaIS5zZW1hcm91dGUudjEuQ291bnRUb2tlbnNSZXNwb25zZRJGCgdFeHBsYWluEhwuc2VtYXJvdXRlLnYxLkV4cGxhaW5SZXF1ZXN0Gh0uc2VtYXJvdXRlLnYxLkV4cGxhaW5SZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_semaroute_v1_chat, file_semaroute_v1_policy]);
 
 /**
  * What a model can do. Unset: not known, and therefore tried.
@@ -111,7 +111,8 @@ export const ModelCapabilitiesSchema: GenMessage<ModelCapabilities> = /*@__PURE_
   messageDesc(file_semaroute_v1_router, 0);
 
 /**
- * Prices in millionths of a US dollar per million tokens. Unset: not known, which is not free.
+ * Prices in millionths of a US dollar per million tokens. Unset: not known, which is not free; of parts of the
+ * input or the output: charged as the rest of it.
  *
  * @generated from message semaroute.v1.ModelPrice
  */
@@ -135,6 +136,69 @@ export type ModelPrice = Message<"semaroute.v1.ModelPrice"> & {
    * @generated from field: optional uint64 cache_write_micro_usd_per_million = 4;
    */
   cacheWriteMicroUsdPerMillion?: bigint | undefined;
+
+  /**
+   * What is kept for an hour; unset: as cache_write.
+   *
+   * @generated from field: optional uint64 cache_write_hour_micro_usd_per_million = 5;
+   */
+  cacheWriteHourMicroUsdPerMillion?: bigint | undefined;
+
+  /**
+   * @generated from field: optional uint64 reasoning_micro_usd_per_million = 6;
+   */
+  reasoningMicroUsdPerMillion?: bigint | undefined;
+
+  /**
+   * @generated from field: optional uint64 input_audio_micro_usd_per_million = 7;
+   */
+  inputAudioMicroUsdPerMillion?: bigint | undefined;
+
+  /**
+   * @generated from field: optional uint64 cache_read_audio_micro_usd_per_million = 8;
+   */
+  cacheReadAudioMicroUsdPerMillion?: bigint | undefined;
+
+  /**
+   * @generated from field: optional uint64 output_audio_micro_usd_per_million = 9;
+   */
+  outputAudioMicroUsdPerMillion?: bigint | undefined;
+
+  /**
+   * @generated from field: optional uint64 input_image_micro_usd_per_million = 10;
+   */
+  inputImageMicroUsdPerMillion?: bigint | undefined;
+
+  /**
+   * @generated from field: optional uint64 cache_read_image_micro_usd_per_million = 11;
+   */
+  cacheReadImageMicroUsdPerMillion?: bigint | undefined;
+
+  /**
+   * @generated from field: optional uint64 output_image_micro_usd_per_million = 12;
+   */
+  outputImageMicroUsdPerMillion?: bigint | undefined;
+
+  /**
+   * For each call, whatever it holds; millionths of a US dollar.
+   *
+   * @generated from field: optional uint64 request_micro_usd = 13;
+   */
+  requestMicroUsd?: bigint | undefined;
+
+  /**
+   * For each search of the web; millionths of a US dollar.
+   *
+   * @generated from field: optional uint64 web_search_micro_usd = 14;
+   */
+  webSearchMicroUsd?: bigint | undefined;
+
+  /**
+   * Of long prompts; by rising size.
+   *
+   * @generated from field: repeated semaroute.v1.PriceTier tiers = 15;
+   */
+  tiers: PriceTier[];
 };
 
 /**
@@ -143,6 +207,34 @@ export type ModelPrice = Message<"semaroute.v1.ModelPrice"> & {
  */
 export const ModelPriceSchema: GenMessage<ModelPrice> = /*@__PURE__*/
   messageDesc(file_semaroute_v1_router, 1);
+
+/**
+ * Prices of calls whose input is long: all of such a call is charged by them.
+ *
+ * @generated from message semaroute.v1.PriceTier
+ */
+export type PriceTier = Message<"semaroute.v1.PriceTier"> & {
+  /**
+   * They hold for more input tokens than that, cached ones included.
+   *
+   * @generated from field: uint64 above_input_tokens = 1;
+   */
+  aboveInputTokens: bigint;
+
+  /**
+   * Without tiers and fees of its own.
+   *
+   * @generated from field: semaroute.v1.ModelPrice price = 2;
+   */
+  price?: ModelPrice | undefined;
+};
+
+/**
+ * Describes the message semaroute.v1.PriceTier.
+ * Use `create(PriceTierSchema)` to create a new message.
+ */
+export const PriceTierSchema: GenMessage<PriceTier> = /*@__PURE__*/
+  messageDesc(file_semaroute_v1_router, 2);
 
 /**
  * A model or alias.
@@ -202,7 +294,7 @@ export type Model = Message<"semaroute.v1.Model"> & {
  * Use `create(ModelSchema)` to create a new message.
  */
 export const ModelSchema: GenMessage<Model> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_router, 2);
+  messageDesc(file_semaroute_v1_router, 3);
 
 /**
  * Page request.
@@ -226,7 +318,7 @@ export type ListModelsRequest = Message<"semaroute.v1.ListModelsRequest"> & {
  * Use `create(ListModelsRequestSchema)` to create a new message.
  */
 export const ListModelsRequestSchema: GenMessage<ListModelsRequest> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_router, 3);
+  messageDesc(file_semaroute_v1_router, 4);
 
 /**
  * Page of models.
@@ -250,7 +342,7 @@ export type ListModelsResponse = Message<"semaroute.v1.ListModelsResponse"> & {
  * Use `create(ListModelsResponseSchema)` to create a new message.
  */
 export const ListModelsResponseSchema: GenMessage<ListModelsResponse> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_router, 4);
+  messageDesc(file_semaroute_v1_router, 5);
 
 /**
  * Names one model.
@@ -269,7 +361,7 @@ export type GetModelRequest = Message<"semaroute.v1.GetModelRequest"> & {
  * Use `create(GetModelRequestSchema)` to create a new message.
  */
 export const GetModelRequestSchema: GenMessage<GetModelRequest> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_router, 5);
+  messageDesc(file_semaroute_v1_router, 6);
 
 /**
  * One model.
@@ -288,7 +380,7 @@ export type GetModelResponse = Message<"semaroute.v1.GetModelResponse"> & {
  * Use `create(GetModelResponseSchema)` to create a new message.
  */
 export const GetModelResponseSchema: GenMessage<GetModelResponse> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_router, 6);
+  messageDesc(file_semaroute_v1_router, 7);
 
 /**
  * Texts to embed.
@@ -344,7 +436,7 @@ export type EmbedRequest = Message<"semaroute.v1.EmbedRequest"> & {
  * Use `create(EmbedRequestSchema)` to create a new message.
  */
 export const EmbedRequestSchema: GenMessage<EmbedRequest> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_router, 7);
+  messageDesc(file_semaroute_v1_router, 8);
 
 /**
  * One input.
@@ -377,7 +469,7 @@ export type EmbedInput = Message<"semaroute.v1.EmbedInput"> & {
  * Use `create(EmbedInputSchema)` to create a new message.
  */
 export const EmbedInputSchema: GenMessage<EmbedInput> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_router, 8);
+  messageDesc(file_semaroute_v1_router, 9);
 
 /**
  * Token ids; only OpenAI-family targets take them.
@@ -396,7 +488,7 @@ export type TokenIds = Message<"semaroute.v1.TokenIds"> & {
  * Use `create(TokenIdsSchema)` to create a new message.
  */
 export const TokenIdsSchema: GenMessage<TokenIds> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_router, 9);
+  messageDesc(file_semaroute_v1_router, 10);
 
 /**
  * One vector. float32 is packed, so it costs what base64 in JSON tries to save.
@@ -420,7 +512,7 @@ export type Embedding = Message<"semaroute.v1.Embedding"> & {
  * Use `create(EmbeddingSchema)` to create a new message.
  */
 export const EmbeddingSchema: GenMessage<Embedding> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_router, 10);
+  messageDesc(file_semaroute_v1_router, 11);
 
 /**
  * Vectors in input order.
@@ -461,7 +553,7 @@ export type EmbedResponse = Message<"semaroute.v1.EmbedResponse"> & {
  * Use `create(EmbedResponseSchema)` to create a new message.
  */
 export const EmbedResponseSchema: GenMessage<EmbedResponse> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_router, 11);
+  messageDesc(file_semaroute_v1_router, 12);
 
 /**
  * Count for this request.
@@ -480,7 +572,7 @@ export type CountTokensRequest = Message<"semaroute.v1.CountTokensRequest"> & {
  * Use `create(CountTokensRequestSchema)` to create a new message.
  */
 export const CountTokensRequestSchema: GenMessage<CountTokensRequest> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_router, 12);
+  messageDesc(file_semaroute_v1_router, 13);
 
 /**
  * The count.
@@ -511,7 +603,7 @@ export type CountTokensResponse = Message<"semaroute.v1.CountTokensResponse"> & 
  * Use `create(CountTokensResponseSchema)` to create a new message.
  */
 export const CountTokensResponseSchema: GenMessage<CountTokensResponse> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_router, 13);
+  messageDesc(file_semaroute_v1_router, 14);
 
 /**
  * What to explain.
@@ -539,7 +631,7 @@ export type ExplainRequest = Message<"semaroute.v1.ExplainRequest"> & {
  * Use `create(ExplainRequestSchema)` to create a new message.
  */
 export const ExplainRequestSchema: GenMessage<ExplainRequest> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_router, 14);
+  messageDesc(file_semaroute_v1_router, 15);
 
 /**
  * The plan.
@@ -585,6 +677,13 @@ export type ExplainResponse = Message<"semaroute.v1.ExplainResponse"> & {
    * @generated from field: repeated string failed_rules = 7;
    */
   failedRules: string[];
+
+  /**
+   * Which prices the costs were reckoned by: the price source's version, and a hash of all prices in force.
+   *
+   * @generated from field: string price_version = 8;
+   */
+  priceVersion: string;
 };
 
 /**
@@ -592,7 +691,7 @@ export type ExplainResponse = Message<"semaroute.v1.ExplainResponse"> & {
  * Use `create(ExplainResponseSchema)` to create a new message.
  */
 export const ExplainResponseSchema: GenMessage<ExplainResponse> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_router, 15);
+  messageDesc(file_semaroute_v1_router, 16);
 
 /**
  * RouterService is the data plane. Where keys are required, every call carries `authorization: Bearer <key>`.

@@ -19,6 +19,12 @@ export function usageFrom(value: unknown): Usage | undefined {
   const usage = usageOf(input, count(value["output_tokens"]) ?? 0);
   if (read !== undefined) usage.cacheReadTokens = read;
   if (written !== undefined) usage.cacheWriteTokens = written;
+  const kept = value["cache_creation"];
+  const hour = isFields(kept) ? count(kept["ephemeral_1h_input_tokens"]) : undefined;
+  if (hour !== undefined) usage.cacheWriteHourTokens = Math.min(hour, written ?? 0);
+  const served = value["server_tool_use"];
+  const searches = isFields(served) ? count(served["web_search_requests"]) : undefined;
+  if (searches !== undefined) usage.webSearches = searches;
   const details = value["output_tokens_details"];
   const thinking = isFields(details) ? count(details["thinking_tokens"]) : undefined;
   if (thinking !== undefined) usage.reasoningTokens = thinking;

@@ -22,8 +22,17 @@ export function usageFrom(value: unknown): Usage | undefined {
   const usage = usageOf(input, count(value["outputTokens"]) ?? 0);
   if (read !== undefined) usage.cacheReadTokens = read;
   if (written !== undefined) usage.cacheWriteTokens = written;
+  const hour = hourTokens(value["cacheDetails"]);
+  if (hour !== undefined) usage.cacheWriteHourTokens = Math.min(hour, written ?? 0);
   usage.extensionsJson = extensionsOf(value, known);
   return usage;
+}
+
+/** Of what was written, by how long it is kept. */
+function hourTokens(details: unknown): number | undefined {
+  if (!Array.isArray(details)) return undefined;
+  const found: unknown = details.find((each: unknown) => isFields(each) && each["ttl"] === "1h");
+  return isFields(found) ? count(found["inputTokens"]) : undefined;
 }
 
 /** Largest count the vocabulary holds. */

@@ -26,10 +26,14 @@ export function usageFrom(value: unknown): Usage | undefined {
   const cached = count(value["cachedContentTokenCount"]);
   if (cached !== undefined) usage.cacheReadTokens = Math.min(cached, usage.inputTokens);
   if (thoughts !== undefined) usage.reasoningTokens = thoughts;
-  const heard = audioTokens(value["promptTokensDetails"]);
+  const heard = tokensOf(value["promptTokensDetails"], "AUDIO");
   if (heard !== undefined) usage.inputAudioTokens = Math.min(heard, usage.inputTokens);
-  const spoken = audioTokens(value["candidatesTokensDetails"]);
+  const seen = tokensOf(value["promptTokensDetails"], "IMAGE");
+  if (seen !== undefined) usage.inputImageTokens = Math.min(seen, usage.inputTokens);
+  const spoken = tokensOf(value["candidatesTokensDetails"], "AUDIO");
   if (spoken !== undefined) usage.outputAudioTokens = Math.min(spoken, usage.outputTokens);
+  const drawn = tokensOf(value["candidatesTokensDetails"], "IMAGE");
+  if (drawn !== undefined) usage.outputImageTokens = Math.min(drawn, usage.outputTokens);
   usage.extensionsJson = extensionsOf(value, known);
   return usage;
 }
@@ -39,10 +43,10 @@ export function isEmptyHanded(usage: Fields | undefined): boolean {
   return (count(usage?.["candidatesTokenCount"]) ?? 0) === 0;
 }
 
-/** Tokens of sound among those of each modality. */
-function audioTokens(details: unknown): number | undefined {
+/** Tokens of one modality among those of each. */
+function tokensOf(details: unknown, modality: "AUDIO" | "IMAGE"): number | undefined {
   if (!Array.isArray(details)) return undefined;
-  const found: unknown = details.find((each: unknown) => isFields(each) && each["modality"] === "AUDIO");
+  const found: unknown = details.find((each: unknown) => isFields(each) && each["modality"] === modality);
   return isFields(found) ? count(found["tokenCount"]) : undefined;
 }
 

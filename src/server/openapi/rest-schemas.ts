@@ -122,7 +122,12 @@ const openai: Readonly<Record<string, JsonSchema>> = {
     },
     ["object", "data", "model"],
   ),
-  Model: open({ id: text, object: only("model"), created: integer, owned_by: text }, ["id", "object", "created", "owned_by"]),
+  Model: open({ id: text, object: only("model"), created: integer, owned_by: text, semaroute: open({}) }, [
+    "id",
+    "object",
+    "created",
+    "owned_by",
+  ]),
   ModelList: open({ object: only("list"), data: listOf(schema("Model")) }, ["object", "data"]),
 };
 

@@ -1,3 +1,6 @@
+import { create, toJson } from "@bufbuild/protobuf";
+
+import { ModelSchema } from "../../../gen/semaroute/v1/router_pb.ts";
 import type { Key } from "../../core/call.ts";
 import type { Model } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
@@ -37,6 +40,15 @@ function lister({ settings }: RestParts, request: ServerRequest): Key {
   return callerOf(settings(), request);
 }
 
+/** OpenAI's fields, and beside them one of ours: its clients pass on what they do not know. */
 function openaiModel(model: Model): Record<string, unknown> {
-  return { id: model.id, object: "model", created: Number(model.createTime?.seconds ?? 0n), owned_by: model.ownedBy };
+  const created = Number(model.createTime?.seconds ?? 0n);
+  return { id: model.id, object: "model", created, owned_by: model.ownedBy, semaroute: detailsOf(model) };
+}
+
+/** What RouterService tells of it, by the same names. */
+function detailsOf(model: Model): unknown {
+  const { providers, aliasOf, capabilities, price } = model;
+  const told = create(ModelSchema, { providers, aliasOf, capabilities, price });
+  return toJson(ModelSchema, told, { useProtoFieldName: true });
 }

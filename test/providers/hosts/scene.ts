@@ -60,7 +60,7 @@ export async function callHost(
   if (entry === undefined) throw new Error("there is no provider");
   const running = startProvider(...entry, loaded.settings.resilience.timeouts, systemClock);
   try {
-    const [target] = catalogPart("up", running, undefined).targets;
+    const [target] = catalogPart("up", running, { listed: undefined, at: new Date() }).targets;
     const decoded = decodeChatRequest({ model: "m", messages: [{ role: "user", content: "hi" }], ...request });
     const attempt = attemptOf(decoded.request, { streamed, ...(target !== undefined && { target }) });
     const { events, error } = await read(running.provider.chat(attempt));
