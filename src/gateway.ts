@@ -6,16 +6,19 @@ import { createRoster, type Roster } from "./assembly/roster.ts";
 import { policyFromSettings } from "./config/policy.ts";
 import type { Settings } from "./config/schema.ts";
 import type { Attempt, Call } from "./core/call.ts";
-import type { PolicyIssue } from "./core/chat.ts";
+import type { Target } from "./core/catalog.ts";
+import type { PolicyIssue, RoutingPolicy } from "./core/chat.ts";
 import type { Clock } from "./core/clock.ts";
 import { type AttemptStream, compose } from "./core/handler.ts";
 import type { PolicyDesk } from "./core/operations.ts";
 import type { PolicyFacts } from "./policies/examine.ts";
 import { examinePolicy } from "./policies/examine.ts";
 import { createPolicy, withDefaults } from "./policies/index.ts";
+import { createSimulator, type Simulator } from "./policies/simulate.ts";
 import type { CredentialChange } from "./core/health.ts";
 import type { LoadGate } from "./core/overload.ts";
 import type { Router } from "./core/router.ts";
+import type { KeptPolicies } from "./core/store.ts";
 import { type CallObserver, sheltered } from "./core/telemetry.ts";
 import { admit } from "./stages/admit.ts";
 import { callProvider } from "./stages/call-provider.ts";
@@ -50,6 +53,10 @@ export interface GatewayOptions {
   readonly onCredential?: ((change: CredentialChange) => void) | undefined;
   /** Default: no load is shed but by the number of calls. */
   readonly gate?: LoadGate | undefined;
+  /** Policies that an earlier process kept. Default: none. */
+  readonly kept?: KeptPolicies | undefined;
+  /** Keeps policies for a later one. Default: they end with this process. */
+  readonly keep?: ((change: KeptPolicies) => Promise<void>) | undefined;
 }
 
 /** The running router, without a protocol. */
@@ -57,6 +64,8 @@ export interface Gateway {
   readonly router: Router;
   readonly providers: Roster;
   readonly policies: PolicyDesk;
+  /** Replays decisions under another policy, which has been examined. */
+  simulator(this: void, policy: RoutingPolicy): Simulator;
   /**
    * Takes over another configuration, all of it at once; calls in flight finish as they began. Where its policy cannot
    * stand it changes nothing, and says why.
@@ -92,7 +101,9 @@ export function createGateway(options: GatewayOptions): Gateway {
     examine: (policy) => examinePolicy(policy, policyFacts(roster, Object.keys(settings.providers))),
     withDefaults,
     createPolicy,
-    onActive: snapshots.renew,
+    onActive: (policy, canary) => snapshots.renew({ policy, canary }),
+    kept: options.kept,
+    keep: options.keep,
   });
 
   const sources = {
@@ -116,6 +127,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     router: createRouter({ chat, gate, limiter, snapshots, sources, health }),
     providers: roster,
     policies,
+    simulator(policy) {
+      const targets = new Map<string, Target>(snapshots.current().catalog.targets.map((target) => [target.id, target]));
+      return createSimulator(createPolicy(withDefaults(policy)), (id) => targets.get(id));
+    },
     apply(next) {
       const policy = policyFromSettings(next.routing_policy);
       const before = settings;

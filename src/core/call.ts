@@ -2,7 +2,7 @@ import type { Catalog, Target } from "./catalog.ts";
 import type { AttemptKind, CacheStatus, CallRequest, Priority, TranslationNote, Usage } from "./chat.ts";
 import type { ChatError } from "./error.ts";
 import type { Insistence } from "./health.ts";
-import type { Policy } from "./policy.ts";
+import type { PlanView, Policy } from "./policy.ts";
 import type { Provider } from "./provider.ts";
 
 /** Id of a caller's key: `cfg_<name>` for keys of the configuration, `anonymous` where callers are not told apart. */
@@ -60,6 +60,8 @@ export interface Snapshot {
   readonly providers: ReadonlyMap<string, Provider>;
   readonly policy: ActivePolicy;
   readonly options: CallOptions;
+  /** Present while a second policy is tried on a share of the callers: what those get instead (`sideOf`). */
+  readonly canary?: { readonly snapshot: Snapshot; readonly share: number };
 }
 
 /** A caller's request, whatever protocol it came by. */
@@ -131,4 +133,6 @@ export interface Source {
   readonly notes: readonly TranslationNote[];
   /** Name of the policy's rule that matched; empty: none. */
   readonly rule: string;
+  /** How the targets were ranked; absent where nobody had to: a stored answer. */
+  readonly plan?: PlanView;
 }

@@ -36,7 +36,11 @@ export interface Exclusion {
 export interface Plan {
   readonly ranked: readonly Ranked[];
   readonly excluded: readonly Exclusion[];
+  /** See `PlanView`. */
+  readonly groups: readonly number[];
   readonly rule: string;
+  /** What the policy was told of the call. */
+  readonly facts: CallFacts;
   readonly inputTokens: number;
   /** What its attempts are made with: whether the breakers of its targets are asked. */
   readonly insist: Insistence | undefined;
@@ -60,18 +64,21 @@ export function planCall(call: Call, sources: PlanSources, policy: Policy = call
   const usable = standing("usable");
   const insist = insistenceOf(fitting, sizeOf(usable));
   const ranked: Ranked[] = [];
+  const sizes: number[] = [];
   let rule = "";
   for (let i = 0; i < usable.length; i++) {
     const ranking = policy(facts, usable[i] ?? []);
     if (i === 0) ({ rule } = ranking);
     ranked.push(...ranking.order);
+    sizes.push(ranking.order.length);
   }
-  if (!isEmbedRequest(request)) pinLoop(ranked, loopIssuer(request));
-  if (ranked.length === fitting) return { ranked, excluded, rule, inputTokens, insist };
+  if (!isEmbedRequest(request)) pinLoop(ranked, sizes, loopIssuer(request));
+  if (ranked.length === fitting) return { ranked, groups: sizes, excluded, rule, facts, inputTokens, insist };
 
   // Behind all others, whatever name led to it: who most likely fails is still better than nobody.
   const lastResort = (candidates: readonly Candidate[]): void => {
     if (candidates.length === 0) return;
+    sizes.push(candidates.length);
     for (const each of policy(facts, candidates).order) {
       const why = lastResortRemark(each.candidate.health, call, insist);
       ranked.push({ ...each, remark: each.remark === "" ? why : `${each.remark}; ${why}` });
@@ -84,11 +91,11 @@ export function planCall(call: Call, sources: PlanSources, policy: Policy = call
   standing("open").forEach(insist === undefined ? exclude : lastResort);
   standing("lacking").forEach(ranked.length > 0 ? exclude : lastResort);
   standing("out").forEach(exclude);
-  return { ranked, excluded, rule, inputTokens, insist };
+  return { ranked, groups: sizes, excluded, rule, facts, inputTokens, insist };
 }
 
 /** An open tool loop stays where its sealed state can be read, as long as anybody there is usable; in the policy's order. */
-function pinLoop(ranked: Ranked[], issuer: string | undefined): void {
+function pinLoop(ranked: Ranked[], sizes: number[], issuer: string | undefined): void {
   if (issuer === undefined) return;
   const own = ranked.filter(({ candidate }) => candidate.target.issuer === issuer);
   if (own.length === 0) return;
@@ -96,6 +103,7 @@ function pinLoop(ranked: Ranked[], issuer: string | undefined): void {
   const why = `reads the open tool loop's ${issuer} tokens`;
   const pinned = own.map((each) => ({ ...each, remark: each.remark === "" ? why : `${each.remark}; ${why}` }));
   ranked.splice(0, ranked.length, ...pinned, ...others);
+  sizes.splice(0, sizes.length, own.length, others.length);
 }
 
 /** Targets that can serve the call whatever the moment is like: a group for the model, and one for each fallback. */

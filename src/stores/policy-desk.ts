@@ -6,8 +6,10 @@ import type { ActivePolicy } from "../core/call.ts";
 import { type PolicyIssue, PolicyIssue_Severity, type PolicyRevision, type RoutingPolicy, RoutingPolicySchema } from "../core/chat.ts";
 import { type Clock, timestampFromMs } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
-import type { PolicyChange, PolicyDesk, PolicyVerdict } from "../core/operations.ts";
+import type { NoRevision, PolicyChange, PolicyDesk, PolicyReturn, PolicyVerdict } from "../core/operations.ts";
 import type { Policy } from "../core/policy.ts";
+import type { KeptPolicies } from "../core/store.ts";
+import { createPolicyKeeper } from "./policy-keeper.ts";
 
 /** Revisions remembered, where nobody says otherwise; the oldest are forgotten. */
 const revisionsMaxDefault = 1000;
@@ -21,12 +23,21 @@ export interface FilePolicyDesk extends PolicyDesk {
   install(policy: RoutingPolicy, author: string, comment: string): PolicyVerdict | undefined;
 }
 
+/** A policy that is tried on a share of the callers, in (0, 1). */
+export interface TriedPolicy {
+  readonly policy: ActivePolicy;
+  readonly share: number;
+}
+
 /** What it needs; rooms do not know each other, so the policies' own functions come as arguments. */
 export interface PolicyDeskOptions {
   readonly clock: Clock;
-  /** The file's policy at the start; activated at once as number 1. Refused with INVALID_REQUEST where it has an error. */
+  /**
+   * The file's policy at the start; activated at once, unless it is what was last applied and a later revision is kept. Refused
+   * with INVALID_REQUEST where it has an error.
+   */
   readonly initial: RoutingPolicy;
-  /** Author of the initial revision. */
+  /** Author of the file's revisions. */
   readonly author: string;
   /** Problems of a policy against the running configuration. */
   readonly examine: (policy: RoutingPolicy) => readonly PolicyIssue[];
@@ -36,26 +47,48 @@ export interface PolicyDeskOptions {
   readonly createPolicy: (policy: RoutingPolicy) => Policy;
   /** Default 1000. */
   readonly revisionsMax?: number;
-  /** Told of each activation, the initial one included, before `swap` returns. What it throws leaves everything as it was. */
-  readonly onActive: (policy: ActivePolicy) => void;
+  /** Told of each change of what is in force, the first included, before `swap` returns. What it throws leaves everything as it was. */
+  readonly onActive: (policy: ActivePolicy, canary: TriedPolicy | undefined) => void;
+  /** What an earlier process kept; undefined: nothing. */
+  readonly kept?: KeptPolicies | undefined;
+  /** Keeps changes; undefined: they end with the process. */
+  readonly keep?: ((change: KeptPolicies) => Promise<void>) | undefined;
 }
 
-/** Policies in memory. Changes are synchronous, and therefore atomic. */
-export function createPolicyDesk(options: PolicyDeskOptions): FilePolicyDesk {
-  const { clock, examine, withDefaults, createPolicy, onActive, revisionsMax = revisionsMaxDefault } = options;
-  /** Newest first. */
-  let revisions: readonly PolicyRevision[] = [];
-  let fileText = textOf(options.initial);
+/** A revision, and what calls use of it. */
+interface InForce {
+  readonly revision: PolicyRevision;
+  readonly compiled: ActivePolicy;
+}
 
+/** Policies in memory. Changes are synchronous, and therefore atomic; they are kept afterwards. */
+export function createPolicyDesk(options: PolicyDeskOptions): FilePolicyDesk {
+  const { clock, examine, withDefaults, kept, revisionsMax = revisionsMaxDefault } = options;
+  const keeper = createPolicyKeeper(options.keep);
+  /** Newest first. */
+  let revisions: readonly PolicyRevision[] = kept?.revisions.slice(0, revisionsMax) ?? [];
+  let fileText = textOf(options.initial);
+  let active: InForce | undefined;
+  let canary: InForce | undefined;
+
+  const force = (nextActive: InForce, nextCanary: InForce | undefined): void => {
+    options.onActive(nextActive.compiled, nextCanary && { policy: nextCanary.compiled, share: nextCanary.revision.share });
+    active = nextActive;
+    canary = nextCanary;
+  };
+  const keep = (added: readonly PolicyRevision[]): void => {
+    if (active !== undefined) keeper.keep(added, { active: active.revision.number, canary: canary?.revision.number, fileText });
+  };
   const activate = (planned: PolicyRevision, policy: RoutingPolicy): void => {
-    onActive({ revision: planned.revision, name: policy.name, rank: createPolicy(policy) });
+    const next = { revision: planned, compiled: compiledFrom(planned, policy, options) };
+    if (planned.share < 1 && active !== undefined) force(active, next);
+    else force(next, undefined);
     revisions = [planned, ...revisions.slice(0, revisionsMax - 1)];
   };
-  const change = ({ policy: given, expectedRevision, author, comment, dryRun }: PolicyChange): PolicyVerdict => {
+  const change = ({ policy: given, expectedRevision, author, comment, dryRun, share = 1 }: PolicyChange): PolicyVerdict => {
     const issues = examine(given);
     if (issues.some(isError)) return { kind: "invalid", issues };
-    const active = revisions[0];
-    const previousRevision = active?.revision ?? "";
+    const previousRevision = active?.revision.revision ?? "";
     if (expectedRevision !== "" && expectedRevision !== previousRevision) return { kind: "conflict", activeRevision: previousRevision };
     const policy = withDefaults(given);
     const planned = {
@@ -65,30 +98,87 @@ export function createPolicyDesk(options: PolicyDeskOptions): FilePolicyDesk {
       author,
       comment,
       policy,
-      share: 1,
-      number: (active?.number ?? 0n) + 1n,
+      share,
+      number: (revisions[0]?.number ?? 0n) + 1n,
     } as const satisfies PolicyRevision;
     if (!dryRun) activate(planned, policy);
     return { kind: "swapped", policy: planned, previousRevision, issues };
   };
+  const changeAndKeep = (wanted: PolicyChange): PolicyVerdict => {
+    const verdict = change(wanted);
+    if (verdict.kind === "swapped" && !wanted.dryRun) keep([verdict.policy]);
+    return verdict;
+  };
+  const rollback = ({ number, author, comment }: PolicyReturn): PolicyVerdict | NoRevision => {
+    if (active === undefined) return { kind: "missing" };
+    if (number === 0n && canary !== undefined) {
+      const previousRevision = canary.revision.revision;
+      force(active, undefined);
+      keep([]);
+      return { kind: "swapped", policy: active.revision, previousRevision, issues: [] };
+    }
+    const wanted = number === 0n ? before(revisions, active.revision) : revisions.find((each) => each.number === number);
+    if (wanted?.policy === undefined) return { kind: "missing" };
+    const said = comment === "" ? `back to number ${wanted.number}` : comment;
+    return changeAndKeep({ policy: wanted.policy, expectedRevision: "", author, comment: said, dryRun: false });
+  };
 
-  const first = change({ policy: options.initial, expectedRevision: "", author: options.author, comment: "", dryRun: false });
-  if (first.kind !== "swapped") throw refusal(first);
+  if (!resume(options, fileText, force)) {
+    const first = changeAndKeep({ policy: options.initial, expectedRevision: "", author: options.author, comment: "", dryRun: false });
+    if (first.kind !== "swapped") throw refusal(first);
+  }
+  const inForce = (): PolicyRevision => {
+    if (active === undefined) throw new Error("no policy is in force");
+    return active.revision;
+  };
 
   return {
-    active: () => revisions[0] ?? first.policy,
+    active: inForce,
+    canary: () => canary?.revision,
     find: (revision) => revisions.find((each) => each.revision === revision),
     examine: (policy) => ({ issues: examine(policy), revision: revisionOf(withDefaults(policy)) }),
-    swap: change,
+    swap: changeAndKeep,
+    rollback,
     install(policy, author, comment) {
       const text = textOf(policy);
       if (text === fileText) return undefined;
       const verdict = change({ policy, expectedRevision: "", author, comment, dryRun: false });
-      if (verdict.kind === "swapped") fileText = text;
+      if (verdict.kind !== "swapped") return verdict;
+      fileText = text;
+      keep([verdict.policy]);
       return verdict;
     },
     revisions: () => revisions,
+    kept: () => keeper.kept(),
   };
+}
+
+/** Goes on where an earlier process stopped, if the file still says what it said then, and what was in force then still can be. */
+function resume(
+  options: PolicyDeskOptions,
+  fileText: string,
+  force: (active: InForce, canary: InForce | undefined) => void,
+): boolean {
+  const { kept, examine } = options;
+  if (kept === undefined || kept.fileText !== fileText) return false;
+  const known = (number: bigint | undefined): InForce | undefined => {
+    const revision = number === undefined ? undefined : kept.revisions.find((each) => each.number === number);
+    if (revision?.policy === undefined || examine(revision.policy).some(isError)) return undefined;
+    return { revision, compiled: compiledFrom(revision, revision.policy, options) };
+  };
+  const active = known(kept.active);
+  if (active === undefined) return false;
+  force(active, known(kept.canary));
+  return true;
+}
+
+function compiledFrom({ revision }: PolicyRevision, policy: RoutingPolicy, { createPolicy }: PolicyDeskOptions): ActivePolicy {
+  return { revision, name: policy.name, rank: createPolicy(policy) };
+}
+
+/** What all callers had before; canaries that nobody promoted never were that. */
+function before(revisions: readonly PolicyRevision[], active: PolicyRevision): PolicyRevision | undefined {
+  return revisions.find(({ number, share }) => number < active.number && share === 1);
 }
 
 /** What a policy is known by: the first 12 hexadecimal digits of SHA-256 over its message. Give it the defaults first. */

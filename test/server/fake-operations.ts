@@ -96,6 +96,9 @@ export function fakeOperations(...ids: string[]): FakeOperations {
     startWall: 1_700_000_000_000,
     policies: {
       active: () => history[0] ?? revisionOf(0),
+      canary: () => undefined,
+      rollback: () => ({ kind: "missing" }),
+      kept: () => Promise.resolve(true),
       find: (revision) => history.find((each) => each.revision === revision),
       examine: () => ({ issues: next.issues, revision: "examined" }),
       swap(change) {
@@ -113,6 +116,9 @@ export function fakeOperations(...ids: string[]): FakeOperations {
       },
       revisions: () => history,
     },
+    decisions: { list: () => Promise.resolve([]), find: () => Promise.resolve(undefined), watch: () => () => {} },
+    simulate: () => Promise.reject(new Error("nobody simulates")),
+    now: () => 0,
     stats: () => [
       {
         provider: "a",
