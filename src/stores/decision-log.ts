@@ -32,7 +32,7 @@ export interface DecisionLogOptions {
 }
 
 /** How long decisions may wait for each other before they are written; what a killed process loses. */
-const gatherMs = 50;
+const gatherMs = 10;
 /** So many do not wait. */
 const gatherMax = 256;
 /** Decisions of one write. */
