@@ -185,6 +185,7 @@ async function startRooms(
     isKnown: (id) => late.gateway?.router.snapshot().catalog.targets.some((target) => target.id === id) ?? false,
     providers: () => (late.gateway === undefined ? [] : providerGauges(late.gateway)),
     logLinesDropped: () => log.dropped(),
+    decisionsLost: () => memory.decisions.lost(),
     pressures: () => overload.pressures(),
     bugs: () => bugs,
     shed: (priority) => overload.refused(priority),

@@ -76,7 +76,7 @@ export interface FakeOperations extends Operations {
   readonly providers: FakeDesk;
   readonly audits: AuditEntry[];
   /** What the next calls answer. */
-  readonly next: { issues: PolicyIssue[]; verdict?: PolicyVerdict; reload: ReloadOutcome };
+  readonly next: { issues: PolicyIssue[]; verdict?: PolicyVerdict; reload: ReloadOutcome; kept: boolean };
   readonly history: PolicyRevision[];
 }
 
@@ -84,6 +84,7 @@ export function fakeOperations(...ids: string[]): FakeOperations {
   const audits: AuditEntry[] = [];
   const history = [revisionOf(1)];
   const next: FakeOperations["next"] = {
+    kept: true,
     issues: [],
     reload: { kind: "applied", revision: "cfg-1", changed: true, restartNeeded: ["server.port"] },
   };
@@ -98,7 +99,7 @@ export function fakeOperations(...ids: string[]): FakeOperations {
       active: () => history[0] ?? revisionOf(0),
       canary: () => undefined,
       rollback: () => ({ kind: "missing" }),
-      kept: () => Promise.resolve(true),
+      kept: () => Promise.resolve(next.kept),
       find: (revision) => history.find((each) => each.revision === revision),
       examine: () => ({ issues: next.issues, revision: "examined" }),
       swap(change) {

@@ -45,10 +45,11 @@ export function policyMethods(operations: Operations): AdminMethods {
     },
     async rollbackPolicy({ number, comment }, context) {
       const author = authorOf(context);
+      const canary = number === 0n ? policies.canary() : undefined;
       const verdict = policies.rollback({ number, comment, author });
       if (verdict.kind === "missing") throw noWayBack(policies, number);
       const { policy } = swapped(verdict);
-      operations.audit({ action: "RollbackPolicy", subject: policy.revision, author, comment });
+      operations.audit({ action: "RollbackPolicy", subject: canary?.revision ?? policy.revision, author, comment });
       await policies.kept();
       return { policy };
     },
