@@ -5,7 +5,7 @@ import { createSnapshots, type Snapshots } from "./assembly/snapshots.ts";
 import { createRoster, type Roster } from "./assembly/roster.ts";
 import { policyFromSettings } from "./config/policy.ts";
 import type { Settings } from "./config/schema.ts";
-import type { Attempt, Call } from "./core/call.ts";
+import type { Attempt, Call, Snapshot } from "./core/call.ts";
 import type { Target } from "./core/catalog.ts";
 import type { PolicyIssue, RoutingPolicy } from "./core/chat.ts";
 import type { Clock } from "./core/clock.ts";
@@ -18,7 +18,6 @@ import { createSimulator, type Simulator } from "./policies/simulate.ts";
 import type { CredentialChange } from "./core/health.ts";
 import type { LoadGate } from "./core/overload.ts";
 import type { Router } from "./core/router.ts";
-import type { KeptPolicies } from "./core/store.ts";
 import { type CallObserver, sheltered } from "./core/telemetry.ts";
 import { admit } from "./stages/admit.ts";
 import { callProvider } from "./stages/call-provider.ts";
@@ -33,7 +32,7 @@ import { recall } from "./stages/recall.ts";
 import { type CallLimiter, createCallLimiter } from "./stores/call-limiter.ts";
 import { createHedgeBudget } from "./stores/hedge-budget.ts";
 import { createLruCache } from "./stores/lru-cache.ts";
-import { createPolicyDesk } from "./stores/policy-desk.ts";
+import { createPolicyDesk, type PolicyDeskOptions } from "./stores/policy-desk.ts";
 import { createRetryBudget } from "./stores/retry-budget.ts";
 import { createSlots } from "./stores/slots.ts";
 import { createWindowHealth, type WindowHealth } from "./stores/window-health.ts";
@@ -53,10 +52,8 @@ export interface GatewayOptions {
   readonly onCredential?: ((change: CredentialChange) => void) | undefined;
   /** Default: no load is shed but by the number of calls. */
   readonly gate?: LoadGate | undefined;
-  /** Policies that an earlier process kept. Default: none. */
-  readonly kept?: KeptPolicies | undefined;
-  /** Keeps policies for a later one. Default: they end with this process. */
-  readonly keep?: ((change: KeptPolicies) => Promise<void>) | undefined;
+  /** Policies that an earlier process kept, and what keeps them for a later one. Default: they end with this process. */
+  readonly policyMemory?: Pick<PolicyDeskOptions, "kept" | "keep">;
 }
 
 /** The running router, without a protocol. */
@@ -102,8 +99,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     withDefaults,
     createPolicy,
     onActive: (policy, canary) => snapshots.renew({ policy, canary }),
-    kept: options.kept,
-    keep: options.keep,
+    ...options.policyMemory,
   });
 
   const sources = {
@@ -127,10 +123,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     router: createRouter({ chat, gate, limiter, snapshots, sources, health }),
     providers: roster,
     policies,
-    simulator(policy) {
-      const targets = new Map<string, Target>(snapshots.current().catalog.targets.map((target) => [target.id, target]));
-      return createSimulator(createPolicy(withDefaults(policy)), (id) => targets.get(id));
-    },
+    simulator: (policy) => simulatorOf(policy, snapshots.current()),
     apply(next) {
       const policy = policyFromSettings(next.routing_policy);
       const before = settings;
@@ -155,6 +148,11 @@ export function createGateway(options: GatewayOptions): Gateway {
       await roster.close();
     },
   };
+}
+
+function simulatorOf(policy: RoutingPolicy, { catalog }: Snapshot): Simulator {
+  const targets = new Map<string, Target>(catalog.targets.map((target) => [target.id, target]));
+  return createSimulator(createPolicy(withDefaults(policy)), (id) => targets.get(id));
 }
 
 interface RouterParts {

@@ -41,14 +41,19 @@ export async function startRemembering(
   }
 }
 
-async function remembering(store: Store, { settings }: Loaded, { clock, log }: { readonly clock: Clock; readonly log: Log }): Promise<Remembering> {
+async function remembering(
+  store: Store,
+  { settings }: Loaded,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+): Promise<Remembering> {
   const kept = await store.policies?.load();
   const decisions = createDecisionLog({
     clock,
     replica: `${hostname()}/${process.pid}`,
     store: store.decisions,
     keepMs: settings.store.retention?.decisions ?? keepDecisionsMs,
-    onLost: (cause) => log.error({ reason: cause instanceof Error ? cause.message : "" }, "the store does not take decisions, they are lost"),
+    onLost: (cause) =>
+      log.error({ reason: cause instanceof Error ? cause.message : "" }, "the store does not take decisions, they are lost"),
     onFound: (lost) => log.info({ lost }, "the store takes decisions again"),
   });
   const { policies } = store;

@@ -152,11 +152,7 @@ interface Rooms {
 }
 
 /** The gateway, and everybody who is told of its calls. */
-async function startRooms(
-  settings: Settings,
-  { clock, log, memory }: House,
-  listeners: readonly Listener[],
-): Promise<Rooms | ChatError> {
+async function startRooms(settings: Settings, { clock, log, memory }: House, listeners: readonly Listener[]): Promise<Rooms | ChatError> {
   const { tracing: traces, metrics: metering } = settings.observability;
   const stats = createStats();
   const tracing = await createTracing({
@@ -201,8 +197,7 @@ async function startRooms(
     onBug,
     onCredential: credentialLog(log),
     gate: overload,
-    kept: memory.kept,
-    keep: memory.keep,
+    policyMemory: memory,
   });
   if (gateway instanceof ChatError) {
     overload.stop();

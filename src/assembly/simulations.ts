@@ -10,7 +10,7 @@ const replayedMax = 100;
 /** What it is made of. */
 export interface SimulationParts {
   readonly decisions: Pick<DecisionDesk, "list">;
-  readonly simulator: (policy: RoutingPolicy) => { replay(record: DecisionRecord): void; sum(): SimulationReport };
+  readonly simulator: (policy: RoutingPolicy) => { replay(this: void, record: DecisionRecord): void; sum(this: void): SimulationReport };
 }
 
 /** Replays the newest decisions of a time; calls that run meanwhile hardly notice. */
@@ -18,7 +18,7 @@ export function simulations({ decisions, simulator }: SimulationParts): Operatio
   return async ({ policy, sinceWall, decisionsMax }) => {
     const { replay, sum } = simulator(policy);
     let after: { readonly wall: number; readonly id: string } | undefined;
-    for (let left = decisionsMax; left > 0; ) {
+    for (let left = decisionsMax; left > 0;) {
       const limit = Math.min(left, fetchedMax);
       const records = await decisions.list({ sinceWall, limit, ...(after !== undefined && { after }) });
       for (const [index, record] of records.entries()) {

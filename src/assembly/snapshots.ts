@@ -1,6 +1,6 @@
 import type { CallOptions, Snapshot } from "../core/call.ts";
 import type { Clock } from "../core/clock.ts";
-import type { TriedPolicy } from "../stores/policy-desk.ts";
+import type { TriedPolicy } from "../stores/policy-register.ts";
 import type { Roster } from "./roster.ts";
 
 /** The one snapshot that calls begin with; swapped by one assignment. */

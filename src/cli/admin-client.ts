@@ -30,7 +30,11 @@ const answerMs = 60_000;
 /** The server that the configuration describes, or the one at `url`; with the token the configuration has, or the one that was minted. */
 export function adminClient(
   loaded: Loaded,
-  { url, environment, author }: { readonly url: string | undefined; readonly environment: Environment; readonly author: string | undefined },
+  {
+    url,
+    environment,
+    author,
+  }: { readonly url: string | undefined; readonly environment: Environment; readonly author: string | undefined },
 ): AdminClient {
   const base = (url ?? configuredUrl(loaded)).replace(/\/+$/, "");
   const token = loaded.settings.admin.token?.reveal() ?? mintedToken(dataFolder(loaded.path, environment));
@@ -45,7 +49,12 @@ export function adminClient(
       let response: Response;
       try {
         const signal = AbortSignal.timeout(answerMs);
-        response = await fetch(`${base}${path}`, { method: verb, headers, signal, ...(verb !== "GET" && { body: JSON.stringify(body ?? {}) }) });
+        response = await fetch(`${base}${path}`, {
+          method: verb,
+          headers,
+          signal,
+          ...(verb !== "GET" && { body: JSON.stringify(body ?? {}) }),
+        });
       } catch (thrown) {
         const cause: unknown = thrown instanceof Error ? thrown.cause : undefined;
         const why = cause instanceof Error && "code" in cause ? ` (${String(cause.code)})` : "";

@@ -1,4 +1,4 @@
-import { Command as Commander, Option } from "commander";
+import { type Command as Commander, Option } from "commander";
 
 /** What is to be done with policies. */
 export interface PolicyCommand {

@@ -24,7 +24,8 @@ export function swapLines(answer: Fields, dryRun: boolean): string[] {
   const share = Number(policy["share"] ?? 1);
   const name = `revision ${String(policy["revision"])}`;
   const state = share < 1 ? `tried on ${percent(share)} of the callers` : "active";
-  const previous = String(answer["previousRevision"] ?? "");
+  const { previousRevision } = answer;
+  const previous = typeof previousRevision === "string" ? previousRevision : "";
   const issues = Array.isArray(answer["issues"]) ? answer["issues"].map(fieldsOf) : [];
   return [
     ...issues.map((issue) => `warning ${String(issue["field"])}: ${String(issue["message"])}`),

@@ -15,7 +15,10 @@ import { historyLines, simulationLines, swapLines } from "./policy-lines.ts";
 export interface PolicyInput extends Omit<LoadInput, "explicitPath"> {
   readonly command: PolicyCommand;
   /** Problems of a policy against a configuration, without a server; errors first known by `severity`. */
-  readonly examine: (loaded: Loaded, policy: RoutingPolicy) => Promise<{ readonly issues: readonly PolicyIssue[]; readonly revision: string }>;
+  readonly examine: (
+    loaded: Loaded,
+    policy: RoutingPolicy,
+  ) => Promise<{ readonly issues: readonly PolicyIssue[]; readonly revision: string }>;
   /** Milliseconds since the epoch. */
   readonly nowWall: number;
   /** Takes one line, without its end. */

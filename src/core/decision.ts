@@ -1,4 +1,12 @@
-import { type AttemptKind, BreakerState, type CacheStatus, type ErrorReason, HealthStatus, type TranslationAction, type Usage } from "./chat.ts";
+import {
+  type AttemptKind,
+  BreakerState,
+  type CacheStatus,
+  type ErrorReason,
+  HealthStatus,
+  type TranslationAction,
+  type Usage,
+} from "./chat.ts";
 import type { AttemptRecord, Source } from "./call.ts";
 import type { Clock } from "./clock.ts";
 import type { HealthView } from "./health.ts";
@@ -112,7 +120,11 @@ export interface NotedCall {
 const modelLengthMax = 256;
 
 /** Takes out of a record what its decision is made of: cheap, while the call ends. */
-export function noteCall({ call, endMs, error, attempts, firstContentMs, source, usage, plan }: CallRecord, clock: Clock, replica: string): NotedCall {
+export function noteCall(
+  { call, endMs, error, attempts, firstContentMs, source, usage, plan }: CallRecord,
+  clock: Clock,
+  replica: string,
+): NotedCall {
   const { model } = call.request;
   const record = {
     id: call.id,

@@ -4,12 +4,11 @@ import { untouched } from "../core/decision.ts";
 import type { SimulationReport } from "../core/operations.ts";
 import type { Candidate, Policy } from "../core/policy.ts";
 
-
 /** Adds up calls one by one, so that whoever replays many can pause in between. */
 export interface Simulator {
   /** Passes over calls for which no target was ranked. */
-  replay(record: DecisionRecord): void;
-  sum(): SimulationReport;
+  replay(this: void, record: DecisionRecord): void;
+  sum(this: void): SimulationReport;
 }
 
 /**
@@ -22,7 +21,7 @@ export function createSimulator(policy: Policy, find: (id: string) => Target | u
   const shareBefore = new Map<string, number>();
   const shareAfter = new Map<string, number>();
   /** What targets were seen to take, for where nothing was expected of them yet. */
-  const seen = new Map<string, { sum: number; count: number }>();
+  const seen = new Map<string, Taken>();
   let costBefore = 0;
   let costAfter = 0;
   let moved = 0;
@@ -44,17 +43,13 @@ export function createSimulator(policy: Policy, find: (id: string) => Target | u
       seen.set(record.target, taken);
     },
     sum() {
-      const msOf = ({ target, ms }: Timed): number | undefined => {
-        const known = seen.get(target);
-        return ms ?? (known && known.sum / known.count);
-      };
       return {
         decisions: choices.length,
         moved,
         costBeforeMicroUsd: costBefore,
         costAfterMicroUsd: costAfter,
-        firstTokenP50BeforeMs: median(choices.map(({ before }) => msOf(before))),
-        firstTokenP50AfterMs: median(choices.map(({ after }) => msOf(after))),
+        firstTokenP50BeforeMs: median(choices.map(({ before }) => msOf(before, seen))),
+        firstTokenP50AfterMs: median(choices.map(({ after }) => msOf(after, seen))),
         shareBefore,
         shareAfter,
       };
@@ -66,6 +61,12 @@ interface Timed {
   readonly target: string;
   /** Milliseconds to the first content; undefined: nothing was expected. */
   readonly ms: number | undefined;
+}
+
+/** Milliseconds to the first content, over some calls. */
+interface Taken {
+  sum: number;
+  count: number;
 }
 
 interface Choice {
@@ -119,6 +120,12 @@ function timed({ target, streamed, firstMs }: DecisionRecord, candidate: Candida
   const { health } = candidate;
   const ms = candidate.target === target ? firstMs : streamed ? health.firstTokenMs : health.unaryMs;
   return { target: candidate.target, ms };
+}
+
+/** Where nothing was expected of a target, what it was seen to take. */
+function msOf({ target, ms }: Timed, seen: ReadonlyMap<string, Taken>): number | undefined {
+  const known = seen.get(target);
+  return ms ?? (known && known.sum / known.count);
 }
 
 function median(values: readonly (number | undefined)[]): number | undefined {

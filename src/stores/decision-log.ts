@@ -158,21 +158,23 @@ function createWriter(store: DecisionStore, { onLost, onFound }: DecisionLogOpti
 
 /** What is too old goes a little at a time, so that the store's other work is not kept waiting. */
 function startPruning({ clock, store, keepMs }: DecisionLogOptions, pruneRing: (beforeWall: number) => void): () => void {
-  let cancel: () => void = () => undefined;
-  let isOver = false;
+  let cancel: (() => void) | undefined;
+  const over = new AbortController();
   const prune = async (): Promise<void> => {
     const beforeWall = clock.wall() - keepMs;
     pruneRing(beforeWall);
-    let pruned = pruneMax;
-    // A store that does not answer will be asked again in a minute.
-    while (store !== undefined && pruned >= pruneMax && !isOver) pruned = await store.prune(beforeWall, pruneMax).catch(() => 0);
-    if (!isOver) cancel = clock.after(pruneEveryMs, () => void prune());
+    let pruned: number | undefined;
+    do {
+      // A store that does not answer will be asked again in a minute.
+      pruned = await store?.prune(beforeWall, pruneMax).catch(() => 0);
+    } while (pruned === pruneMax && !over.signal.aborted);
+    if (!over.signal.aborted) cancel = clock.after(pruneEveryMs, () => void prune());
   };
   // Never rejects.
   void prune();
   return () => {
-    isOver = true;
-    cancel();
+    over.abort();
+    cancel?.();
   };
 }
 

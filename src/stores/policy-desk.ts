@@ -6,10 +6,10 @@ import type { ActivePolicy } from "../core/call.ts";
 import { type PolicyIssue, PolicyIssue_Severity, type PolicyRevision, type RoutingPolicy, RoutingPolicySchema } from "../core/chat.ts";
 import { type Clock, timestampFromMs } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
-import type { NoRevision, PolicyChange, PolicyDesk, PolicyReturn, PolicyVerdict } from "../core/operations.ts";
+import type { PolicyChange, PolicyDesk, PolicyVerdict } from "../core/operations.ts";
 import type { Policy } from "../core/policy.ts";
 import type { KeptPolicies } from "../core/store.ts";
-import { createPolicyKeeper } from "./policy-keeper.ts";
+import { createPolicyRegister, type TriedPolicy } from "./policy-register.ts";
 
 /** Revisions remembered, where nobody says otherwise; the oldest are forgotten. */
 const revisionsMaxDefault = 1000;
@@ -21,12 +21,6 @@ export interface FilePolicyDesk extends PolicyDesk {
    * applied; else the active revision stays, whoever installed it. Undefined: it stays.
    */
   install(policy: RoutingPolicy, author: string, comment: string): PolicyVerdict | undefined;
-}
-
-/** A policy that is tried on a share of the callers, in (0, 1). */
-export interface TriedPolicy {
-  readonly policy: ActivePolicy;
-  readonly share: number;
 }
 
 /** What it needs; rooms do not know each other, so the policies' own functions come as arguments. */
@@ -55,40 +49,15 @@ export interface PolicyDeskOptions {
   readonly keep?: ((change: KeptPolicies) => Promise<void>) | undefined;
 }
 
-/** A revision, and what calls use of it. */
-interface InForce {
-  readonly revision: PolicyRevision;
-  readonly compiled: ActivePolicy;
-}
-
 /** Policies in memory. Changes are synchronous, and therefore atomic; they are kept afterwards. */
 export function createPolicyDesk(options: PolicyDeskOptions): FilePolicyDesk {
-  const { clock, examine, withDefaults, kept, revisionsMax = revisionsMaxDefault } = options;
-  const keeper = createPolicyKeeper(options.keep);
-  /** Newest first. */
-  let revisions: readonly PolicyRevision[] = kept?.revisions.slice(0, revisionsMax) ?? [];
+  const { clock, examine, withDefaults, revisionsMax = revisionsMaxDefault } = options;
+  const register = createPolicyRegister({ ...options, revisionsMax });
   let fileText = textOf(options.initial);
-  let active: InForce | undefined;
-  let canary: InForce | undefined;
-
-  const force = (nextActive: InForce, nextCanary: InForce | undefined): void => {
-    options.onActive(nextActive.compiled, nextCanary && { policy: nextCanary.compiled, share: nextCanary.revision.share });
-    active = nextActive;
-    canary = nextCanary;
-  };
-  const keep = (added: readonly PolicyRevision[]): void => {
-    if (active !== undefined) keeper.keep(added, { active: active.revision.number, canary: canary?.revision.number, fileText });
-  };
-  const activate = (planned: PolicyRevision, policy: RoutingPolicy): void => {
-    const next = { revision: planned, compiled: compiledFrom(planned, policy, options) };
-    if (planned.share < 1 && active !== undefined) force(active, next);
-    else force(next, undefined);
-    revisions = [planned, ...revisions.slice(0, revisionsMax - 1)];
-  };
   const change = ({ policy: given, expectedRevision, author, comment, dryRun, share = 1 }: PolicyChange): PolicyVerdict => {
     const issues = examine(given);
     if (issues.some(isError)) return { kind: "invalid", issues };
-    const previousRevision = active?.revision.revision ?? "";
+    const previousRevision = register.active()?.revision ?? "";
     if (expectedRevision !== "" && expectedRevision !== previousRevision) return { kind: "conflict", activeRevision: previousRevision };
     const policy = withDefaults(given);
     const planned = {
@@ -99,86 +68,61 @@ export function createPolicyDesk(options: PolicyDeskOptions): FilePolicyDesk {
       comment,
       policy,
       share,
-      number: (revisions[0]?.number ?? 0n) + 1n,
+      number: (register.revisions()[0]?.number ?? 0n) + 1n,
     } as const satisfies PolicyRevision;
-    if (!dryRun) activate(planned, policy);
+    if (!dryRun) register.activate(planned, policy);
     return { kind: "swapped", policy: planned, previousRevision, issues };
   };
   const changeAndKeep = (wanted: PolicyChange): PolicyVerdict => {
     const verdict = change(wanted);
-    if (verdict.kind === "swapped" && !wanted.dryRun) keep([verdict.policy]);
+    if (verdict.kind === "swapped" && !wanted.dryRun) register.keep([verdict.policy], fileText);
     return verdict;
   };
-  const rollback = ({ number, author, comment }: PolicyReturn): PolicyVerdict | NoRevision => {
-    if (active === undefined) return { kind: "missing" };
-    if (number === 0n && canary !== undefined) {
-      const previousRevision = canary.revision.revision;
-      force(active, undefined);
-      keep([]);
-      return { kind: "swapped", policy: active.revision, previousRevision, issues: [] };
-    }
-    const wanted = number === 0n ? before(revisions, active.revision) : revisions.find((each) => each.number === number);
-    if (wanted?.policy === undefined) return { kind: "missing" };
-    const said = comment === "" ? `back to number ${wanted.number}` : comment;
-    return changeAndKeep({ policy: wanted.policy, expectedRevision: "", author, comment: said, dryRun: false });
-  };
-
-  if (!resume(options, fileText, force)) {
+  if (!register.resume(fileText, (policy) => !examine(policy).some(isError))) {
     const first = changeAndKeep({ policy: options.initial, expectedRevision: "", author: options.author, comment: "", dryRun: false });
     if (first.kind !== "swapped") throw refusal(first);
   }
-  const inForce = (): PolicyRevision => {
-    if (active === undefined) throw new Error("no policy is in force");
-    return active.revision;
-  };
-
   return {
-    active: inForce,
-    canary: () => canary?.revision,
-    find: (revision) => revisions.find((each) => each.revision === revision),
+    active: () => present(register.active()),
+    canary: () => register.canary(),
+    find: (revision) => register.revisions().find((each) => each.revision === revision),
     examine: (policy) => ({ issues: examine(policy), revision: revisionOf(withDefaults(policy)) }),
     swap: changeAndKeep,
-    rollback,
+    rollback({ number, author, comment }) {
+      const active = present(register.active());
+      const canary = register.canary();
+      if (number === 0n && canary !== undefined) {
+        register.dropCanary();
+        register.keep([], fileText);
+        return { kind: "swapped", policy: active, previousRevision: canary.revision, issues: [] };
+      }
+      const wanted = register.revisions().find(number === 0n ? isBefore(active) : (each) => each.number === number);
+      if (wanted?.policy === undefined) return { kind: "missing" };
+      const said = comment === "" ? `back to number ${wanted.number}` : comment;
+      return changeAndKeep({ policy: wanted.policy, expectedRevision: "", author, comment: said, dryRun: false });
+    },
     install(policy, author, comment) {
       const text = textOf(policy);
       if (text === fileText) return undefined;
       const verdict = change({ policy, expectedRevision: "", author, comment, dryRun: false });
       if (verdict.kind !== "swapped") return verdict;
       fileText = text;
-      keep([verdict.policy]);
+      register.keep([verdict.policy], fileText);
       return verdict;
     },
-    revisions: () => revisions,
-    kept: () => keeper.kept(),
+    revisions: () => register.revisions(),
+    kept: () => register.kept(),
   };
-}
-
-/** Goes on where an earlier process stopped, if the file still says what it said then, and what was in force then still can be. */
-function resume(
-  options: PolicyDeskOptions,
-  fileText: string,
-  force: (active: InForce, canary: InForce | undefined) => void,
-): boolean {
-  const { kept, examine } = options;
-  if (kept === undefined || kept.fileText !== fileText) return false;
-  const known = (number: bigint | undefined): InForce | undefined => {
-    const revision = number === undefined ? undefined : kept.revisions.find((each) => each.number === number);
-    if (revision?.policy === undefined || examine(revision.policy).some(isError)) return undefined;
-    return { revision, compiled: compiledFrom(revision, revision.policy, options) };
-  };
-  const active = known(kept.active);
-  if (active === undefined) return false;
-  force(active, known(kept.canary));
-  return true;
-}
-
-function compiledFrom({ revision }: PolicyRevision, policy: RoutingPolicy, { createPolicy }: PolicyDeskOptions): ActivePolicy {
-  return { revision, name: policy.name, rank: createPolicy(policy) };
 }
 
 /** What all callers had before; canaries that nobody promoted never were that. */
-function before(revisions: readonly PolicyRevision[], active: PolicyRevision): PolicyRevision | undefined {
-  return revisions.find(({ number, share }) => number < active.number && share === 1);
+function isBefore(active: PolicyRevision): (revision: PolicyRevision) => boolean {
+  return ({ number, share }) => number < active.number && share === 1;
+}
+
+function present(revision: PolicyRevision | undefined): PolicyRevision {
+  if (revision === undefined) throw new Error("no policy is in force");
+  return revision;
 }
 
 /** What a policy is known by: the first 12 hexadecimal digits of SHA-256 over its message. Give it the defaults first. */

@@ -27,5 +27,7 @@ describe("a part that this build has not is refused:", () => {
 });
 
 test("a part that this build has not may be named where it is switched off", () => {
-  expect(problemsOf("cache: {semantic: {enabled: false}}\nstore: {url: 'sqlite:x.db', retention: {decisions: 7d}}\nserver: {workers: 1}\n")).toEqual([]);
+  expect(
+    problemsOf("cache: {semantic: {enabled: false}}\nstore: {url: 'sqlite:x.db', retention: {decisions: 7d}}\nserver: {workers: 1}\n"),
+  ).toEqual([]);
 });

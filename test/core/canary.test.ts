@@ -47,7 +47,8 @@ describe("the side of a caller", () => {
   test("stays the new one as the share grows", () => {
     const small = snapshots(0.1);
     const large = snapshots(0.4);
-    for (const n of callers) if (sideOf(small.old, caller(`k${n}`)) === small.tried) expect(sideOf(large.old, caller(`k${n}`))).toBe(large.tried);
+    for (const n of callers)
+      if (sideOf(small.old, caller(`k${n}`)) === small.tried) expect(sideOf(large.old, caller(`k${n}`))).toBe(large.tried);
   });
 
   test("is dealt anew for another policy", () => {

@@ -94,7 +94,9 @@ describe("a replay", () => {
   });
 
   test("of 10,000 decisions as they are kept takes less than a second", () => {
-    const text = JSON.stringify(decision({ candidates: Array.from({ length: 10 }, (_, n) => ({ ...cheap, target: `p${n}/m`, provider: `p${n}` })), groups: [10] }));
+    const text = JSON.stringify(
+      decision({ candidates: Array.from({ length: 10 }, (_, n) => ({ ...cheap, target: `p${n}/m`, provider: `p${n}` })), groups: [10] }),
+    );
     const begun = performance.now();
     const { replay, sum } = createSimulator(createCostBased(costBased()), never);
     for (let each = 0; each < 10_000; each++) replay(JSON.parse(text));

@@ -76,7 +76,8 @@ describe("a call that ended", () => {
     for (const canary of canaries) expect(rows[0]?.text).not.toContain(canary);
     const [decision] = await log.list(list);
     expect(decision).toBeDefined();
-    if (decision !== undefined) expect(decisionMessage(decision)).toMatchObject({ id: "c1", keyId: expect.any(String), model: expect.any(String) });
+    if (decision !== undefined)
+      expect(decisionMessage(decision)).toMatchObject({ id: "c1", keyId: expect.any(String), model: expect.any(String) });
   });
 });
 

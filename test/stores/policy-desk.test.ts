@@ -7,7 +7,8 @@ import type { PolicyChange, PolicyVerdict } from "../../src/core/operations.ts";
 import { examinePolicy } from "../../src/policies/examine.ts";
 import { createPolicy, withDefaults } from "../../src/policies/index.ts";
 import type { KeptPolicies } from "../../src/core/store.ts";
-import { createPolicyDesk, revisionOf, type TriedPolicy } from "../../src/stores/policy-desk.ts";
+import { createPolicyDesk, revisionOf } from "../../src/stores/policy-desk.ts";
+import type { TriedPolicy } from "../../src/stores/policy-register.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 
 function policy(kind: NonNullable<MessageInitShape<typeof RoutingPolicySchema>["kind"]>, name = ""): RoutingPolicy {
@@ -217,7 +218,11 @@ describe("a canary", () => {
   test("is tried beside the active policy, and is part of the history", () => {
     const { desk, swap, activated, tried } = setUp();
     const first = desk.active();
-    expect(swap(backup, { share: 0.1 })).toMatchObject({ kind: "swapped", previousRevision: first.revision, policy: { share: 0.1, number: 2n } });
+    expect(swap(backup, { share: 0.1 })).toMatchObject({
+      kind: "swapped",
+      previousRevision: first.revision,
+      policy: { share: 0.1, number: 2n },
+    });
     expect(desk.active()).toBe(first);
     expect(desk.canary()).toMatchObject({ number: 2n, share: 0.1 });
     expect(activated.at(-1)?.revision).toBe(first.revision);
@@ -266,7 +271,10 @@ describe("a way back", () => {
     const { desk, swap } = setUp();
     const first = desk.active().revision;
     swap(backup);
-    expect(back(desk)).toMatchObject({ kind: "swapped", policy: { number: 3n, revision: first, author: "ada", comment: "back to number 1" } });
+    expect(back(desk)).toMatchObject({
+      kind: "swapped",
+      policy: { number: 3n, revision: first, author: "ada", comment: "back to number 1" },
+    });
     expect(desk.active().revision).toBe(first);
   });
 

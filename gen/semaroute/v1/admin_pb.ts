@@ -526,7 +526,6 @@ export type SwapPolicyRequest = Message<"semaroute.v1.SwapPolicyRequest"> & {
   /**
    * Share of calls that get it; unset or 1: all. Below 1 it is a canary beside the active policy, which
    * a later swap promotes or RollbackPolicy removes.
-   * Below 1 is not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from field: optional double share = 5;
    */
@@ -1796,7 +1795,6 @@ export const AdminService: GenService<{
   /**
    * Replays recorded decisions under another policy and reports what would have changed: targets,
    * cost, expected latency. Calls no upstream.
-   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.SimulatePolicy
    */
@@ -1818,7 +1816,6 @@ export const AdminService: GenService<{
   },
   /**
    * Makes an earlier revision active again.
-   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.RollbackPolicy
    */
@@ -1839,7 +1836,6 @@ export const AdminService: GenService<{
   },
   /**
    * Lists recorded decisions, newest first. Decisions hold no prompt and no answer.
-   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.ListDecisions
    */
@@ -1850,7 +1846,6 @@ export const AdminService: GenService<{
   },
   /**
    * Returns one decision.
-   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.GetDecision
    */
@@ -1861,7 +1856,6 @@ export const AdminService: GenService<{
   },
   /**
    * Streams decisions as they are made. A watcher that reads too slowly loses the oldest, and is told.
-   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.WatchDecisions
    */

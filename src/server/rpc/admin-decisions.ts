@@ -34,7 +34,8 @@ export function decisionMethods({ decisions }: Operations): AdminMethods {
       return { decision: decisionMessage(record) };
     },
     async *watchDecisions({ keyId, model }, context: HandlerContext) {
-      const wanted = (record: DecisionRecord): boolean => (keyId === "" || record.key === keyId) && (model === "" || record.model === model);
+      const wanted = (record: DecisionRecord): boolean =>
+        (keyId === "" || record.key === keyId) && (model === "" || record.model === model);
       const recent = collectRecent<DecisionRecord>(
         (listener) => decisions.watch((record) => (wanted(record) ? listener(record) : undefined)),
         { signal: context.signal, max: watchedMax },

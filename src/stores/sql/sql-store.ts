@@ -95,9 +95,8 @@ function selectionOf(db: Kysely<Tables>, query: DecisionQuery) {
   if (untilWall !== undefined) selection = selection.where("wall", "<", untilWall);
   if (requestId !== undefined) selection = selection.where("request_id", "=", requestId);
   if (after !== undefined) {
-    selection = selection.where(({ eb, or, and }) =>
-      or([eb("wall", "<", after.wall), and([eb("wall", "=", after.wall), eb("id", "<", after.id)])]),
-    );
+    const { wall, id } = after;
+    selection = selection.where((eb) => eb.or([eb("wall", "<", wall), eb.and([eb("wall", "=", wall), eb("id", "<", id)])]));
   }
   return selection.orderBy("wall", "desc").orderBy("id", "desc").limit(limit);
 }

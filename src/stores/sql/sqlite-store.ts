@@ -70,7 +70,7 @@ function startThread(options: SqliteOptions): StoreThread {
       const id = count++;
       const asked = Promise.withResolvers<unknown>();
       waiting.set(id, asked);
-      worker.postMessage({ id, call });
+      worker.postMessage({ id, call }, []);
       // The thread answers each kind with its own type (`StoreAnswers`).
       return (await asked.promise) as StoreAnswers[C["kind"]];
     },

@@ -98,7 +98,13 @@ describe("decisions", () => {
 
 describe("policies", () => {
   const revision = (number: bigint): PolicyRevision =>
-    create(PolicyRevisionSchema, { number, revision: `r${number}`, author: "ann", share: 1, policy: { kind: { case: "leastBusy", value: {} } } });
+    create(PolicyRevisionSchema, {
+      number,
+      revision: `r${number}`,
+      author: "ann",
+      share: 1,
+      policy: { kind: { case: "leastBusy", value: {} } },
+    });
 
   test("come back as they were, newest first", async () => {
     const path = file();
