@@ -187,10 +187,19 @@ function candidateRecord({ target, health, costMicroUsd }: Candidate) {
 
 /** What differs from `untouched`; most of it does not. */
 function touched(health: HealthView): Partial<HealthView> {
+  const known = touchedViews.get(health);
+  if (known !== undefined) return known;
   const entries: readonly [string, unknown][] = Object.entries(health);
-  const usual: Readonly<Record<string, unknown>> = { ...untouched };
-  return Object.fromEntries(entries.filter(([name, value]) => value !== usual[name] && !(Array.isArray(value) && value.length === 0)));
+  const made: Partial<HealthView> = Object.fromEntries(
+    entries.filter(([name, value]) => value !== usual[name] && !(Array.isArray(value) && value.length === 0)),
+  );
+  touchedViews.set(health, made);
+  return made;
 }
+
+const usual: Readonly<Record<string, unknown>> = { ...untouched };
+/** A view serves many calls while nothing happens to its target, and never changes: this is the dearest part of a decision. */
+const touchedViews = new WeakMap<HealthView, Partial<HealthView>>();
 
 function tryRecord(attempt: AttemptRecord, endMs: number): TryRecord {
   const { id, target, kind, startWall, startMs, status, error, upstreamRequestId, won, usage } = attempt;
