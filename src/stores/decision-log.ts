@@ -163,11 +163,8 @@ function startPruning({ clock, store, keepMs }: DecisionLogOptions, pruneRing: (
   const prune = async (): Promise<void> => {
     const beforeWall = clock.wall() - keepMs;
     pruneRing(beforeWall);
-    let pruned: number | undefined;
-    do {
-      // A store that does not answer will be asked again in a minute.
-      pruned = await store?.prune(beforeWall, pruneMax).catch(() => 0);
-    } while (pruned === pruneMax && !over.signal.aborted);
+    // A store that does not answer will be asked again in a minute.
+    if (store !== undefined) while ((await store.prune(beforeWall, pruneMax).catch(() => 0)) === pruneMax && !over.signal.aborted);
     if (!over.signal.aborted) cancel = clock.after(pruneEveryMs, () => void prune());
   };
   // Never rejects.
