@@ -7,9 +7,9 @@ import { createSnapshots, type Snapshots } from "./assembly/snapshots.ts";
 import { createRoster, type Roster } from "./assembly/roster.ts";
 import { policyFromSettings } from "./config/policy.ts";
 import type { Settings } from "./config/schema.ts";
-import type { Attempt, Call } from "./core/call.ts";
-import type { Catalog } from "./core/catalog.ts";
-import type { PolicyIssue } from "./core/chat.ts";
+import type { Attempt, Call, Snapshot } from "./core/call.ts";
+import type { Catalog, Target } from "./core/catalog.ts";
+import type { PolicyIssue, RoutingPolicy } from "./core/chat.ts";
 import type { Clock } from "./core/clock.ts";
 import { type AttemptStream, compose } from "./core/handler.ts";
 import type { PolicyDesk } from "./core/operations.ts";
@@ -17,6 +17,7 @@ import type { PolicyFacts } from "./core/policy-facts.ts";
 import { decaysOf } from "./policies/decays.ts";
 import { examinePolicy } from "./policies/examine.ts";
 import { createPolicy, withDefaults } from "./policies/index.ts";
+import { createSimulator, type Simulator } from "./policies/simulate.ts";
 import type { CredentialChange } from "./core/health.ts";
 import type { LoadGate } from "./core/overload.ts";
 import type { Router } from "./core/router.ts";
@@ -38,7 +39,7 @@ import { type CallLimiter, createCallLimiter } from "./stores/call-limiter.ts";
 import { createHedgeBudget } from "./stores/hedge-budget.ts";
 import { createLruCache } from "./stores/lru-cache.ts";
 import { createOutputForecasts } from "./stores/output-forecasts.ts";
-import { createPolicyDesk } from "./stores/policy-desk.ts";
+import { createPolicyDesk, type PolicyDeskOptions } from "./stores/policy-desk.ts";
 import { createRetryBudget } from "./stores/retry-budget.ts";
 import { createSlots } from "./stores/slots.ts";
 import { createWindowHealth, type WindowHealth } from "./stores/window-health.ts";
@@ -58,6 +59,8 @@ export interface GatewayOptions {
   readonly onCredential?: ((change: CredentialChange) => void) | undefined;
   /** Default: no load is shed but by the number of calls. */
   readonly gate?: LoadGate | undefined;
+  /** Policies that an earlier process kept, and what keeps them for a later one. Default: they end with this process. */
+  readonly policyMemory?: Pick<PolicyDeskOptions, "kept" | "keep">;
 }
 
 /** The running router, without a protocol. */
@@ -65,6 +68,8 @@ export interface Gateway {
   readonly router: Router;
   readonly providers: Roster;
   readonly policies: PolicyDesk;
+  /** Replays decisions under another policy, which has been examined. */
+  simulator(this: void, policy: RoutingPolicy): Simulator;
   /**
    * Takes over another configuration, all of it at once; calls in flight finish as they began. Where its policy cannot
    * stand it changes nothing, and says why.
@@ -89,7 +94,11 @@ export function createGateway(options: GatewayOptions): Gateway {
   const limiter = createCallLimiter({ gate });
   const cache = createLruCache({ maxBytes: initial.cache.max_bytes, ttlMs: initial.cache.ttl, clock, random });
   const roster = createRoster({ clock, health, slots });
-  roster.apply(initial);
+  const use = (next: Settings): void => {
+    settings = next;
+    roster.apply(next);
+  };
+  use(initial);
 
   const snapshots = createSnapshots(roster, () => callOptionsFrom(settings), clock);
   const policies = createPolicyDesk({
@@ -100,11 +109,11 @@ export function createGateway(options: GatewayOptions): Gateway {
     examine: (policy) => examinePolicy(policy, policyFacts(roster, settings)),
     withDefaults,
     createPolicy: keepingMeans(health),
-    onActive: snapshots.renew,
+    onActive: (policy, canary) => snapshots.renew({ policy, canary }),
+    ...options.policyMemory,
   });
 
-  const stateOf = (provider: string): ReturnType<Roster["stateOf"]> => roster.stateOf(provider);
-  const sources = { health, clock, stateOf, ...createMemory(clock) };
+  const sources = { health, clock, stateOf: (provider: string) => roster.stateOf(provider), ...createMemory(clock) };
   const mode = (): Settings["cache"]["mode"] | "off" => (settings.cache.enabled ? settings.cache.mode : "off");
   const sparing = (): boolean => gate?.isSparing() === true;
   const told = observers.map((observer) => sheltered(observer, onBug));
@@ -122,18 +131,15 @@ export function createGateway(options: GatewayOptions): Gateway {
     router: createRouter({ chat, gate, limiter, snapshots, sources, health }),
     providers: roster,
     policies,
+    simulator: (policy) => simulatorOf(policy, snapshots.current()),
     apply(next) {
       const before = settings;
-      settings = next;
-      roster.apply(next);
+      use(next);
       const verdict = policies.install(policyFromSettings(next.routing_policy), "configuration", "the configuration file changed");
-      const issues = verdict?.kind === "invalid" ? verdict.issues : [];
-      if (verdict?.kind === "invalid") {
-        settings = before;
-        roster.apply(before);
-      }
+      const refused = verdict?.kind === "invalid";
+      if (refused) use(before);
       snapshots.renew();
-      return issues;
+      return refused ? verdict.issues : [];
     },
     drain() {
       limiter.drain();
@@ -159,6 +165,11 @@ function createMemory(clock: Clock): Pick<DispatchSources, "retries" | "hedges" 
     affinity: createAffinity(clock),
     forecasts: createOutputForecasts(clock),
   };
+}
+
+function simulatorOf(policy: RoutingPolicy, { catalog }: Snapshot): Simulator {
+  const targets = new Map<string, Target>(catalog.targets.map((target) => [target.id, target]));
+  return createSimulator(createPolicy(withDefaults(policy)), (id) => targets.get(id));
 }
 
 interface RouterParts {

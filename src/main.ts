@@ -40,6 +40,19 @@ switch (command.kind) {
   case "check":
     process.exitCode = check({ ...input, explicitPath: command.config, strict: command.strict, write: print });
     break;
+  case "explain": {
+    const { config, model, streamed } = command;
+    const { explain } = await import("./cli/explain.ts");
+    const { explainOffline } = await import("./offline.ts");
+    process.exitCode = await explain({ ...input, explicitPath: config, model, streamed, explain: explainOffline, write: print });
+    break;
+  }
+  case "policy": {
+    const { policyCommand } = await import("./cli/policy.ts");
+    const { examineOffline } = await import("./offline.ts");
+    process.exitCode = await policyCommand({ ...input, command, examine: examineOffline, nowWall: Date.now(), write: print });
+    break;
+  }
   case "serve":
     await run(command.config);
     break;

@@ -7,6 +7,7 @@ import type { Settings } from "./config/schema.ts";
 import { watchFile } from "./config/watch.ts";
 import { watchLoad } from "./assembly/load-watch.ts";
 import { createReloader } from "./assembly/reloader.ts";
+import { simulations } from "./assembly/simulations.ts";
 import type { Clock } from "./core/clock.ts";
 import { sleep } from "./core/clock.ts";
 import { ChatError } from "./core/error.ts";
@@ -14,6 +15,7 @@ import type { Operations, ReloadOutcome } from "./core/operations.ts";
 import { createDoors, type Doors } from "./doors.ts";
 import { createGateway, type Gateway, type GatewayOptions } from "./gateway.ts";
 import { openListeners } from "./listeners.ts";
+import { type Remembering, startRemembering } from "./remembering.ts";
 import { boundsDefault } from "./server/bounds.ts";
 import { statusOf } from "./server/errors.ts";
 import type { Listener } from "./server/listen.ts";
@@ -60,9 +62,17 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
   for (const warning of loaded.warnings) log.warn({ path: warning.path, problem: formatWarning(warning) }, "configuration warning");
 
   const listeners: Listener[] = [];
-  const rooms = await startRooms(settings, clock, log, listeners);
-  if (rooms instanceof ChatError) return refuse([{ path: rooms.field ?? "routing_policy", message: rooms.message }], tell);
-  const { gateway, stats, metrics, tracing, overload, onBug } = rooms;
+  const memory = await startRemembering(loaded, input, { clock, log });
+  if (memory === undefined) {
+    log.flush();
+    return 1;
+  }
+  const rooms = await startRooms(settings, { clock, log, memory }, listeners);
+  if (rooms instanceof ChatError) {
+    await memory.close();
+    return refuse([{ path: rooms.field ?? "routing_policy", message: rooms.message }], tell);
+  }
+  const { gateway, metrics, tracing, overload, onBug } = rooms;
   // A bug that escaped belongs to one call, if to any; all others would die with the process.
   for (const escape of ["uncaughtException", "unhandledRejection"] as const) process.on(escape, onBug);
   const reloader = createReloader(loaded, () => loadConfiguration(input), {
@@ -74,15 +84,7 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
       return issues.map(({ field, message }) => ({ path: `routing_policy.${field}`, message }));
     },
   });
-  const operations: Operations = {
-    providers: gateway.providers,
-    policies: gateway.policies,
-    version,
-    startWall: clock.wall(),
-    stats: () => stats.targets(),
-    reload: reloader.reload,
-    audit: auditLine(log),
-  };
+  const operations = operationsOf({ clock, log, memory }, rooms, reloader.reload);
   const doors = createDoors({
     settings,
     router: gateway.router,
@@ -99,6 +101,7 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
   if (!(await openListeners({ settings, doors, clock, log, facts, listeners }))) {
     overload.stop();
     await gateway.close();
+    await memory.close();
     log.flush();
     return 1;
   }
@@ -109,11 +112,34 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
     overload.stop();
     await tracing.shutdown();
     await gateway.close();
+    await memory.close();
     log.info({}, "stopped");
     await log.settled();
     log.flush();
   };
   return { urls: listeners.map(({ url }) => url), reload: reloader.reload, stop };
+}
+
+/** What everybody works with. */
+interface House {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly memory: Remembering;
+}
+
+function operationsOf({ clock, log, memory }: House, { gateway, stats }: Rooms, reload: Operations["reload"]): Operations {
+  return {
+    providers: gateway.providers,
+    policies: gateway.policies,
+    decisions: memory.decisions,
+    simulate: simulations({ decisions: memory.decisions, simulator: gateway.simulator }),
+    version,
+    startWall: clock.wall(),
+    now: () => clock.wall(),
+    stats: () => stats.targets(),
+    reload,
+    audit: auditLine(log),
+  };
 }
 
 interface Rooms {
@@ -126,7 +152,7 @@ interface Rooms {
 }
 
 /** The gateway, and everybody who is told of its calls. */
-async function startRooms(settings: Settings, clock: Clock, log: Log, listeners: readonly Listener[]): Promise<Rooms | ChatError> {
+async function startRooms(settings: Settings, { clock, log, memory }: House, listeners: readonly Listener[]): Promise<Rooms | ChatError> {
   const { tracing: traces, metrics: metering } = settings.observability;
   const stats = createStats();
   const tracing = await createTracing({
@@ -155,11 +181,12 @@ async function startRooms(settings: Settings, clock: Clock, log: Log, listeners:
     isKnown: (id) => late.gateway?.router.snapshot().catalog.targets.some((target) => target.id === id) ?? false,
     providers: () => (late.gateway === undefined ? [] : providerGauges(late.gateway)),
     logLinesDropped: () => log.dropped(),
+    decisionsLost: () => memory.decisions.lost(),
     pressures: () => overload.pressures(),
     bugs: () => bugs,
     shed: (priority) => overload.refused(priority),
   });
-  const observers = [callLog(log, (failure) => statusOf(failure).http), stats];
+  const observers = [callLog(log, (failure) => statusOf(failure).http), stats, memory.decisions.observer];
   if (metering.enabled) observers.push(metrics.observer);
   if (tracing.observer !== undefined) observers.push(tracing.observer);
   const gateway = gatewayOrRefusal({
@@ -170,6 +197,7 @@ async function startRooms(settings: Settings, clock: Clock, log: Log, listeners:
     onBug,
     onCredential: credentialLog(log),
     gate: overload,
+    policyMemory: memory,
   });
   if (gateway instanceof ChatError) {
     overload.stop();

@@ -37,7 +37,21 @@ const rules: Readonly<Record<string, FolderRule>> = {
   },
   stores: {
     folders: ["core"],
-    packages: ["lru-cache", "node:crypto", "node:os", "node:perf_hooks", "node:v8", "node:vm", "@bufbuild/protobuf"],
+    packages: [
+      "lru-cache",
+      "kysely",
+      "kysely/",
+      "node:crypto",
+      "node:fs",
+      "node:os",
+      "node:path",
+      "node:perf_hooks",
+      "node:sqlite",
+      "node:v8",
+      "node:vm",
+      "node:worker_threads",
+      "@bufbuild/protobuf",
+    ],
     gen: false,
   },
   server: {
@@ -48,7 +62,7 @@ const rules: Readonly<Record<string, FolderRule>> = {
   config: { folders: ["core"], packages: ["yaml", "zod", "chokidar", "@bufbuild/protobuf", "@bufbuild/protobuf/", "node:"], gen: true },
   cli: { folders: ["config", "core"], packages: ["commander", "node:"], gen: false },
   telemetry: { folders: ["core"], packages: ["pino", "pino-pretty", "prom-client", "@opentelemetry/", "node:"], gen: false },
-  assembly: { folders: ["core", "config", "dialects", "providers", "stores"], packages: [], gen: false },
+  assembly: { folders: ["core", "config", "dialects", "providers", "stores"], packages: ["node:path", "node:timers/promises"], gen: false },
 };
 
 const root = resolve(import.meta.dirname, "..");

@@ -1,12 +1,16 @@
 import { Command as Commander, CommanderError, Option } from "commander";
 
 import { nearest } from "../core/suggest.ts";
+import { addPolicyCommands, type PolicyCommand } from "./policy-command.ts";
 
 /** What the command line asks for. */
 export type Command =
   | { readonly kind: "serve"; readonly config: string | undefined }
   /** `strict`: warnings fail too. */
   | { readonly kind: "check"; readonly config: string | undefined; readonly strict: boolean }
+  /** Where a call for a model would go. */
+  | { readonly kind: "explain"; readonly config: string | undefined; readonly model: string; readonly streamed: boolean }
+  | PolicyCommand
   | { readonly kind: "version" }
   | { readonly kind: "help"; readonly text: string }
   /** The line was not understood; exit code 64. */
@@ -39,7 +43,7 @@ function createProgram(told: string[], choose: (command: Command) => void): Comm
   const write = (text: string): void => void told.push(text);
   const program = new Commander("semaroute")
     .description("LLM router: one port for gRPC, gRPC-Web, Connect, JSON and the OpenAI API.")
-    .usage("[serve] [--config FILE] | check [--strict] [--config FILE]")
+    .usage("[serve] [--config FILE] | check [--strict] | explain --model M | policy validate|simulate|swap|rollback|history")
     .exitOverride()
     .configureOutput({ writeOut: write, writeErr: () => undefined })
     .argument("[command]")
@@ -48,7 +52,7 @@ function createProgram(told: string[], choose: (command: Command) => void): Comm
     .helpOption("-h, --help", "print this text")
     .helpCommand("help [command]", "print this text, or a command's")
     .action((word: string | undefined) => {
-      choose(word === undefined ? chosen(program, "serve") : unknownCommand(word, ["serve", "check", "help"]));
+      choose(word === undefined ? chosen(program, "serve") : unknownCommand(word, ["serve", "check", "explain", "policy", "help"]));
     });
   program
     .command("serve")
@@ -61,6 +65,14 @@ function createProgram(told: string[], choose: (command: Command) => void): Comm
     .addOption(configOption())
     .option("--strict", "warnings fail too")
     .action((_options, command: Commander) => choose(chosen(command, "check")));
+  program
+    .command("explain")
+    .description("tell where the configuration would send a call, without a server")
+    .addOption(configOption())
+    .requiredOption("--model <NAME>", "the model that is asked for")
+    .option("--stream", "as if a stream was asked for")
+    .action((_options, command: Commander) => choose(explained(command)));
+  addPolicyCommands(program, configOption, choose);
   return program;
 }
 
@@ -71,6 +83,11 @@ function chosen(command: Commander, kind: "serve" | "check"): Command {
   if (config === "") return usage("option '--config <FILE>' needs the name of a file");
   const file = typeof config === "string" ? config : undefined;
   return kind === "serve" ? { kind, config: file } : { kind, config: file, strict: strict === true };
+}
+
+function explained(command: Commander): Command {
+  const { config, model, stream } = command.optsWithGlobals<Record<string, unknown>>();
+  return { kind: "explain", config: typeof config === "string" ? config : undefined, model: String(model), streamed: stream === true };
 }
 
 function configOption(): Option {

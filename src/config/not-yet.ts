@@ -29,10 +29,10 @@ const parts: readonly Part[] = [
   { path: "redis.url", accepts: unset, what: "Redis" },
   {
     path: "store.url",
-    accepts: (value) => value === undefined || (value instanceof Secret && value.reveal() === "memory:"),
-    what: "a store other than memory:",
+    accepts: (value) => value === undefined || (value instanceof Secret && !value.reveal().startsWith("postgres")),
+    what: "a store in PostgreSQL",
   },
-  { path: "store.retention", accepts: unset, what: "retention" },
+  { path: "store.retention.ledger", accepts: unset, what: "a ledger" },
 ];
 
 /** Refuses settings that this build would otherwise ignore. */

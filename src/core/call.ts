@@ -2,7 +2,7 @@ import type { Catalog, Target } from "./catalog.ts";
 import type { AttemptKind, CacheStatus, CallRequest, Priority, TranslationNote, Usage } from "./chat.ts";
 import type { ChatError } from "./error.ts";
 import type { Insistence } from "./health.ts";
-import type { Policy } from "./policy.ts";
+import type { PlanView, Policy } from "./policy.ts";
 import type { Provider } from "./provider.ts";
 
 /** Id of a caller's key: `cfg_<name>` for keys of the configuration, `anonymous` where callers are not told apart. */
@@ -64,6 +64,8 @@ export interface Snapshot {
   readonly options: CallOptions;
   /** Which prices are in force: the price source's version and a hash of all of them; absent: nobody told. */
   readonly priceVersion?: string | undefined;
+  /** Present while a second policy is tried on a share of the callers: what those get instead (`sideOf`). */
+  readonly canary?: { readonly snapshot: Snapshot; readonly share: number };
 }
 
 /** A caller's request, whatever protocol it came by. */
@@ -139,4 +141,6 @@ export interface Source {
   readonly arm?: string;
   /** Rules whose condition could not be evaluated; absent: none. */
   readonly failedRules?: readonly string[];
+  /** How the targets were ranked; absent where nobody had to: a stored answer. */
+  readonly plan?: PlanView;
 }

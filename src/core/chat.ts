@@ -69,6 +69,7 @@ export {
   TranslationAction,
   UnsupportedFieldPolicy,
 } from "../../gen/semaroute/v1/chat_pb.ts";
+export type { Decision } from "../../gen/semaroute/v1/admin_pb.ts";
 export type {
   CostBasedPolicy,
   ExperimentPolicy,

@@ -1,5 +1,6 @@
 import type { AttemptRecord } from "./call.ts";
 import { ErrorReason, type Usage } from "./chat.ts";
+import type { PlanView } from "./policy.ts";
 
 /** A cause that a machine can act on: the names of the proto's ErrorReason. */
 export type Failure = Exclude<keyof typeof ErrorReason, "UNSPECIFIED">;
@@ -69,6 +70,8 @@ export class ChatError extends Error {
   usage: Usage | undefined;
   /** Set by dispatch on the error that ends a call: what was tried. */
   attempts: readonly AttemptRecord[] = [];
+  /** Set by dispatch likewise: how the targets were ranked. */
+  plan: PlanView | undefined;
 
   constructor(failure: Failure, text: string, options: ChatErrorOptions = {}) {
     super(text, options.cause === undefined ? undefined : { cause: options.cause });

@@ -1,5 +1,7 @@
 import type { PolicyIssue, PolicyRevision, ProviderHealth, ProviderState, RoutingPolicy, UsageTotals } from "./chat.ts";
+import type { DecisionRecord } from "./decision.ts";
 import type { ProviderFacts } from "./provider.ts";
+import type { DecisionQuery } from "./store.ts";
 
 /** A provider as operators see it. */
 export interface ProviderView extends ProviderFacts {
@@ -29,6 +31,16 @@ export interface PolicyChange {
   readonly author: string;
   readonly comment: string;
   readonly dryRun: boolean;
+  /** Share of the callers that get it, above 0; below 1 it is tried beside the active policy. Default: 1. */
+  readonly share?: number | undefined;
+}
+
+/** A way back. */
+export interface PolicyReturn {
+  /** Of the activation to make active again; 0: out with the canary, else the one before the active one. */
+  readonly number: bigint;
+  readonly author: string;
+  readonly comment: string;
 }
 
 /** What came of it. */
@@ -44,16 +56,58 @@ export type PolicyVerdict =
   /** At least one issue is an error; nothing changed. */
   | { readonly kind: "invalid"; readonly issues: readonly PolicyIssue[] };
 
+/** There is no activation of that number, or none before the active one. */
+export interface NoRevision {
+  readonly kind: "missing";
+}
+
 /** The policies that are and were active. */
 export interface PolicyDesk {
   active(): PolicyRevision;
+  /** What is tried on a share of the callers; undefined: nothing is. */
+  canary(): PolicyRevision | undefined;
   /** By content hash; the latest activation of it. */
   find(revision: string): PolicyRevision | undefined;
   /** Problems against the running configuration, and the revision it would have. */
   examine(policy: RoutingPolicy): { readonly issues: readonly PolicyIssue[]; readonly revision: string };
   swap(change: PolicyChange): PolicyVerdict;
+  rollback(way: PolicyReturn): PolicyVerdict | NoRevision;
+  /** Resolves once all changes so far are kept; false: the store did not take them, and they end with the process. */
+  kept(): Promise<boolean>;
   /** Newest first. */
   revisions(): readonly PolicyRevision[];
+}
+
+/** The decisions that are remembered. */
+export interface DecisionDesk {
+  /** Newest first. */
+  list(query: DecisionQuery): Promise<readonly DecisionRecord[]>;
+  find(id: string): Promise<DecisionRecord | undefined>;
+  /** Calls back with each decision that is made; the answer unsubscribes. */
+  watch(listener: (record: DecisionRecord) => void): () => void;
+}
+
+/** What another policy would have made of recorded decisions. */
+export interface SimulationRequest {
+  readonly policy: RoutingPolicy;
+  /** Milliseconds since the epoch. */
+  readonly sinceWall: number;
+  readonly decisionsMax: number;
+}
+
+/** Costs in millionths of a US dollar. */
+export interface SimulationReport {
+  readonly decisions: number;
+  /** Calls whose first target would have been another. */
+  readonly moved: number;
+  readonly costBeforeMicroUsd: number;
+  readonly costAfterMicroUsd: number;
+  /** Undefined: nothing is known. */
+  readonly firstTokenP50BeforeMs: number | undefined;
+  readonly firstTokenP50AfterMs: number | undefined;
+  /** First choices per `provider/model`. */
+  readonly shareBefore: ReadonlyMap<string, number>;
+  readonly shareAfter: ReadonlyMap<string, number>;
 }
 
 /** Counters of one target since start. */
@@ -80,9 +134,14 @@ export type ReloadOutcome =
 export interface Operations {
   readonly providers: ProviderDesk;
   readonly policies: PolicyDesk;
+  readonly decisions: DecisionDesk;
+  /** Calls no upstream. The policy has been examined. */
+  simulate(request: SimulationRequest): Promise<SimulationReport>;
   readonly version: string;
   /** Milliseconds since the epoch. */
   readonly startWall: number;
+  /** Milliseconds since the epoch. */
+  now(): number;
   stats(): readonly TargetCounters[];
   reload(): Promise<ReloadOutcome>;
   /** Writes the audit line of a change. */

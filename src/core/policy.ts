@@ -99,6 +99,20 @@ export interface Decided {
   readonly failedRules: readonly string[];
 }
 
+/** How the targets of a call were ranked, as its record keeps it. Holds nothing of what the caller wrote but the model's name. */
+export interface PlanView {
+  /** What the policy was told of the call. */
+  readonly facts: CallFacts;
+  readonly ranked: readonly Ranked[];
+  /** Sizes of the runs in `ranked` that the policy ordered one by one: the model's targets, each fallback's, the last resorts. */
+  readonly groups: readonly number[];
+  readonly excluded: readonly (Candidate & { readonly reason: string })[];
+  /** Name of the rule that matched; empty: none. */
+  readonly rule: string;
+  /** Name of the experiment's arm; empty or absent: none. */
+  readonly arm?: string;
+}
+
 /** Pure over an immutable snapshot, so that routing, Explain and Simulate are the same function. */
 export interface Policy {
   (call: CallFacts, candidates: readonly Candidate[]): Ranking;

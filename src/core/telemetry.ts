@@ -1,6 +1,7 @@
 import type { AttemptRecord, Call, Door, Source } from "./call.ts";
 import type { Usage } from "./chat.ts";
 import type { ChatError, Failure } from "./error.ts";
+import type { PlanView } from "./policy.ts";
 
 /** What came of a call; exactly one for each. Holds no prompt and no answer. */
 export interface CallRecord {
@@ -14,6 +15,8 @@ export interface CallRecord {
   /** All attempts, also those of a call that nothing answered. */
   readonly attempts: readonly AttemptRecord[];
   readonly usage: Usage | undefined;
+  /** How the targets were ranked; absent where nobody had to, or the call did not come so far. */
+  readonly plan?: PlanView | undefined;
   /** Undefined on success. */
   readonly error: ChatError | undefined;
 }

@@ -1,4 +1,5 @@
 import type { Call, Door, Key } from "../core/call.ts";
+import { sideOf } from "../core/canary.ts";
 import type { CallRequest } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
@@ -59,7 +60,7 @@ export function createCallDesk({ router, clock, newId, random }: CallDeskParts):
     newId,
     now: () => clock.now(),
     open({ door, key, request, streamed, wishes, receivedMs, id }) {
-      const snapshot = router.snapshot();
+      const snapshot = sideOf(router.snapshot(), { key, request, id });
       const { totalMs } = snapshot.options;
       const byCaller = wishes.timeoutMs !== undefined && wishes.timeoutMs < totalMs;
       const limitMs = byCaller && wishes.timeoutMs !== undefined ? wishes.timeoutMs : totalMs;

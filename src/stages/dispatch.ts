@@ -18,7 +18,7 @@ export function dispatch(sources: DispatchSources, attempt: Handler<Attempt, Att
   const { clock, retries } = sources;
   return async (call) => {
     const plan = planCall(call, sources);
-    if (plan.ranked.length === 0) throw noTarget(plan, call);
+    if (plan.ranked.length === 0) throw planned(noTarget(plan, call), plan);
     shadows?.send(call, plan);
     const { model } = call.request;
     const { options } = call.snapshot;
@@ -44,16 +44,16 @@ export function dispatch(sources: DispatchSources, attempt: Handler<Attempt, Att
           const { stream, target, notes } = won;
           learnFrom({ call, plan, target, stream }, sources);
           return {
-            source: { target, cache: CacheStatus.BYPASS, attempts, notes, ...decisionOf(plan) },
+            source: { target, cache: CacheStatus.BYPASS, attempts, notes, ...decisionOf(plan), plan },
             batches: stream.batches,
           };
         }
       } catch (thrown) {
         if (!call.signal.aborted) throw thrown;
       }
-      if (call.signal.aborted) throw ended(call.signal.reason, attempts);
+      if (call.signal.aborted) throw planned(ended(call.signal.reason, attempts), plan);
     }
-    throw ended(withTrueWait(progress.verdict(), plan, sources), attempts);
+    throw planned(ended(withTrueWait(progress.verdict(), plan, sources), attempts), plan);
   };
 }
 
@@ -84,6 +84,11 @@ function attemptsMax({ request, snapshot }: Call): number {
 function ended(reason: unknown, attempts: readonly AttemptRecord[]): ChatError {
   const error = reason instanceof ChatError ? reason : new ChatError("CANCELLED", "the call was aborted", { cause: reason });
   error.attempts = attempts;
+  return error;
+}
+
+function planned(error: ChatError, plan: Plan): ChatError {
+  error.plan = plan;
   return error;
 }
 

@@ -1,6 +1,7 @@
 import type { Call } from "../core/call.ts";
 import type { Target } from "../core/catalog.ts";
-import type { ExplainCandidate, ProviderHealth, ScoreTerm } from "../core/chat.ts";
+import type { ExplainCandidate, ProviderHealth } from "../core/chat.ts";
+import { estimatedCost, remarkTerms } from "../core/decision-message.ts";
 import type { Policy } from "../core/policy.ts";
 import type { Explanation } from "../core/router.ts";
 import { notesFor, planCall, type PlanSources } from "./plan.ts";
@@ -21,10 +22,10 @@ export function explainCall(call: Call, sources: PlanSources, report: (provider:
     ...rest,
   });
   const ranked = plan.ranked.map(({ candidate: { target, costMicroUsd }, score, terms, remark }, index) =>
-    candidate(target, { rank: index + 1, score, terms: [...terms, ...remarkTerms(remark)], ...costOf(costMicroUsd) }),
+    candidate(target, { rank: index + 1, score, terms: [...terms, ...remarkTerms(remark)], ...estimatedCost(costMicroUsd) }),
   );
   const excluded = plan.excluded.map(({ target, costMicroUsd, reason }) =>
-    candidate(target, { excludedBy: reason, ...costOf(costMicroUsd) }),
+    candidate(target, { excludedBy: reason, ...estimatedCost(costMicroUsd) }),
   );
   return {
     resolvedModel: plan.ranked[0]?.candidate.target.model ?? "",
@@ -36,13 +37,4 @@ export function explainCall(call: Call, sources: PlanSources, report: (provider:
     estimatedInputTokens: plan.inputTokens,
     priceVersion: call.snapshot.priceVersion ?? "",
   };
-}
-
-/** What moved a candidate beside its score is a term of no weight, named by the reason. */
-function remarkTerms(remark: string): ScoreTerm[] {
-  return remark === "" ? [] : [{ $typeName: "semaroute.v1.ScoreTerm", name: remark, raw: 0, ratio: 0, weight: 0 }];
-}
-
-function costOf(costMicroUsd: number | undefined): { estimatedCostMicroUsd?: bigint } {
-  return costMicroUsd === undefined ? {} : { estimatedCostMicroUsd: BigInt(Math.round(costMicroUsd)) };
 }

@@ -15,7 +15,8 @@ export function factsOf({ request, streamed, key, seed }: Call, { inputTokens, c
     hasTools: !isEmbedRequest(request) && request.tools.length > 0,
     hasImages: capabilities.some(([name]) => name === "imageInput"),
     hour: Math.floor(clock.wall() / hourMs) % 24,
-    key,
+    // Of the key only what a policy may know: facts are kept with decisions.
+    key: { id: key.id, name: key.name, ...(key.labels !== undefined && { labels: key.labels }) },
     tags: request.routing?.tags ?? noTags,
     affinityKey: request.routing?.affinityKey ?? "",
     endUserId: request.endUserId,

@@ -36,7 +36,8 @@ interface Ended {
 }
 
 function report(observers: readonly CallObserver[], { call, endMs, error, attempts, firstContentMs, stream, usage }: Ended): void {
-  const record = { call, endMs, error, attempts, firstContentMs, source: stream?.source, usage };
+  const source = stream?.source;
+  const record = { call, endMs, error, attempts, firstContentMs, source, usage, plan: source?.plan ?? error?.plan };
   for (const observer of observers) observer.ended(record);
 }
 

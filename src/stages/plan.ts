@@ -19,6 +19,7 @@ import { approximateMicroUsd } from "../core/price.ts";
 import type { Conversation } from "./conversation.ts";
 import { type Memory, type Outlook, outlookOf } from "./expectation.ts";
 import { factsOf } from "./facts.ts";
+import { modelTargets, targetsOf } from "./naming.ts";
 import { misfit, needsOf, type Needs } from "./needs.ts";
 import { loopIssuer } from "./sealed-state.ts";
 import { insistenceOf, lastResortRemark, refusalOf, type Standing, standingOf } from "./standing.ts";
@@ -36,6 +37,8 @@ export interface Exclusion {
   readonly target: Target;
   readonly health: HealthView;
   readonly costMicroUsd: number | undefined;
+  /** Calls on their way to it, by this process and its shared count. */
+  readonly load: number;
   readonly reason: string;
   /** Whose fault: the request's wishes, its size, or the target's state of the moment. */
   readonly kind: "feature" | "context" | "wish" | "state";
@@ -49,6 +52,8 @@ export interface Exclusion {
 export interface Plan {
   readonly ranked: readonly Ranked[];
   readonly excluded: readonly Exclusion[];
+  /** See `PlanView`. */
+  readonly groups: readonly number[];
   readonly rule: string;
   /** Name of the experiment's arm; empty: none. */
   readonly arm: string;
@@ -56,6 +61,8 @@ export interface Plan {
   readonly shadows: readonly ShadowTraffic[];
   /** Rules whose condition could not be evaluated. */
   readonly failedRules: readonly string[];
+  /** What the policy was told of the call. */
+  readonly facts: CallFacts;
   readonly inputTokens: number;
   /** What its attempts are made with: whether the breakers of its targets are asked. */
   readonly insist: Insistence | undefined;
@@ -87,21 +94,24 @@ export function planCall(call: Call, sources: PlanSources, policy: Policy = call
   const usable = standing("usable");
   const insist = insistenceOf(fitting, sizeOf(usable));
   const ranked: Ranked[] = [];
+  const sizes: number[] = [];
   // A policy without rules may still name one with its ranking.
   let { rule, arm } = decided;
   for (let i = 0; i < usable.length; i++) {
     const ranking = decided.rank(facts, usable[i] ?? []);
     if (i === 0 && policy.decide === undefined) ({ rule, arm = "" } = ranking);
     ranked.push(...(holder === undefined ? ranking.order : withHolder(ranking, holder)));
+    sizes.push(ranking.order.length);
   }
-  if (!isEmbedRequest(request)) pinLoop(ranked, loopIssuer(request));
+  if (!isEmbedRequest(request)) pinLoop(ranked, sizes, loopIssuer(request));
   const { shadows, failedRules } = decided;
-  const plan: Plan = { ranked, excluded, rule, arm, shadows, failedRules, inputTokens, insist, conversation };
+  const plan: Plan = { ranked, groups: sizes, excluded, rule, arm, shadows, failedRules, facts, inputTokens, insist, conversation };
   if (ranked.length === fitting) return plan;
 
   // Behind all others, whatever name led to it: who most likely fails is still better than nobody.
   const lastResort = (candidates: readonly Candidate[]): void => {
     if (candidates.length === 0) return;
+    sizes.push(candidates.length);
     for (const each of decided.rank(facts, candidates).order) {
       const why = lastResortRemark(each.candidate.health, call, insist);
       ranked.push({ ...each, remark: each.remark === "" ? why : `${each.remark}; ${why}` });
@@ -129,7 +139,7 @@ function withHolder({ order, weighsHolder }: Ranking, { target, tokens, named }:
 }
 
 /** An open tool loop stays where its sealed state can be read, as long as anybody there is usable; in the policy's order. */
-function pinLoop(ranked: Ranked[], issuer: string | undefined): void {
+function pinLoop(ranked: Ranked[], sizes: number[], issuer: string | undefined): void {
   if (issuer === undefined) return;
   const own = ranked.filter(({ candidate }) => candidate.target.issuer === issuer);
   if (own.length === 0) return;
@@ -137,6 +147,7 @@ function pinLoop(ranked: Ranked[], issuer: string | undefined): void {
   const why = `reads the open tool loop's ${issuer} tokens`;
   const pinned = own.map((each) => ({ ...each, remark: each.remark === "" ? why : `${each.remark}; ${why}` }));
   ranked.splice(0, ranked.length, ...pinned, ...others);
+  sizes.splice(0, sizes.length, own.length, others.length);
 }
 
 /** Targets that can serve the call whatever the moment is like: a group for the model, and one for each fallback. */
@@ -183,51 +194,6 @@ export function noTarget({ excluded }: Plan, { request }: Pick<Call, "request">)
   if (lacking.length > 0)
     return new ChatError("UNSUPPORTED_FEATURE", text, { field: lacking.find((each) => each.field !== undefined)?.field });
   return new ChatError("NO_TARGET", text, { retryAfterMs: 1000 });
-}
-
-/**
- * The targets of the model asked for, or of the one that a rule puts in its place. That is the operator's choice, beyond the key's
- * list; it stands only for calls that its model is for: a chat model for chats.
- */
-function modelTargets(call: Call, chosen: string): readonly Target[] {
-  const { snapshot, key, request } = call;
-  if (chosen === "") return targetsOf(call, request.model, "model");
-  expectAllowed(call, request.model, "model");
-  const targets = snapshot.catalog.resolve(chosen, isEmbedRequest(request) ? "embedding" : "chat", { ...key, models: undefined });
-  if (targets === undefined)
-    throw new ChatError("NO_TARGET", `a rule sends this call to model ${JSON.stringify(chosen)}, which is not known here`, {
-      retryAfterMs: 1000,
-    });
-  return targets.length > 0 ? targets : targetsOf(call, request.model, "model");
-}
-
-function expectAllowed({ snapshot: { catalog }, key }: Call, name: string, field: string): void {
-  if (!catalog.mayAsk(name, key))
-    throw new ChatError("CALLER_FORBIDDEN", `key ${key.name} may not use model ${JSON.stringify(name)}`, { field });
-}
-
-/**
- * What a name means for this caller. The key's list is checked on the asked name, on each fallback and, by the catalogue,
- * on each target.
- */
-function targetsOf(call: Call, name: string, field: string): readonly Target[] {
-  const {
-    snapshot: { catalog },
-    key,
-    request,
-  } = call;
-  const kind = isEmbedRequest(request) ? "embedding" : "chat";
-  expectAllowed(call, name, field);
-  const targets = catalog.resolve(name, kind, key);
-  if (targets === undefined) throw new ChatError("MODEL_NOT_FOUND", `model ${JSON.stringify(name)} is not known here`, { field });
-  // Where nothing is offered at all, the hosts have not told their models yet: that may heal.
-  if (targets.length > 0 || (name === "auto" && catalog.targets.length === 0)) return targets;
-  const what = kind === "chat" ? "a chat model" : "an embedding model";
-  if (name === "auto") throw new ChatError("MODEL_NOT_FOUND", `${what} to choose is not offered to key ${key.name}`, { field });
-  const everyone = catalog.resolve(name, kind, { ...key, models: undefined });
-  if (everyone?.length !== 0)
-    throw new ChatError("CALLER_FORBIDDEN", `key ${key.name} may use no target of model ${JSON.stringify(name)}`, { field });
-  throw new ChatError("MODEL_NOT_FOUND", `model ${JSON.stringify(name)} is not ${what}`, { field });
 }
 
 function candidateOf(target: Target, { sources, outlook }: ExclusionContext): Candidate {

@@ -147,6 +147,9 @@ async function board(reader: FlightReader, status: CacheStatus, clock: Clock): P
     const error = chatErrorFrom(thrown);
     const mine = error.attempts.length === 0 || reader.claim();
     void reader.return?.();
-    throw mine ? error : new ChatError(error.failure, error.message, error);
+    if (mine) throw error;
+    const shared = new ChatError(error.failure, error.message, error);
+    shared.plan = error.plan;
+    throw shared;
   }
 }

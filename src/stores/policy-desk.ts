@@ -8,6 +8,8 @@ import { type Clock, timestampFromMs } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
 import type { PolicyChange, PolicyDesk, PolicyVerdict } from "../core/operations.ts";
 import type { Policy } from "../core/policy.ts";
+import type { KeptPolicies } from "../core/store.ts";
+import { createPolicyRegister, type TriedPolicy } from "./policy-register.ts";
 
 /** Revisions remembered, where nobody says otherwise; the oldest are forgotten. */
 const revisionsMaxDefault = 1000;
@@ -24,9 +26,12 @@ export interface FilePolicyDesk extends PolicyDesk {
 /** What it needs; rooms do not know each other, so the policies' own functions come as arguments. */
 export interface PolicyDeskOptions {
   readonly clock: Clock;
-  /** The file's policy at the start; activated at once as number 1. Refused with INVALID_REQUEST where it has an error. */
+  /**
+   * The file's policy at the start; activated at once, unless it is what was last applied and a later revision is kept. Refused
+   * with INVALID_REQUEST where it has an error.
+   */
   readonly initial: RoutingPolicy;
-  /** Author of the initial revision. */
+  /** Author of the file's revisions. */
   readonly author: string;
   /** Problems of a policy against the running configuration. */
   readonly examine: (policy: RoutingPolicy) => readonly PolicyIssue[];
@@ -36,26 +41,23 @@ export interface PolicyDeskOptions {
   readonly createPolicy: (policy: RoutingPolicy) => Policy;
   /** Default 1000. */
   readonly revisionsMax?: number;
-  /** Told of each activation, the initial one included, before `swap` returns. What it throws leaves everything as it was. */
-  readonly onActive: (policy: ActivePolicy) => void;
+  /** Told of each change of what is in force, the first included, before `swap` returns. What it throws leaves everything as it was. */
+  readonly onActive: (policy: ActivePolicy, canary: TriedPolicy | undefined) => void;
+  /** What an earlier process kept; undefined: nothing. */
+  readonly kept?: KeptPolicies | undefined;
+  /** Keeps changes; undefined: they end with the process. */
+  readonly keep?: ((change: KeptPolicies) => Promise<void>) | undefined;
 }
 
-/** Policies in memory. Changes are synchronous, and therefore atomic. */
+/** Policies in memory. Changes are synchronous, and therefore atomic; they are kept afterwards. */
 export function createPolicyDesk(options: PolicyDeskOptions): FilePolicyDesk {
-  const { clock, examine, withDefaults, createPolicy, onActive, revisionsMax = revisionsMaxDefault } = options;
-  /** Newest first. */
-  let revisions: readonly PolicyRevision[] = [];
+  const { clock, examine, withDefaults, revisionsMax = revisionsMaxDefault } = options;
+  const register = createPolicyRegister({ ...options, revisionsMax });
   let fileText = textOf(options.initial);
-
-  const activate = (planned: PolicyRevision, policy: RoutingPolicy): void => {
-    onActive({ revision: planned.revision, name: policy.name, rank: createPolicy(policy) });
-    revisions = [planned, ...revisions.slice(0, revisionsMax - 1)];
-  };
-  const change = ({ policy: given, expectedRevision, author, comment, dryRun }: PolicyChange): PolicyVerdict => {
+  const change = ({ policy: given, expectedRevision, author, comment, dryRun, share = 1 }: PolicyChange): PolicyVerdict => {
     const issues = examine(given);
     if (issues.some(isError)) return { kind: "invalid", issues };
-    const active = revisions[0];
-    const previousRevision = active?.revision ?? "";
+    const previousRevision = register.active()?.revision ?? "";
     if (expectedRevision !== "" && expectedRevision !== previousRevision) return { kind: "conflict", activeRevision: previousRevision };
     const policy = withDefaults(given);
     const planned = {
@@ -65,30 +67,62 @@ export function createPolicyDesk(options: PolicyDeskOptions): FilePolicyDesk {
       author,
       comment,
       policy,
-      share: 1,
-      number: (active?.number ?? 0n) + 1n,
+      share,
+      number: (register.revisions()[0]?.number ?? 0n) + 1n,
     } as const satisfies PolicyRevision;
-    if (!dryRun) activate(planned, policy);
+    if (!dryRun) register.activate(planned, policy);
     return { kind: "swapped", policy: planned, previousRevision, issues };
   };
-
-  const first = change({ policy: options.initial, expectedRevision: "", author: options.author, comment: "", dryRun: false });
-  if (first.kind !== "swapped") throw refusal(first);
-
+  const changeAndKeep = (wanted: PolicyChange): PolicyVerdict => {
+    const verdict = change(wanted);
+    if (verdict.kind === "swapped" && !wanted.dryRun) register.keep([verdict.policy], fileText);
+    return verdict;
+  };
+  if (!register.resume(fileText, (policy) => !examine(policy).some(isError))) {
+    const first = changeAndKeep({ policy: options.initial, expectedRevision: "", author: options.author, comment: "", dryRun: false });
+    if (first.kind !== "swapped") throw refusal(first);
+  }
   return {
-    active: () => revisions[0] ?? first.policy,
-    find: (revision) => revisions.find((each) => each.revision === revision),
+    active: () => present(register.active()),
+    canary: () => register.canary(),
+    find: (revision) => register.revisions().find((each) => each.revision === revision),
     examine: (policy) => ({ issues: examine(policy), revision: revisionOf(withDefaults(policy)) }),
-    swap: change,
+    swap: changeAndKeep,
+    rollback({ number, author, comment }) {
+      const active = present(register.active());
+      const canary = register.canary();
+      if (number === 0n && canary !== undefined) {
+        register.dropCanary();
+        register.keep([], fileText);
+        return { kind: "swapped", policy: active, previousRevision: canary.revision, issues: [] };
+      }
+      const wanted = register.revisions().find(number === 0n ? isBefore(active) : (each) => each.number === number);
+      if (wanted?.policy === undefined) return { kind: "missing" };
+      const said = comment === "" ? `back to number ${wanted.number}` : comment;
+      return changeAndKeep({ policy: wanted.policy, expectedRevision: "", author, comment: said, dryRun: false });
+    },
     install(policy, author, comment) {
       const text = textOf(policy);
       if (text === fileText) return undefined;
       const verdict = change({ policy, expectedRevision: "", author, comment, dryRun: false });
-      if (verdict.kind === "swapped") fileText = text;
+      if (verdict.kind !== "swapped") return verdict;
+      fileText = text;
+      register.keep([verdict.policy], fileText);
       return verdict;
     },
-    revisions: () => revisions,
+    revisions: () => register.revisions(),
+    kept: () => register.kept(),
   };
+}
+
+/** What all callers had before; canaries that nobody promoted never were that. */
+function isBefore(active: PolicyRevision): (revision: PolicyRevision) => boolean {
+  return ({ number, share }) => number < active.number && share === 1;
+}
+
+function present(revision: PolicyRevision | undefined): PolicyRevision {
+  if (revision === undefined) throw new Error("no policy is in force");
+  return revision;
 }
 
 /** What a policy is known by: the first 12 hexadecimal digits of SHA-256 over its message. Give it the defaults first. */

@@ -26,6 +26,8 @@ export interface GaugeSources {
   readonly callsInFlight: ReadonlyMap<Door, number>;
   /** Log lines lost since start. */
   readonly logLinesDropped: () => number;
+  /** Decisions the store did not take, since start. Default: none. */
+  readonly decisionsLost?: () => number;
   /** Errors nobody foresaw, since start. */
   readonly bugs: () => number;
   /** How full each resource is. */
@@ -67,6 +69,7 @@ export function createGauges(sources: GaugeSources, registry: Registry): () => v
   const limit = gauge("target_concurrency_limit", "Calls a target may have at a time", ["provider", "model"]);
   const inFlight = gauge("provider_in_flight", "Calls a provider is at work for", ["provider"]);
   const dropped = new Counter({ name: "semaroute_log_lines_dropped_total", help: "Log lines lost", registers: [registry] });
+  const lost = new Counter({ name: "semaroute_decisions_lost_total", help: "Decisions the store did not take", registers: [registry] });
   const bugs = new Counter({ name: "semaroute_bugs_total", help: "Errors nobody foresaw; each has its log line", registers: [registry] });
   const pressure = gauge("overload_pressure", "How full a resource is, from 0 to 1; load is shed from 0.8", ["resource"]);
   const shed = new Counter({
@@ -99,6 +102,8 @@ export function createGauges(sources: GaugeSources, registry: Registry): () => v
     for (const [priority, word] of priorityWords) shed.labels(word).inc(sources.shed(priority));
     bugs.reset();
     bugs.inc(sources.bugs());
+    lost.reset();
+    lost.inc(sources.decisionsLost?.() ?? 0);
     dropped.reset();
     dropped.inc(sources.logLinesDropped());
   };

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { simulations } from "../../src/assembly/simulations.ts";
 import { loadConfiguration } from "../../src/config/load.ts";
 import { Secret } from "../../src/core/secret.ts";
 import type { LoadGate } from "../../src/core/overload.ts";
@@ -11,6 +12,7 @@ import { createDoors, type Doors } from "../../src/doors.ts";
 import { createGateway, type Gateway } from "../../src/gateway.ts";
 import type { Bounds } from "../../src/server/bounds.ts";
 import { listen, type Listener } from "../../src/server/listen.ts";
+import { createDecisionLog } from "../../src/stores/decision-log.ts";
 import { systemClock } from "../../src/stores/system-clock.ts";
 import { build } from "../config/workspace.ts";
 
@@ -43,13 +45,18 @@ export async function openHouse(config: string, bounds: Partial<Bounds> = {}, ga
   const bugs: unknown[] = [];
   const refused: RefusedRequest[] = [];
   const observer = { began: () => {}, ended: (record: CallRecord) => void records.push(record) };
-  const gateway = createGateway({ settings, clock: systemClock, random: Math.random, observers: [observer], gate });
+  const decisions = createDecisionLog({ clock: systemClock, replica: "house", store: undefined, keepMs: 3_600_000, onLost: () => {} });
+  const observers = [observer, decisions.observer];
+  const gateway = createGateway({ settings, clock: systemClock, random: Math.random, observers, gate });
   const doors = createDoors({
     settings,
     router: gateway.router,
     operations: {
       providers: gateway.providers,
       policies: gateway.policies,
+      decisions,
+      simulate: simulations({ decisions, simulator: gateway.simulator }),
+      now: () => systemClock.wall(),
       version: "1",
       startWall: 0,
       stats: () => [],
@@ -86,6 +93,7 @@ export async function openHouse(config: string, bounds: Partial<Bounds> = {}, ga
     async [Symbol.asyncDispose]() {
       await listener.close();
       await gateway.close();
+      await decisions.close();
     },
   };
 }

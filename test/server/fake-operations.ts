@@ -77,7 +77,7 @@ export interface FakeOperations extends Operations {
   readonly providers: FakeDesk;
   readonly audits: AuditEntry[];
   /** What the next calls answer. */
-  readonly next: { issues: PolicyIssue[]; verdict?: PolicyVerdict; reload: ReloadOutcome };
+  readonly next: { issues: PolicyIssue[]; verdict?: PolicyVerdict; reload: ReloadOutcome; kept: boolean };
   readonly history: PolicyRevision[];
 }
 
@@ -85,6 +85,7 @@ export function fakeOperations(...ids: string[]): FakeOperations {
   const audits: AuditEntry[] = [];
   const history = [revisionOf(1)];
   const next: FakeOperations["next"] = {
+    kept: true,
     issues: [],
     reload: { kind: "applied", revision: "cfg-1", changed: true, restartNeeded: ["server.port"] },
   };
@@ -97,6 +98,9 @@ export function fakeOperations(...ids: string[]): FakeOperations {
     startWall: 1_700_000_000_000,
     policies: {
       active: () => history[0] ?? revisionOf(0),
+      canary: () => undefined,
+      rollback: () => ({ kind: "missing" }),
+      kept: () => Promise.resolve(next.kept),
       find: (revision) => history.find((each) => each.revision === revision),
       examine: () => ({ issues: next.issues, revision: "examined" }),
       swap(change) {
@@ -114,6 +118,9 @@ export function fakeOperations(...ids: string[]): FakeOperations {
       },
       revisions: () => history,
     },
+    decisions: { list: () => Promise.resolve([]), find: () => Promise.resolve(undefined), watch: () => () => {} },
+    simulate: () => Promise.reject(new Error("nobody simulates")),
+    now: () => 0,
     stats: () => [
       {
         provider: "a",

@@ -298,7 +298,7 @@ test("the policy sees the facts and the candidates' cost, and no prompt", () => 
       hasTools: false,
       hasImages: false,
       hour: expect.any(Number),
-      key: call.key,
+      key: { id: call.key.id, name: call.key.name },
       tags: {},
       affinityKey: "",
       endUserId: "",

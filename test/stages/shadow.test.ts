@@ -8,6 +8,7 @@ import type { Plan } from "../../src/stages/plan.ts";
 import { createShadows } from "../../src/stages/shadow.ts";
 import { chatRequest } from "../support/attempt.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
+import { facts } from "../policies/candidates.ts";
 import { seedsFrom } from "../policies/chi-square.ts";
 import { callOf, healthy, rankedOf, snapshotOf, targetOf } from "./support.ts";
 
@@ -57,6 +58,8 @@ function planOf(list: readonly ShadowTraffic[]): Plan {
     arm: "",
     shadows: list,
     failedRules: [],
+    groups: [ranked.length],
+    facts: facts(),
     inputTokens: 1,
     insist: undefined,
     conversation: undefined,

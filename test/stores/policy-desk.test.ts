@@ -6,7 +6,9 @@ import { type RoutingPolicy, RoutingPolicySchema } from "../../src/core/chat.ts"
 import type { PolicyChange, PolicyVerdict } from "../../src/core/operations.ts";
 import { examinePolicy } from "../../src/policies/examine.ts";
 import { createPolicy, withDefaults } from "../../src/policies/index.ts";
+import type { KeptPolicies } from "../../src/core/store.ts";
 import { createPolicyDesk, revisionOf } from "../../src/stores/policy-desk.ts";
+import type { TriedPolicy } from "../../src/stores/policy-register.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 
 function policy(kind: NonNullable<MessageInitShape<typeof RoutingPolicySchema>["kind"]>, name = ""): RoutingPolicy {
@@ -17,33 +19,39 @@ const cheap = policy({ case: "costBased", value: {} });
 const backup = policy({ case: "failover", value: { primaryProvider: "openai", backupProviders: ["groq"] } });
 const bad = policy({ case: "failover", value: { primaryProvider: "nobody" } });
 
-function setUp({ revisionsMax = 1000, initial = cheap } = {}) {
+interface SetUp {
+  readonly revisionsMax?: number;
+  readonly initial?: RoutingPolicy;
+  readonly kept?: KeptPolicies | undefined;
+  readonly keep?: (change: KeptPolicies) => Promise<void>;
+  readonly providers?: readonly string[];
+}
+
+function setUp({ revisionsMax = 1000, initial = cheap, kept, keep, providers = ["openai", "groq"] }: SetUp = {}) {
   const clock = createFakeClock();
   const activated: ActivePolicy[] = [];
+  const tried: (TriedPolicy | undefined)[] = [];
   let isBroken = false;
   const desk = createPolicyDesk({
     clock,
     initial,
     author: "config.yaml",
     examine: (given) =>
-      examinePolicy(given, {
-        providers: ["openai", "groq"],
-        unpricedTargets: [],
-        servesTogether: () => true,
-        isEnabled: () => true,
-        models: [],
-      }),
+      examinePolicy(given, { providers, unpricedTargets: [], servesTogether: () => true, isEnabled: () => true, models: [] }),
     withDefaults,
     createPolicy,
     revisionsMax,
-    onActive: (active) => {
+    kept,
+    keep,
+    onActive: (active, canary) => {
       if (isBroken) throw new Error("cannot swap");
       activated.push(active);
+      tried.push(canary);
     },
   });
   const swap = (given: RoutingPolicy, change: Partial<PolicyChange> = {}): PolicyVerdict =>
     desk.swap({ policy: given, expectedRevision: "", author: "ada", comment: "", dryRun: false, ...change });
-  return { clock, desk, swap, activated, breakOnActive: () => (isBroken = true) };
+  return { clock, desk, swap, activated, tried, breakOnActive: () => (isBroken = true) };
 }
 
 describe("at the start", () => {
@@ -204,5 +212,155 @@ describe("the file's policy", () => {
     expect(desk.install(bad, "config.yaml", "reload")?.kind).toBe("invalid");
     expect(desk.install(bad, "config.yaml", "reload")?.kind).toBe("invalid");
     expect(desk.active().number).toBe(1n);
+  });
+});
+
+describe("a canary", () => {
+  test("is tried beside the active policy, and is part of the history", () => {
+    const { desk, swap, activated, tried } = setUp();
+    const first = desk.active();
+    expect(swap(backup, { share: 0.1 })).toMatchObject({
+      kind: "swapped",
+      previousRevision: first.revision,
+      policy: { share: 0.1, number: 2n },
+    });
+    expect(desk.active()).toBe(first);
+    expect(desk.canary()).toMatchObject({ number: 2n, share: 0.1 });
+    expect(activated.at(-1)?.revision).toBe(first.revision);
+    expect(tried.at(-1)).toMatchObject({ share: 0.1, policy: { revision: desk.canary()?.revision } });
+    expect(desk.revisions().map(({ number }) => number)).toEqual([2n, 1n]);
+  });
+
+  test("grows by another swap, and is promoted by one for all", () => {
+    const { desk, swap, tried } = setUp();
+    swap(backup, { share: 0.1 });
+    swap(backup, { share: 0.5, expectedRevision: desk.active().revision });
+    expect(desk.canary()).toMatchObject({ number: 3n, share: 0.5 });
+    swap(backup);
+    expect(desk.active()).toMatchObject({ number: 4n, share: 1 });
+    expect(desk.canary()).toBeUndefined();
+    expect(tried.at(-1)).toBeUndefined();
+  });
+
+  test("goes by a rollback, which leaves the active policy as it is", () => {
+    const { desk, swap, tried } = setUp();
+    const first = desk.active();
+    swap(backup, { share: 0.1 });
+    expect(desk.rollback({ number: 0n, author: "ada", comment: "" })).toMatchObject({ kind: "swapped", policy: { number: 1n } });
+    expect(desk.active()).toBe(first);
+    expect(desk.canary()).toBeUndefined();
+    expect(tried.at(-1)).toBeUndefined();
+  });
+
+  test("that is a dry run changes nothing", () => {
+    const { desk, swap } = setUp();
+    expect(swap(backup, { share: 0.1, dryRun: true })).toMatchObject({ kind: "swapped", policy: { share: 0.1 } });
+    expect(desk.canary()).toBeUndefined();
+  });
+
+  test("that is bad is refused", () => {
+    const { desk, swap } = setUp();
+    expect(swap(bad, { share: 0.1 }).kind).toBe("invalid");
+    expect(desk.canary()).toBeUndefined();
+  });
+});
+
+describe("a way back", () => {
+  const back = (desk: ReturnType<typeof setUp>["desk"], number = 0n) => desk.rollback({ number, author: "ada", comment: "" });
+
+  test("without a number leads to the one before the active one, as a new activation", () => {
+    const { desk, swap } = setUp();
+    const first = desk.active().revision;
+    swap(backup);
+    expect(back(desk)).toMatchObject({
+      kind: "swapped",
+      policy: { number: 3n, revision: first, author: "ada", comment: "back to number 1" },
+    });
+    expect(desk.active().revision).toBe(first);
+  });
+
+  test("passes over canaries that nobody promoted", () => {
+    const { desk, swap } = setUp();
+    const first = desk.active().revision;
+    swap(policy({ case: "costBased", value: { costWeight: 1 } }), { share: 0.1 });
+    swap(backup);
+    back(desk);
+    expect(desk.active().revision).toBe(first);
+  });
+
+  test("by number leads to any activation that is known, and to no other", () => {
+    const { desk, swap } = setUp();
+    swap(backup);
+    swap(cheap);
+    back(desk, 2n);
+    expect(desk.active()).toMatchObject({ number: 4n, policy: { kind: { case: "failover" } } });
+    expect(back(desk, 9n)).toEqual({ kind: "missing" });
+  });
+
+  test("from the first one there is none", () => {
+    expect(back(setUp().desk)).toEqual({ kind: "missing" });
+  });
+});
+
+describe("over a restart", () => {
+  /** A store in memory. */
+  function journal() {
+    let kept: KeptPolicies | undefined;
+    return {
+      kept: () => kept,
+      keep: (change: KeptPolicies): Promise<void> => {
+        kept = { ...change, revisions: [...change.revisions, ...(kept?.revisions ?? [])] };
+        return Promise.resolve();
+      },
+    };
+  }
+
+  test("the last activated policy, its canary and the history stay, as long as the file says the same", async () => {
+    const { kept, keep } = journal();
+    const before = setUp({ keep });
+    before.swap(backup, { comment: "night" });
+    before.swap(policy({ case: "costBased", value: { costWeight: 1 } }), { share: 0.2 });
+    expect(await before.desk.kept()).toBe(true);
+    const { desk, tried, swap } = setUp({ keep, kept: kept() });
+    expect(desk.active()).toEqual(before.desk.active());
+    expect(desk.canary()).toEqual(before.desk.canary());
+    expect(desk.revisions()).toEqual(before.desk.revisions());
+    expect(tried).toMatchObject([{ share: 0.2 }]);
+    expect(swap(cheap)).toMatchObject({ policy: { number: 4n } });
+  });
+
+  test("the file's policy is a new activation where its text changed meanwhile", async () => {
+    const { kept, keep } = journal();
+    const before = setUp({ keep });
+    before.swap(policy({ case: "costBased", value: { costWeight: 1 } }));
+    await before.desk.kept();
+    const { desk } = setUp({ keep, kept: kept(), initial: backup });
+    expect(desk.active()).toMatchObject({ number: 3n, author: "config.yaml" });
+    await desk.kept();
+    // And it stays from now on.
+    expect(setUp({ keep, kept: kept(), initial: backup }).desk.active().number).toBe(3n);
+  });
+
+  test("a policy that no longer fits the configuration gives way to the file's", async () => {
+    const { kept, keep } = journal();
+    const before = setUp({ keep });
+    before.swap(backup);
+    await before.desk.kept();
+    const { desk } = setUp({ keep, kept: kept(), providers: ["groq"] });
+    expect(desk.active()).toMatchObject({ number: 3n, author: "config.yaml", policy: { kind: { case: "costBased" } } });
+  });
+
+  test("what the store did not take is told, and kept with the next change", async () => {
+    const { kept, keep } = journal();
+    let isFull = false;
+    const { desk, swap } = setUp({ keep: (change) => (isFull ? Promise.reject(new Error("full")) : keep(change)) });
+    expect(await desk.kept()).toBe(true);
+    isFull = true;
+    swap(backup);
+    expect(await desk.kept()).toBe(false);
+    isFull = false;
+    swap(cheap);
+    expect(await desk.kept()).toBe(true);
+    expect(kept()?.revisions.map(({ number }) => number)).toEqual([3n, 2n, 1n]);
   });
 });

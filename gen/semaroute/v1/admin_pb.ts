@@ -526,7 +526,6 @@ export type SwapPolicyRequest = Message<"semaroute.v1.SwapPolicyRequest"> & {
   /**
    * Share of calls that get it; unset or 1: all. Below 1 it is a canary beside the active policy, which
    * a later swap promotes or RollbackPolicy removes.
-   * Below 1 is not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from field: optional double share = 5;
    */
@@ -1808,7 +1807,6 @@ export const AdminService: GenService<{
   /**
    * Replays recorded decisions under another policy and reports what would have changed: targets,
    * cost, expected latency. Calls no upstream.
-   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.SimulatePolicy
    */
@@ -1830,7 +1828,6 @@ export const AdminService: GenService<{
   },
   /**
    * Makes an earlier revision active again.
-   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.RollbackPolicy
    */
@@ -1851,7 +1848,6 @@ export const AdminService: GenService<{
   },
   /**
    * Lists recorded decisions, newest first. Decisions hold no prompt and no answer.
-   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.ListDecisions
    */
@@ -1862,7 +1858,6 @@ export const AdminService: GenService<{
   },
   /**
    * Returns one decision.
-   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.GetDecision
    */
@@ -1873,7 +1868,6 @@ export const AdminService: GenService<{
   },
   /**
    * Streams decisions as they are made. A watcher that reads too slowly loses the oldest, and is told.
-   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.WatchDecisions
    */

@@ -153,10 +153,6 @@ describe("refusals", () => {
     expect(body).toMatchObject({ code: "unauthenticated", details: [{ debug: { reason: "CALLER_UNAUTHENTICATED" } }, {}] });
   });
   test.each([
-    ["POST", "/admin/policy/simulate"],
-    ["POST", "/admin/policy/rollback"],
-    ["GET", "/admin/decisions?failed=true"],
-    ["GET", "/admin/decisions/x"],
     ["GET", "/admin/usage?groupBy=day&groupBy=key"],
     ["GET", "/admin/ledger?since=2026-01-01T00:00:00Z"],
     ["GET", "/admin/keys"],

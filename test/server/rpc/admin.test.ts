@@ -168,9 +168,20 @@ describe("policies", () => {
     const [bad] = error.findDetails(BadRequestSchema);
     expect(bad?.fieldViolations).toMatchObject([{ field: "policy.failover.primary_provider", description: "no such provider" }]);
   });
-  test("a canary is not implemented, and says so instead of going live", async () => {
-    expect((await errorOf(client.swapPolicy({ policy, share: 0.5 }))).code).toBe(Code.Unimplemented);
-    expect(server.operations.history).toHaveLength(1);
+  test("a swap that the store did not take is in force, and says so", async () => {
+    server.operations.next.kept = false;
+    const { issues } = await client.swapPolicy({ policy });
+    expect(issues).toMatchObject([{ severity: PolicyIssue_Severity.WARNING, message: expect.stringContaining("store") }]);
+    expect(server.operations.history).toHaveLength(2);
+  });
+  test.each([
+    { number: 0n, code: Code.FailedPrecondition, reason: "NO_EARLIER_POLICY" },
+    { number: 9n, code: Code.NotFound, reason: "POLICY_NOT_FOUND" },
+  ])("a way back to number $number, which is not there, is $reason", async ({ number, code, reason }) => {
+    const error = await errorOf(client.rollbackPolicy({ number }));
+    expect(error.code).toBe(code);
+    expect(error.findDetails(ErrorInfoSchema)).toMatchObject([{ reason }]);
+    expect(server.operations.audits).toEqual([]);
   });
   test("revisions are listed newest first, without documents, and a new one does not disturb the pages", async () => {
     server.operations.history.unshift(revisionOf(3), revisionOf(2));

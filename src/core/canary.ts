@@ -1,0 +1,39 @@
+import type { Key, Snapshot } from "./call.ts";
+import type { CallRequest } from "./chat.ts";
+
+/** Whose call it is, as far as sides go. */
+export interface SideCaller {
+  readonly key: Key;
+  readonly request: Readonly<CallRequest>;
+  /** The call's id. */
+  readonly id: string;
+}
+
+/**
+ * What a call begins with: the snapshot, or its canary's where the caller is on that side. The same caller is always on the
+ * same side of the same canary, and stays on it when its share grows.
+ */
+export function sideOf(snapshot: Snapshot, caller: SideCaller): Snapshot {
+  const { canary } = snapshot;
+  if (canary === undefined) return snapshot;
+  // The revision is part of it, so that it is not always the same callers who try what is new.
+  return dealt(`${canary.snapshot.policy.revision}\n${unitOf(caller)}`) < canary.share ? canary.snapshot : snapshot;
+}
+
+/** Conversations of a key by their affinity, else its end users, else the key. Who shows nothing of these is nobody twice. */
+function unitOf({ key, request, id }: SideCaller): string {
+  const affinity = request.routing?.affinityKey ?? "";
+  if (affinity !== "") return `${key.id}\na\n${affinity}`;
+  const { endUserId } = request;
+  if (endUserId !== "") return `${key.id}\nu\n${endUserId}`;
+  return key.id === "anonymous" ? `${key.id}\nc\n${id}` : key.id;
+}
+
+/** Even in [0, 1) over texts: FNV-1a, stirred by the last step of MurmurHash3 (both public domain). */
+function dealt(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;
+}

@@ -1,0 +1,93 @@
+import type { ActivePolicy } from "../core/call.ts";
+import type { PolicyRevision, RoutingPolicy } from "../core/chat.ts";
+import type { Policy } from "../core/policy.ts";
+import type { KeptPolicies } from "../core/store.ts";
+import { createPolicyKeeper } from "./policy-keeper.ts";
+
+/** A policy that is tried on a share of the callers, in (0, 1). */
+export interface TriedPolicy {
+  readonly policy: ActivePolicy;
+  readonly share: number;
+}
+
+/** What is in force, what is tried beside it, and what was before. */
+export interface PolicyRegister {
+  /** Undefined: nothing was activated yet. */
+  active(): PolicyRevision | undefined;
+  canary(): PolicyRevision | undefined;
+  /** Newest first. */
+  revisions(): readonly PolicyRevision[];
+  /** For all, which ends a canary; or, below a share of 1, as the canary. */
+  activate(planned: PolicyRevision, policy: RoutingPolicy): void;
+  dropCanary(): void;
+  /**
+   * Goes on where an earlier process stopped: if the file still says what it said then, and what was in force then still can be.
+   * False: nothing is in force.
+   */
+  resume(fileText: string, isGood: (policy: RoutingPolicy) => boolean): boolean;
+  /** Keeps what is in force now, and these revisions. */
+  keep(added: readonly PolicyRevision[], fileText: string): void;
+  /** See `PolicyDesk`. */
+  kept(): Promise<boolean>;
+}
+
+/** See `PolicyDeskOptions`. */
+export interface PolicyRegisterOptions {
+  readonly createPolicy: (policy: RoutingPolicy) => Policy;
+  readonly revisionsMax: number;
+  readonly onActive: (policy: ActivePolicy, canary: TriedPolicy | undefined) => void;
+  readonly kept?: KeptPolicies | undefined;
+  readonly keep?: ((change: KeptPolicies) => Promise<void>) | undefined;
+}
+
+/** A revision, and what calls use of it. */
+interface InForce {
+  readonly revision: PolicyRevision;
+  readonly compiled: ActivePolicy;
+}
+
+/** Knows what is in force, and decides nothing. */
+export function createPolicyRegister({ createPolicy, revisionsMax, onActive, kept, keep }: PolicyRegisterOptions): PolicyRegister {
+  const keeper = createPolicyKeeper(keep);
+  let revisions: readonly PolicyRevision[] = kept?.revisions.slice(0, revisionsMax) ?? [];
+  let active: InForce | undefined;
+  let canary: InForce | undefined;
+  const force = (nextActive: InForce, nextCanary: InForce | undefined): void => {
+    onActive(nextActive.compiled, nextCanary && { policy: nextCanary.compiled, share: nextCanary.revision.share });
+    active = nextActive;
+    canary = nextCanary;
+  };
+  const compiled = (revision: PolicyRevision, policy: RoutingPolicy): InForce => ({
+    revision,
+    compiled: { revision: revision.revision, name: policy.name, rank: createPolicy(policy) },
+  });
+  return {
+    active: () => active?.revision,
+    canary: () => canary?.revision,
+    revisions: () => revisions,
+    activate(planned, policy) {
+      const next = compiled(planned, policy);
+      if (planned.share < 1 && active !== undefined) force(active, next);
+      else force(next, undefined);
+      revisions = [planned, ...revisions.slice(0, revisionsMax - 1)];
+    },
+    dropCanary() {
+      if (active !== undefined) force(active, undefined);
+    },
+    resume(fileText, isGood) {
+      if (kept === undefined || kept.fileText !== fileText) return false;
+      const known = (number: bigint | undefined): InForce | undefined => {
+        const revision = number === undefined ? undefined : kept.revisions.find((each) => each.number === number);
+        return revision?.policy === undefined || !isGood(revision.policy) ? undefined : compiled(revision, revision.policy);
+      };
+      const before = known(kept.active);
+      if (before === undefined) return false;
+      force(before, known(kept.canary));
+      return true;
+    },
+    keep(added, fileText) {
+      if (active !== undefined) keeper.keep(added, { active: active.revision.number, canary: canary?.revision.number, fileText });
+    },
+    kept: () => keeper.kept(),
+  };
+}

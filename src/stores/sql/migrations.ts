@@ -1,0 +1,49 @@
+import type { Kysely } from "kysely";
+import { type Migration, Migrator } from "kysely/migration";
+import { StoreError } from "../../core/store.ts";
+import type { Tables } from "./schema.ts";
+
+/** In the order of their names; one that was released never changes. */
+const migrations: Readonly<Record<string, Migration>> = {
+  "0001-decisions-and-policies": {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable("decisions")
+        .addColumn("id", "text", (column) => column.primaryKey())
+        .addColumn("wall", "bigint", (column) => column.notNull())
+        .addColumn("key_id", "text", (column) => column.notNull())
+        .addColumn("model", "text", (column) => column.notNull())
+        .addColumn("providers", "text", (column) => column.notNull())
+        .addColumn("failed", "integer", (column) => column.notNull())
+        .addColumn("retried", "integer", (column) => column.notNull())
+        .addColumn("request_id", "text", (column) => column.notNull())
+        .addColumn("text", "text", (column) => column.notNull())
+        .execute();
+      await db.schema.createIndex("decisions_by_time").on("decisions").columns(["wall", "id"]).execute();
+      await db.schema.createIndex("decisions_by_request").on("decisions").column("request_id").execute();
+      await db.schema
+        .createTable("policy_revisions")
+        .addColumn("number", "bigint", (column) => column.primaryKey())
+        .addColumn("revision", "text", (column) => column.notNull())
+        .addColumn("text", "text", (column) => column.notNull())
+        .execute();
+      await db.schema
+        .createTable("policy_state")
+        .addColumn("id", "integer", (column) => column.primaryKey())
+        .addColumn("active", "bigint", (column) => column.notNull())
+        .addColumn("canary", "bigint")
+        .addColumn("file_text", "text", (column) => column.notNull())
+        .execute();
+    },
+  },
+};
+
+/** Brings the tables up to date; refuses a database that a later version has written. */
+export async function migrate(db: Kysely<Tables>): Promise<void> {
+  const migrator = new Migrator({ db, provider: { getMigrations: () => Promise.resolve({ ...migrations }) } });
+  const { error } = await migrator.migrateToLatest();
+  if (error === undefined) return;
+  if (error instanceof Error && /previously executed migration/.test(error.message))
+    throw new StoreError("it was written by a later version of semaroute", false, error);
+  throw error instanceof Error ? error : new Error("the tables cannot be made", { cause: error });
+}

@@ -1,0 +1,29 @@
+import type { DecisionQuery, DecisionRow, KeptPolicies } from "../../core/store.ts";
+
+/** What the thread is asked. */
+export type StoreCall =
+  | { readonly kind: "addDecisions"; readonly rows: readonly DecisionRow[] }
+  | { readonly kind: "listDecisions"; readonly query: DecisionQuery }
+  | { readonly kind: "findDecision"; readonly id: string }
+  | { readonly kind: "pruneDecisions"; readonly beforeWall: number; readonly limit: number }
+  | { readonly kind: "loadPolicies" }
+  | { readonly kind: "savePolicies"; readonly change: KeptPolicies }
+  | { readonly kind: "close" };
+
+/** What it answers. */
+export interface StoreAnswers {
+  readonly addDecisions: undefined;
+  readonly listDecisions: readonly string[];
+  readonly findDecision: string | undefined;
+  readonly pruneDecisions: number;
+  readonly loadPolicies: KeptPolicies | undefined;
+  readonly savePolicies: undefined;
+  readonly close: undefined;
+}
+
+/** From the thread: first whether the file could be opened, then an answer to each call. */
+export type StoreReply =
+  | { readonly kind: "opened" }
+  | { readonly kind: "refused"; readonly text: string; readonly unwritable: boolean }
+  | { readonly kind: "answer"; readonly id: number; readonly value: unknown }
+  | { readonly kind: "failure"; readonly id: number; readonly text: string };
