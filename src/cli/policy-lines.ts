@@ -10,7 +10,7 @@ export function simulationLines(answer: Fields): string[] {
   const width = Math.max(...targets.map((target) => target.length), "first token p50".length);
   const row = (name: string, one: string, other: string): string => `${name.padEnd(width)}  ${one.padStart(14)}  ${other.padStart(14)}`;
   return [
-    `${decisions} decisions replayed, ${String(answer["moved"])} of them would have gone elsewhere first`,
+    `${decisions} ${decisions === 1 ? "decision" : "decisions"} replayed, ${String(answer["moved"])} of them would have gone elsewhere first`,
     row("", "before", "after"),
     row("cost", usd(answer["costBeforeMicroUsd"]), usd(answer["costAfterMicroUsd"])),
     row("first token p50", duration(answer["firstTokenP50Before"]), duration(answer["firstTokenP50After"])),

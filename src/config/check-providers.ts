@@ -65,8 +65,10 @@ function checkType(path: readonly string[], provider: ProviderSettings, context:
   const facts = factsOf(type);
   const built = context.providerTypes.includes(type);
   if (facts === undefined && !built) {
-    const suggestion = nearest(type, Object.keys(providerTypeFacts));
-    report.error([...path, "type"], `there is no provider type "${type}"`, { suggestion });
+    const types = Object.keys(providerTypeFacts);
+    const suggestion = nearest(type, types);
+    const list = suggestion === undefined ? `; there are ${types.join(", ")}` : "";
+    report.error([...path, "type"], `there is no provider type "${type}"${list}`, { suggestion });
     return;
   }
   const written = nodeAt(context.tree, path);

@@ -61,8 +61,10 @@ export function completeProviders(tree: MapNode, environment: Environment, repor
     const path = ["providers", name];
     if (textAt(node, "type") === undefined) {
       if (factsOf(name) === undefined) {
-        const suggestion = nearest(name, Object.keys(providerTypeFacts));
-        report.error([...path, "type"], `is required, for "${name}" is not a type itself`, { suggestion });
+        const types = Object.keys(providerTypeFacts);
+        const suggestion = nearest(name, types);
+        const list = suggestion === undefined ? `; there are ${types.join(", ")}` : "";
+        report.error([...path, "type"], `is required, for "${name}" is not a type itself${list}`, { suggestion });
         continue;
       }
       setLeaf(tree, [...path, "type"], { ...builtIn(name), at: keyAt });

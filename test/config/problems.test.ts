@@ -171,6 +171,11 @@ const cases: readonly Case[] = [
     lines: ['2:16 providers.mine.type: there is no provider type "opnai"; did you mean openai?'],
   },
   {
+    name: "a provider whose type is like no other",
+    text: "providers:\n  mine: {type: mock}\n",
+    lines: [expect.stringMatching(/^2:16 providers\.mine\.type: there is no provider type "mock"; there are .*openai_compatible/)],
+  },
+  {
     name: "a provider without a type",
     text: "providers:\n  opnai: {api_key: k}\n",
     lines: ['2:3 providers.opnai.type: is required, for "opnai" is not a type itself; did you mean openai?'],
