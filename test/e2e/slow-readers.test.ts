@@ -18,12 +18,18 @@ const kernelBytes = 32e6;
 let upstream: Server;
 let sent = 0;
 let closed = 0;
+/** Answers that the upstream has not ended or lost yet. */
+let open = 0;
 let patient: House;
 let strict: House;
 beforeAll(async () => {
   upstream = createServer((request, response) => {
     let body = "";
-    response.on("close", () => closed++);
+    open++;
+    response.on("close", () => {
+      open--;
+      closed++;
+    });
     response.on("error", () => {});
     request.on("data", (part: Buffer) => (body += part.toString()));
     request.on("end", () => {
@@ -57,7 +63,9 @@ afterAll(async () => {
   upstream.closeAllConnections();
   upstream.close();
 });
-beforeEach(() => {
+beforeEach(async () => {
+  // A call is over a moment before its upstream hears of it.
+  await expect.poll(() => open, { timeout: 10_000 }).toBe(0);
   sent = 0;
   closed = 0;
 });
