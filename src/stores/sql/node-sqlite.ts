@@ -30,6 +30,8 @@ export async function openSqlite({ path, pagesMax }: SqliteOptions): Promise<Kys
     database.exec("PRAGMA journal_mode = WAL");
     // What was committed outlives the process at once, and a power cut as soon as the log is copied into the file.
     database.exec("PRAGMA synchronous = NORMAL");
+    // Journals of statements would lie in the system's folder for temporary files, open as long as the lock.
+    database.exec("PRAGMA temp_store = MEMORY");
     database.exec("BEGIN IMMEDIATE; COMMIT");
     if (pagesMax !== undefined) database.exec(`PRAGMA max_page_count = ${pagesMax}`);
     const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: adapted(database) }) });
