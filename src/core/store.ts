@@ -79,7 +79,7 @@ export interface Store {
 /** Why a store cannot be opened; the message is for the operator, and holds no password. */
 export class StoreError extends Error {
   override readonly name = "StoreError";
-  /** Whether the place itself cannot be written, so that a store nobody asked for can be done without. */
+  /** Whether the place cannot be written or is another process's, so that a store nobody asked for can be done without. */
   readonly unwritable: boolean;
 
   constructor(text: string, unwritable: boolean, cause?: unknown) {

@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
@@ -122,6 +122,18 @@ test("a second process on the file is refused with one line, and exit 1", async 
   expect(complaint).toContain("ended with 1");
   expect(complaint.match(/another process has it open/g)?.length).toBeGreaterThanOrEqual(1);
   await ask(first.url);
+});
+
+test("a second process on the file that nobody asked for goes on in memory, and the log says so", async () => {
+  const beside = { prelude: `mkdir -p ${dirname(path)} && ln -s ${dirname(path)} data` };
+  await using first = await startServer(config, {}, beside);
+  await using second = await startServer(config, {}, beside);
+  await second.logged(({ level, message }) => level === "warn" && String(message).startsWith("nothing can be kept"));
+  expect(first.lines.filter(({ level }) => level === "warn")).toEqual([]);
+  for (const { url } of [first, second]) {
+    const id = await ask(url);
+    expect((await admin(url).getDecision({ id })).decision?.id).toBe(id);
+  }
 });
 
 test("what is older than it is to be kept goes", async () => {

@@ -38,7 +38,7 @@ export async function openSqlite({ path, pagesMax }: SqliteOptions): Promise<Kys
     await migrate(db);
     return db;
   } catch (cause) {
-    throw cause instanceof StoreError ? cause : new StoreError(reasonOf(cause), codeOf(cause) === cannotOpen, cause);
+    throw cause instanceof StoreError ? cause : new StoreError(reasonOf(cause), notOurs.has(codeOf(cause)), cause);
   }
 }
 
@@ -86,6 +86,8 @@ function inputFrom(value: unknown): SQLInputValue {
 // SQLite's own numbers: https://sqlite.org/rescode.html
 const busy = 5;
 const cannotOpen = 14;
+/** Nothing is wrong with the file, but this process has none. */
+const notOurs: ReadonlySet<number> = new Set([busy, cannotOpen]);
 const reasons: ReadonlyMap<number, string> = new Map([
   [busy, "another process has it open; one SQLite file belongs to one process"],
   [8, "it is read-only"],

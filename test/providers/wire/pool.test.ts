@@ -85,7 +85,7 @@ describe("a request", () => {
   test("of eight mebibytes of answer comes back whole, however slowly it is read", async () => {
     const bytes = Buffer.alloc(8 * 1024 * 1024, "0123456789abcdef");
     await using upstream = await rawServer((socket) =>
-      socket.on("data", () =>
+      socket.once("data", () =>
         socket.end(Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\ncontent-length: ${bytes.length}\r\n\r\n`), bytes])),
       ),
     );
