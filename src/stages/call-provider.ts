@@ -24,11 +24,13 @@ export function callProvider(clock: Clock): Handler<Attempt, AttemptStream> {
     };
     const ownMs = ownLimitMs(attempt);
     const limitMs = Math.min(ownMs, wishedMs(attempt));
-    // A limit that the call's own deadline comes before needs no timer: the call's signal ends the attempt.
+    // Where the call's deadline comes first, its signal ends the attempt. It may be put off, by callers who join; but for none
+    // of them beyond the total, so that only a limit that is shorter needs a timer then.
+    const isLate = clock.now() + limitMs >= attempt.deadline;
     const cancelTimer =
-      clock.now() + limitMs >= attempt.deadline
+      isLate && limitMs >= snapshot.options.totalMs
         ? undefined
-        : clock.after(limitMs, () => {
+        : clock.after(isLate ? limitMs + 1 : limitMs, () => {
             const what = attempt.streamed ? "first content" : "answer";
             const impatient = limitMs < ownMs;
             stop.abort(new ChatError("TIMEOUT", `target ${target.id} sent no ${what} within ${limitMs} ms`, { impatient }));

@@ -183,10 +183,11 @@ export class ProviderStream implements AttemptStream, AsyncIterableIterator<Batc
    */
   #watchProgress(ms: number): void {
     const { clock, stop, attempt } = this.#parts;
-    const { progressMs } = attempt.snapshot.options;
-    // The call's own deadline comes before: it ends the attempt by itself.
-    if (clock.now() + ms >= attempt.deadline) return;
-    this.#cancelProgress = clock.after(ms, () => {
+    const { progressMs, totalMs } = attempt.snapshot.options;
+    // Where the call's deadline comes first, it ends the attempt by itself; unless callers who join put it off.
+    const isLate = clock.now() + ms >= attempt.deadline;
+    if (isLate && progressMs >= totalMs) return;
+    this.#cancelProgress = clock.after(isLate ? ms + 1 : ms, () => {
       const idleMs = (this.#handedMs ?? clock.now()) - this.#contentMs;
       if (idleMs < progressMs) this.#watchProgress(progressMs - idleMs);
       else stop.abort(new ChatError("TIMEOUT", `no content came for ${progressMs} ms`));

@@ -30,6 +30,17 @@ function scene(more: Partial<Attempt> = {}, wishMs?: number) {
 }
 
 describe("the longest wait", () => {
+  test("stands where the deadline of a call comes first and is put off, as by a caller who joins", async () => {
+    const { clock, pending, seen } = scene({ streamed: true, deadline: 100, target: chatTarget({ timeoutMs: 1500 }) });
+    const error = rejection(pending);
+    await settled();
+    clock.advance(1500);
+    expect(seen[0]?.signal.aborted).toBe(false);
+    clock.advance(1);
+    expect(await error).toMatchObject({ failure: "TIMEOUT", message: "target sim/sim-chat sent no first content within 1500 ms" });
+    expect(clock.pending()).toBe(0);
+  });
+
   for (const { what, streamed, timeoutMs, wishMs, limit, impatient = false } of [
     { what: "of a stream is first_token", streamed: true, limit: 60_000 },
     { what: "of a whole answer is total", streamed: false, limit: 600_000 },

@@ -358,10 +358,14 @@ describe("an upstream that is alive and says nothing", () => {
     expect(await waiting).toMatchObject({ failure: "STREAM_INTERRUPTED" });
   });
 
-  test("is left to the call's deadline where that comes first", async () => {
-    const { clock, stream } = await begun(progressMs);
+  test("is left to the call's deadline where that comes first, and is ended all the same where that is put off", async () => {
+    const { clock, stream, seen } = await begun(progressMs);
+    void stream.batches.next().catch(() => undefined);
+    clock.advance(progressMs);
+    expect(seen.signal?.aborted).toBe(false);
+    clock.advance(1);
+    expect(seen.signal?.aborted).toBe(true);
     expect(clock.pending()).toBe(0);
-    await stream.batches.return?.();
   });
 
   test("has all the time that its complete answer takes to be read", async () => {
