@@ -56,6 +56,8 @@ export class Exchange implements Dispatcher.DispatchHandler, WireBody {
   #came: "nothing" | "something" | "head" = "nothing";
   #chunks: Buffer[] = [];
   #held = 0;
+  /** Bytes of the body that are still to come; NaN: it does not say. */
+  #left = Number.NaN;
   #reader: Waiter<readonly Buffer[] | undefined> | undefined;
   #done = false;
   #failure: ChatError | undefined;
@@ -84,6 +86,7 @@ export class Exchange implements Dispatcher.DispatchHandler, WireBody {
     if (status < 200) return;
     this.#came = "head";
     this.#lastByteMs = this.#options.clock.now();
+    this.#left = Number(headers["content-length"]);
     // Names and values by turns.
     if (Array.isArray(controller.rawHeaders) && controller.rawHeaders.length > 2 * headersMax)
       this.#abort(new ChatError("UPSTREAM_PROTOCOL", `${this.#options.who} sent more than ${headersMax} headers`));
@@ -94,8 +97,10 @@ export class Exchange implements Dispatcher.DispatchHandler, WireBody {
     this.#lastByteMs = this.#options.clock.now();
     this.#chunks.push(chunk);
     this.#held += chunk.length;
+    this.#left -= chunk.length;
     if (this.#reader !== undefined) this.#deliver();
-    else if (this.#held > heldBytesMax) controller.pause();
+    // After the last byte there is nothing to hold back, and undici would not see the end before the upstream's closing.
+    else if (this.#held > heldBytesMax && this.#left !== 0) controller.pause();
   }
 
   onResponseEnd(): void {

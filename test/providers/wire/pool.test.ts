@@ -82,6 +82,22 @@ describe("a request", () => {
     });
   }
 
+  test("of an answer whose upstream has closed before anybody read it comes back whole", async () => {
+    // The last byte is the first one beyond what is held for a reader.
+    const bytes = Buffer.alloc(256 * 1024 + 1, "0123456789abcdef");
+    const closed = Promise.withResolvers<void>();
+    await using upstream = await rawServer((socket) => {
+      socket.once("close", () => closed.resolve());
+      socket.once("data", () =>
+        socket.end(Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\ncontent-length: ${bytes.length}\r\n\r\n`), bytes])),
+      );
+    });
+    await using wire = wireTo(upstream.url);
+    const { body } = await wire.send(post());
+    await closed.promise;
+    expect((await body.all(bytes.length)).equals(bytes)).toBe(true);
+  });
+
   test("of eight mebibytes of answer comes back whole, however slowly it is read", async () => {
     const bytes = Buffer.alloc(8 * 1024 * 1024, "0123456789abcdef");
     await using upstream = await rawServer((socket) =>
