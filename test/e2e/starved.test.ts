@@ -100,6 +100,7 @@ describe("with too few files to open", { timeout: 60_000 }, () => {
           live.push(stream.catch(() => begun.resolve(false)));
           full = !(await begun.promise);
         }
+        // Lines of the log come some time after their calls, and who was not let in has none to wait for.
         await setTimeout(500);
         return lines.find(isShed);
       };
