@@ -3,7 +3,7 @@ import { Health } from "../gen/grpc/health/v1/health_pb.ts";
 import { AdminService } from "../gen/semaroute/v1/admin_pb.ts";
 import { RouterService } from "../gen/semaroute/v1/router_pb.ts";
 import type { Settings } from "./config/schema.ts";
-import type { KeyId } from "./core/call.ts";
+import type { KeyId, KeyLimits } from "./core/call.ts";
 import { Priority } from "./core/chat.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Operations } from "./core/operations.ts";
@@ -172,17 +172,28 @@ const priorities = { low: Priority.LOW, normal: Priority.NORMAL, high: Priority.
 function liveFrom({ auth, server }: Settings, initial: Settings, { throttle, keysEver }: Lasting): Live {
   keysEver.seen ||= auth.keys.length > 0;
   const required = auth.required === "auto" ? keysEver.seen : auth.required;
-  const keys = auth.keys.map(({ name, key, models, priority }) => ({
+  const keys = auth.keys.map(({ name, key, models, priority, limits }) => ({
     id: `cfg_${name}` as KeyId,
     name,
     secret: key,
     models: models.length === 0 ? undefined : new Set(models),
     priority: priorities[priority],
+    limits: limitsFrom(limits),
   }));
   return {
     keys: createKeyRing({ keys, required, throttle }),
     browsers: createBrowserRule(server.cors.allowed_origins),
     bodyMax: initial.server.max_body,
     heartbeatMs: server.heartbeat,
+  };
+}
+
+function limitsFrom(limits: Settings["auth"]["keys"][number]["limits"]): KeyLimits {
+  return {
+    requestsPerMinute: limits.requests_per_minute,
+    tokensPerMinute: limits.tokens_per_minute,
+    concurrentCalls: limits.concurrent_calls,
+    budgetMicroUsd: Math.round(limits.budget_usd * 1e6),
+    budgetPeriod: limits.budget_period,
   };
 }

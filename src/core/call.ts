@@ -8,6 +8,18 @@ import type { Provider } from "./provider.ts";
 /** Id of a caller's key: `cfg_<name>` for keys of the configuration, `anonymous` where callers are not told apart. */
 export type KeyId = string & { readonly __brand: "KeyId" };
 
+/** What a key may use; 0 of anything is no limit. */
+export interface KeyLimits {
+  readonly requestsPerMinute: number;
+  /** Input and output together. */
+  readonly tokensPerMinute: number;
+  readonly concurrentCalls: number;
+  /** Millionths of a US dollar that may be spent in a period. */
+  readonly budgetMicroUsd: number;
+  /** Days and months are those of UTC. */
+  readonly budgetPeriod: "day" | "month" | "total";
+}
+
 /** A caller and what it may do. The secret is not in here. */
 export interface Key {
   readonly id: KeyId;
@@ -17,6 +29,8 @@ export interface Key {
   readonly priority: Priority;
   /** The operator's word on it, which rules may go by; absent: none. */
   readonly labels?: Readonly<Record<string, string>>;
+  /** Absent: none. */
+  readonly limits?: KeyLimits;
 }
 
 /** The protocol a call came by; a metric label. */
