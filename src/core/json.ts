@@ -133,8 +133,8 @@ export function refuseExcess(text: string): boolean {
   if (objects > objectsMax) throw new ChatError("INVALID_REQUEST", `the body has more than ${objectsMax} JSON objects`);
   if (nodes > nodesMax) throw new ChatError("INVALID_REQUEST", `the body has more than ${nodesMax} JSON values`);
   if (unusual && nodes > valuesBesideLongIntegers) {
-    const text = `the body has an integer beyond 2^53, and with one not more than ${valuesBesideLongIntegers} JSON values are taken`;
-    throw new ChatError("INVALID_REQUEST", text);
+    const bound = `more than ${valuesBesideLongIntegers} JSON values, and an integer beyond 2^53 among them`;
+    throw new ChatError("INVALID_REQUEST", `the body has ${bound}`);
   }
   if (doubtful) refuseKeys(text);
   refuseHalfCharacters(text);
