@@ -73,7 +73,7 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
   /** What was noted until now can be found from now on. */
   const settled = async (): Promise<void> => {
     gather();
-    await writer?.idle();
+    await writer?.settled();
   };
   const cancelPruning = startPruning(options, (beforeWall) => ring.prune(beforeWall));
 
@@ -112,8 +112,8 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
 
 interface Writer {
   add(row: DecisionRow): void;
-  /** Resolves when all that was added so far is kept, or lost. */
-  idle(): Promise<void>;
+  /** Resolves when all that was added so far is kept, or lost; what is added meanwhile is not waited for. */
+  settled(): Promise<void>;
   lost(): number;
 }
 
@@ -121,8 +121,17 @@ interface Writer {
 function createWriter(store: DecisionStore, { onLost, onFound }: DecisionLogOptions): Writer {
   let waiting: DecisionRow[] = [];
   let running: Promise<void> | undefined;
+  let added = 0;
+  /** Of those, how many of the oldest are kept or lost. */
+  let done = 0;
+  let settlers: { readonly at: number; readonly resolve: () => void }[] = [];
   let lost = 0;
   let isLosing = false;
+  const settle = (): void => {
+    done = added - waiting.length;
+    for (const { at, resolve } of settlers) if (at <= done) resolve();
+    settlers = settlers.filter(({ at }) => at > done);
+  };
   const lose = (count: number, cause: unknown): void => {
     lost += count;
     if (!isLosing) onLost(cause);
@@ -139,19 +148,21 @@ function createWriter(store: DecisionStore, { onLost, onFound }: DecisionLogOpti
       } catch (cause) {
         lose(batch.length, cause);
       }
+      settle();
     }
     running = undefined;
   };
   return {
     add(row) {
       waiting.push(row);
+      added++;
       if (waiting.length > waitingMax) {
         waiting = waiting.slice(batchMax);
         lose(batchMax, new Error("the store is too slow"));
       }
       running ??= Promise.resolve().then(write);
     },
-    idle: () => running ?? Promise.resolve(),
+    settled: () => (done === added ? Promise.resolve() : new Promise((resolve) => settlers.push({ at: added, resolve }))),
     lost: () => lost,
   };
 }

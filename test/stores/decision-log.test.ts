@@ -116,6 +116,24 @@ describe("a store", () => {
     expect(rows.map(({ id }) => id)).toEqual(["d"]);
   });
 
+  test("that never gets to the end of what comes is waited for no longer than what was asked about", async () => {
+    const { clock, log, ended, store, state, rows } = setUp();
+    const add = store.add.bind(store);
+    let coming = 100;
+    store.add = async (batch) => {
+      await add(batch);
+      if (coming-- === 0) return;
+      ended(`later${coming}`);
+      clock.advance(100);
+    };
+    ended("a");
+    expect(await log.find("a")).toMatchObject({ id: "a" });
+    expect(state.writes).toBeLessThan(10);
+    await log.close();
+    for (let left = 200; left > 0 && rows.length < 101; left--) await new Promise((resolve) => setImmediate(resolve));
+    expect(rows).toHaveLength(101);
+  });
+
   test("that hangs holds up no call, and loses the oldest beyond its bound", async () => {
     const { clock, log, ended, lost, state } = setUp();
     const gate = Promise.withResolvers<void>();
