@@ -35,10 +35,12 @@ export interface DecisionLogOptions {
 const gatherMs = 10;
 /** So many do not wait. */
 const gatherMax = 256;
-/** Decisions of one write. */
+/** Decisions of one write, and about so many characters. */
 const batchMax = 500;
-/** Decisions that wait for a slow store; more, and the oldest are lost. */
+const batchCharactersMax = 4 * 2 ** 20;
+/** Decisions that wait for a slow store; more, in number or in characters, and the oldest are lost. */
 const waitingMax = 20_000;
+const waitingCharactersMax = 64 * 2 ** 20;
 const ringMaxDefault = 10_000;
 const ringBytesMax = 64 * 2 ** 20;
 /** How often what is too old is forgotten, and how much of it at once. */
@@ -119,7 +121,16 @@ interface Writer {
 
 /** One write at a time, as large as what has come meanwhile. */
 function createWriter(store: DecisionStore, { onLost, onFound }: DecisionLogOptions): Writer {
-  let waiting: DecisionRow[] = [];
+  const waiting: DecisionRow[] = [];
+  let characters = 0;
+  /** The oldest that wait, which no longer do. */
+  const taken = (): DecisionRow[] => {
+    let count = 0;
+    let size = 0;
+    while (count < batchMax && count < waiting.length && size < batchCharactersMax) size += waiting[count++]?.text.length ?? 0;
+    characters -= size;
+    return waiting.splice(0, count);
+  };
   let running: Promise<void> | undefined;
   let added = 0;
   /** Of those, how many of the oldest are kept or lost. */
@@ -139,8 +150,7 @@ function createWriter(store: DecisionStore, { onLost, onFound }: DecisionLogOpti
   };
   const write = async (): Promise<void> => {
     while (waiting.length > 0) {
-      const batch = waiting.slice(0, batchMax);
-      waiting = waiting.slice(batchMax);
+      const batch = taken();
       try {
         await store.add(batch);
         if (isLosing) onFound?.(lost);
@@ -156,10 +166,8 @@ function createWriter(store: DecisionStore, { onLost, onFound }: DecisionLogOpti
     add(row) {
       waiting.push(row);
       added++;
-      if (waiting.length > waitingMax) {
-        waiting = waiting.slice(batchMax);
-        lose(batchMax, new Error("the store is too slow"));
-      }
+      characters += row.text.length;
+      if (waiting.length > waitingMax || characters > waitingCharactersMax) lose(taken().length, new Error("the store is too slow"));
       running ??= Promise.resolve().then(write);
     },
     settled: () => (done === added ? Promise.resolve() : new Promise((resolve) => settlers.push({ at: added, resolve }))),
