@@ -108,8 +108,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     // A disabled provider may be named: it can be enabled later, and until then only a warning is due.
     examine: (policy) => examinePolicy(policy, policyFacts(roster, settings)),
     withDefaults,
-    createPolicy: keepingMeans(health),
-    onActive: (policy, canary) => snapshots.renew({ policy, canary }),
+    createPolicy,
+    onActive: putInForce(snapshots, health),
     ...options.policyMemory,
   });
 
@@ -228,11 +228,11 @@ function startProbes(
   });
 }
 
-/** Compiles, and has the means kept that the policy goes by, before the first call does. */
-function keepingMeans(health: WindowHealth): typeof createPolicy {
-  return (policy) => {
-    health.keepMeans(decaysOf(policy));
-    return createPolicy(policy);
+/** With the means that both policies go by, before the first call does; no others, for each is kept for every target. */
+function putInForce(snapshots: Snapshots, health: WindowHealth): PolicyDeskOptions["onActive"] {
+  return (policy, canary, messages) => {
+    snapshots.renew({ policy, canary });
+    health.keepMeans([...new Set(messages.flatMap(decaysOf))]);
   };
 }
 

@@ -118,6 +118,20 @@ describe("policies", () => {
   });
 });
 
+describe("policies of long ago", () => {
+  test("are forgotten beyond a thousand, but for the one in force, however many canaries came and went", async () => {
+    const { policies } = await open(file());
+    const revision = (number: bigint, share = 0.5): PolicyRevision =>
+      create(PolicyRevisionSchema, { number, revision: `r${number}`, share });
+    await policies.save({ revisions: [revision(2n, 1), revision(1n, 1)], active: 2n, canary: undefined, fileText: "f" });
+    const canaries = Array.from({ length: 1100 }, (_, n) => revision(BigInt(1102 - n)));
+    await policies.save({ revisions: canaries, active: 2n, canary: 1102n, fileText: "f" });
+    const kept = await policies.load();
+    expect(kept?.revisions).toHaveLength(1001);
+    expect([kept?.revisions[0]?.number, kept?.revisions.at(-1)?.number, kept?.active]).toEqual([1102n, 2n, 2n]);
+  });
+});
+
 describe("the file", () => {
   test("is its owner's alone, as is its folder", async () => {
     const path = file();
