@@ -40,7 +40,10 @@ export function choice<const T extends string>(words: readonly T[]) {
 export function flag() {
   const expected = "true or false";
   const form = patternForm(expected, /^(?:true|false)$/, { type: ["boolean", "string"] });
-  return scalar(expected, (written) => (written === "true" ? true : written === "false" ? false : undefined), { form });
+  return scalar(expected, (written) => (written === "true" ? true : written === "false" ? false : undefined), {
+    form,
+    candidates: ["true", "false"],
+  });
 }
 
 /** A number within bounds, both included. */
