@@ -1,0 +1,55 @@
+import type { RedisClient } from "./client.ts";
+
+/** Who hears of a channel. Must not throw. */
+export interface RedisNews {
+  said(text: string): void;
+  /** Somebody may have said something that was not heard: a connection is new, be it the one to hear by or the one to ask by. */
+  missed(): void;
+}
+
+/** Who listens to what. */
+export interface NewsDesk {
+  listen(channel: string, ears: RedisNews): void;
+  /** The connection to ask by is new. */
+  missed(): void;
+  close(): void;
+}
+
+/**
+ * Channels on a connection of their own, made when the first is listened on: old servers take no other command on such a one. In a
+ * cluster the library does so itself.
+ */
+export function openNews(client: RedisClient, another: () => RedisClient): NewsDesk {
+  const channels = new Map<string, RedisNews>();
+  let listener: RedisClient | undefined;
+  /** Each time the connection is new; that it was subscribed before changes nothing. */
+  const subscribe = (): void => {
+    for (const [channel, ears] of channels) {
+      listener?.subscribe(channel).then(
+        () => ears.missed(),
+        // The connection went again; its successor tries again.
+        () => undefined,
+      );
+    }
+  };
+  const open = (): RedisClient => {
+    const opened = another();
+    opened.on("error", () => undefined);
+    opened.on("ready", subscribe);
+    opened.on("message", (channel: string, text: string) => channels.get(channel)?.said(text));
+    return opened;
+  };
+  return {
+    listen(channel, ears) {
+      channels.set(channel, ears);
+      listener ??= open();
+      if (listener.status === "ready") subscribe();
+    },
+    missed() {
+      for (const ears of channels.values()) ears.missed();
+    },
+    close() {
+      if (listener !== undefined && listener !== client) listener.disconnect();
+    },
+  };
+}
