@@ -169,8 +169,8 @@ function goingAway(): ChatError {
   return new ChatError("DRAINING", "this replica is going away");
 }
 
-function healthFacts({ providers, version, startWall }: Operations, draining: boolean, clock: Clock): HealthFacts {
-  return { providers, draining, version, startWall, nowWall: clock.wall() };
+function healthFacts({ providers, version, startWall, shared }: Operations, draining: boolean, clock: Clock): HealthFacts {
+  return { providers, shared: shared(), draining, version, startWall, nowWall: clock.wall() };
 }
 
 /** Bytes of requests on their way in: an eighth of the memory there may be; never so few that the largest could not come. */

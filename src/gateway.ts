@@ -1,3 +1,4 @@
+import { type Cache, type CacheParts, createCache } from "./assembly/cache.ts";
 import { breakerOptionsFrom, callOptionsFrom } from "./assembly/options.ts";
 import { modelMoment } from "./assembly/model-moment.ts";
 import { findModel, listModels, type ModelMoment } from "./assembly/models.ts";
@@ -10,6 +11,7 @@ import type { Settings } from "./config/schema.ts";
 import type { Attempt, Call, Snapshot } from "./core/call.ts";
 import type { Catalog, Target } from "./core/catalog.ts";
 import type { PolicyIssue, RoutingPolicy } from "./core/chat.ts";
+import type { CacheDesk } from "./core/cache.ts";
 import type { Clock } from "./core/clock.ts";
 import { type AttemptStream, compose } from "./core/handler.ts";
 import type { PolicyDesk } from "./core/operations.ts";
@@ -32,12 +34,11 @@ import { guard } from "./stages/guard.ts";
 import { meter } from "./stages/meter.ts";
 import type { PlanSources } from "./stages/plan.ts";
 import { refusal } from "./stages/refusal.ts";
-import { recall } from "./stages/recall.ts";
+import { recall, type RecallMode } from "./stages/recall.ts";
 import { createShadows } from "./stages/shadow.ts";
 import { createAffinity } from "./stores/affinity.ts";
 import { type CallLimiter, createCallLimiter } from "./stores/call-limiter.ts";
 import { createHedgeBudget } from "./stores/hedge-budget.ts";
-import { createLruCache } from "./stores/lru-cache.ts";
 import { createOutputForecasts } from "./stores/output-forecasts.ts";
 import { createPolicyDesk, type PolicyDeskOptions } from "./stores/policy-desk.ts";
 import { createRetryBudget } from "./stores/retry-budget.ts";
@@ -61,6 +62,8 @@ export interface GatewayOptions {
   readonly gate?: LoadGate | undefined;
   /** Policies that an earlier process kept, and what keeps them for a later one. Default: they end with this process. */
   readonly policyMemory?: Pick<PolicyDeskOptions, "kept" | "keep">;
+  /** What replicas share, and who counts what came of it. Default: this process is alone. */
+  readonly shared?: Pick<CacheParts, "redis" | "count"> | undefined;
 }
 
 /** The running router, without a protocol. */
@@ -68,6 +71,7 @@ export interface Gateway {
   readonly router: Router;
   readonly providers: Roster;
   readonly policies: PolicyDesk;
+  readonly cache: CacheDesk;
   /** Replays decisions under another policy, which has been examined. */
   simulator(this: void, policy: RoutingPolicy): Simulator;
   /**
@@ -92,15 +96,14 @@ export function createGateway(options: GatewayOptions): Gateway {
   const health = createWindowHealth({ clock, random, breaker: breakerOptionsFrom(initial), onCredential });
   const slots = createSlots(clock, (target, insist) => health.concurrencyLimit(target, insist));
   const limiter = createCallLimiter({ gate });
-  const cache = createLruCache({ maxBytes: initial.cache.max_bytes, ttlMs: initial.cache.ttl, clock, random });
   const roster = createRoster({ clock, health, slots });
   const use = (next: Settings): void => {
     settings = next;
     roster.apply(next);
   };
   use(initial);
-
   const snapshots = createSnapshots(roster, () => callOptionsFrom(settings), clock);
+  const cache = cacheOf(options, (id) => snapshots.current().catalog.find(id));
   const policies = createPolicyDesk({
     clock,
     initial: policyFromSettings(initial.routing_policy),
@@ -114,13 +117,12 @@ export function createGateway(options: GatewayOptions): Gateway {
   });
 
   const sources = { health, clock, stateOf: (provider: string) => roster.stateOf(provider), ...createMemory(clock) };
-  const mode = (): Settings["cache"]["mode"] | "off" => (settings.cache.enabled ? settings.cache.mode : "off");
   const sparing = (): boolean => gate?.isSparing() === true;
   const told = observers.map((observer) => sheltered(observer, onBug));
   const attempt = compose<Attempt, AttemptStream>([guard(health, slots, clock), refusal], callProvider(clock));
   const shadows = createShadows({ sources, attempt, observers: told, sparing });
   const chat = compose<Call, Awaited<ReturnType<Router["chat"]>>>(
-    [meter(told, clock), admit(limiter), recall({ cache, mode, clock, sparing })],
+    [meter(told, clock), admit(limiter), recall({ cache: cache.replies, mode: () => modeOf(settings), clock, sparing })],
     dispatch(sources, attempt, shadows),
   );
 
@@ -131,6 +133,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     router: createRouter({ chat, gate, limiter, snapshots, sources, health }),
     providers: roster,
     policies,
+    cache,
     simulator: (policy) => simulatorOf(policy, snapshots.current()),
     apply(next) {
       const before = settings;
@@ -150,11 +153,20 @@ export function createGateway(options: GatewayOptions): Gateway {
     async close() {
       prober?.stop();
       shadows.stop();
+      cache.close();
       stopRepricing();
       health.close();
       await roster.close();
     },
   };
+}
+
+function modeOf({ cache }: Settings): RecallMode {
+  return cache.enabled ? cache.mode : "off";
+}
+
+function cacheOf({ settings, clock, random, shared }: GatewayOptions, targetOf: CacheParts["targetOf"]): Cache {
+  return createCache(settings, { clock, random, redis: undefined, count: ignore, ...shared, targetOf });
 }
 
 /** What calls learn from those before them. */

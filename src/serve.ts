@@ -18,6 +18,7 @@ import { type Remembering, startRemembering } from "./remembering.ts";
 import { boundsDefault } from "./server/bounds.ts";
 import { statusOf } from "./server/errors.ts";
 import type { Listener } from "./server/listen.ts";
+import { type Sharing, startSharing } from "./sharing.ts";
 import type { Overload } from "./stores/overload.ts";
 import { createStats, type Stats } from "./stores/stats.ts";
 import { systemClock } from "./stores/system-clock.ts";
@@ -28,6 +29,7 @@ import { credentialLog } from "./telemetry/credential-log.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
 import { auditLine, overloadLine } from "./telemetry/lines.ts";
 import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
+import { redisObserver } from "./telemetry/redis-log.ts";
 import { refusalLog } from "./telemetry/refusal-log.ts";
 import { createTracing, type Tracing } from "./telemetry/tracing.ts";
 import { version } from "./version.ts";
@@ -71,7 +73,7 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
     await memory.close();
     return refuse([{ path: rooms.field ?? "routing_policy", message: rooms.message }], tell);
   }
-  const { gateway, metrics, tracing, overload, onBug } = rooms;
+  const { gateway, metrics, tracing, overload, onBug, sharing } = rooms;
   // A bug that escaped belongs to one call, if to any; all others would die with the process.
   for (const escape of ["uncaughtException", "unhandledRejection"] as const) process.on(escape, onBug);
   const reloader = createReloader(loaded, () => loadConfiguration(input), {
@@ -100,6 +102,7 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
   if (!(await openListeners({ settings, doors, clock, log, facts, listeners }))) {
     overload.stop();
     await gateway.close();
+    sharing?.redis.close();
     await memory.close();
     log.flush();
     return 1;
@@ -111,6 +114,7 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
     overload.stop();
     await tracing.shutdown();
     await gateway.close();
+    sharing?.redis.close();
     await memory.close();
     log.info({}, "stopped");
     await log.settled();
@@ -126,11 +130,13 @@ interface House {
   readonly memory: Remembering;
 }
 
-function operationsOf({ clock, log, memory }: House, { gateway, stats }: Rooms, reload: Operations["reload"]): Operations {
+function operationsOf({ clock, log, memory }: House, { gateway, stats, sharing }: Rooms, reload: Operations["reload"]): Operations {
   return {
     providers: gateway.providers,
     policies: gateway.policies,
     decisions: memory.decisions,
+    cache: gateway.cache,
+    shared: () => sharing?.report(),
     simulate: simulations({ decisions: memory.decisions, simulator: gateway.simulator }),
     version,
     startWall: clock.wall(),
@@ -145,6 +151,7 @@ interface Rooms {
   readonly gateway: Gateway;
   readonly stats: Stats;
   readonly metrics: Metrics;
+  readonly sharing: Sharing | undefined;
   readonly tracing: Tracing;
   readonly overload: Overload;
   readonly onBug: (error: unknown) => void;
@@ -184,7 +191,9 @@ async function startRooms(settings: Settings, { clock, log, memory }: House, lis
     pressures: () => overload.pressures(),
     bugs: () => bugs,
     shed: (priority) => overload.refused(priority),
+    shared: () => sharing?.report(),
   });
+  const sharing = startSharing(settings, { clock, random: Math.random, observer: redisObserver(log, metrics) });
   const observers = [callLog(log, (failure) => statusOf(failure).http), stats, memory.decisions.observer];
   if (metering.enabled) observers.push(metrics.observer);
   if (tracing.observer !== undefined) observers.push(tracing.observer);
@@ -197,13 +206,15 @@ async function startRooms(settings: Settings, { clock, log, memory }: House, lis
     onCredential: credentialLog(log),
     gate: overload,
     policyMemory: memory,
+    shared: { redis: sharing?.redis, count: metrics.sharedCache },
   });
   if (gateway instanceof ChatError) {
     overload.stop();
+    sharing?.redis.close();
     return gateway;
   }
   late.gateway = gateway;
-  return { gateway, stats, metrics, tracing, overload, onBug };
+  return { gateway, stats, metrics, sharing, tracing, overload, onBug };
 }
 
 /** A policy that the house itself refuses is bad configuration like any other. */

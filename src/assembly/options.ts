@@ -46,6 +46,8 @@ const needRestart: readonly (readonly [path: string, read: (settings: Settings) 
   ["health", ({ health }) => health],
   ["cache.ttl", ({ cache }) => cache.ttl],
   ["cache.max_bytes", ({ cache }) => cache.max_bytes],
+  ["cache.backend", ({ cache }) => cache.backend],
+  ["redis", ({ redis }) => [redis.url?.reveal(), redis.timeout]],
   ["store", ({ store }) => [store.url?.reveal(), store.retention]],
   ["observability", ({ observability }) => observability],
 ];

@@ -1,5 +1,6 @@
 import { isIPv4 } from "node:net";
 
+import { redisAddressFrom } from "../core/redis-address.ts";
 import { checkModels, checkProviders, type CheckContext } from "./check-providers.ts";
 import { checkPolicy } from "./check-policy.ts";
 import { checkTls } from "./check-tls.ts";
@@ -15,6 +16,7 @@ export function checkSettings(settings: Settings, context: CheckContext, report:
   checkPolicy(settings, context, report);
   checkKeys(settings, report);
   checkTls(settings.server.tls, report);
+  checkRedis(settings, report);
   refuseMissingParts(settings, report);
   checkListening(settings, context, report);
 }
@@ -40,6 +42,15 @@ function checkKeys(settings: Settings, report: Report): void {
     names.add(name);
     secrets.set(key.reveal(), name);
   }
+}
+
+function checkRedis({ redis, cache }: Settings, report: Report): void {
+  if (redis.url === undefined) {
+    if (cache.backend === "redis") report.error(["cache", "backend"], "needs redis.url");
+    return;
+  }
+  const address = redisAddressFrom(redis.url.reveal());
+  if (typeof address === "string") report.error(["redis", "url"], address);
 }
 
 function checkListening(settings: Settings, { tree }: CheckContext, report: Report): void {

@@ -24,9 +24,7 @@ const parts: readonly Part[] = [
   { path: "auth.keys.*.limits.tokens_per_minute", accepts: isZero, what: "a limit" },
   { path: "auth.keys.*.limits.concurrent_calls", accepts: isZero, what: "a limit" },
   { path: "auth.keys.*.limits.budget_usd", accepts: isZero, what: "a budget" },
-  { path: "cache.backend", accepts: (value) => value === "memory", what: "a cache in Redis" },
   { path: "cache.semantic.enabled", accepts: isFalse, what: "the semantic cache" },
-  { path: "redis.url", accepts: unset, what: "Redis" },
   {
     path: "store.url",
     accepts: (value) => value === undefined || (value instanceof Secret && !value.reveal().startsWith("postgres")),

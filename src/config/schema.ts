@@ -1,5 +1,6 @@
 import type { z } from "zod";
 
+import { redisPrefixes } from "../core/redis-address.ts";
 import { patternForm, wordsForm } from "./forms.ts";
 import { policySchema } from "./policy-schema.ts";
 import { providerSchema } from "./provider-schema.ts";
@@ -154,7 +155,7 @@ const cacheSchema = section({
     .describe("deterministic: temperature 0, and embeddings; all; on_request: calls that say x-semaroute-cache: use."),
   ttl: positiveDuration().prefault("5m").describe("How long an answer is kept."),
   max_bytes: size().prefault("256MiB").describe("What all answers together may take."),
-  backend: choice(["memory", "redis"]).default("memory").describe("Where answers are kept."),
+  backend: choice(["memory", "redis"]).default("memory").describe("redis: in Redis, too, for all replicas; needs redis.url."),
   semantic: section({
     enabled: flag().default(false).describe("Answer similar requests, too."),
     model: text().optional().describe("provider/model of an embedding model."),
@@ -205,8 +206,10 @@ export const settingsSchema = section({
     .describe("Probes of providers."),
   cache: cacheSchema,
   redis: section({
-    url: secretUrl(["redis://", "rediss://"]).optional().describe("redis://… or rediss://…"),
-    timeout: positiveDuration().prefault("20ms").describe("Longest wait for Redis."),
+    url: secretUrl(redisPrefixes)
+      .optional()
+      .describe("redis://…, redis+sentinel://… or redis+cluster://…; rediss for TLS. Not set: replicas share nothing."),
+    timeout: positiveDuration().prefault("20ms").describe("Longest that a call waits for one command."),
   })
     .prefault({})
     .describe("What replicas share."),

@@ -98,11 +98,11 @@ export function secret() {
 
 /** An address that may hold a password, and therefore is a secret. */
 export function secretUrl(prefixes: readonly string[]) {
-  const expected = prefixes.join(" or ");
+  const expected = prefixes.join(", ").replace(/, (?!.*, )/, " or ");
   return z
     .instanceof(Secret, { error: wrong("expected text") })
     .refine((value) => prefixes.some((prefix) => value.reveal().startsWith(prefix)), { error: `expected ${expected}` })
-    .meta({ ...patternForm(expected, new RegExp(`^(?:${prefixes.join("|")})`)) });
+    .meta({ ...patternForm(expected, new RegExp(`^(?:${prefixes.map((prefix) => prefix.replaceAll("+", "\\+")).join("|")})`)) });
 }
 
 /** An http or https address without credentials, query and fragment; without the slash at its end. */

@@ -59,6 +59,8 @@ export interface Catalog {
    * Empty: known, but nothing is left within the key's list.
    */
   resolve(name: string, kind: ModelKind, key: Key): readonly Target[] | undefined;
+  /** A target by its id, whoever may ask for it; undefined: there is no such provider. */
+  find(id: TargetId): Target | undefined;
   /** Whether the key's list lets it ask for this name. */
   mayAsk(name: string, key: Key): boolean;
 }
@@ -128,6 +130,7 @@ export function createCatalog(input: CatalogInput): Catalog {
       if (name !== "auto") return undefined;
       return key.models === undefined ? byKind[kind] : byKind[kind].filter((target) => allows(key, target));
     },
+    find: atProvider,
     mayAsk(name, key) {
       if (key.models === undefined || key.models.has(name) || name === "auto") return true;
       const one = aliases.has(name) ? undefined : atProvider(name);

@@ -65,6 +65,7 @@ export {
   ReasoningSummary,
   Role,
   RoutingOptionsSchema,
+  StreamChatResponseSchema as StreamMessageSchema,
   ToolChoice_Mode,
   TranslationAction,
   UnsupportedFieldPolicy,
@@ -103,7 +104,7 @@ export type {
   ModelCapabilities,
   ModelPrice,
 } from "../../gen/semaroute/v1/router_pb.ts";
-export { EmbedRequestSchema, ModelCapabilitiesSchema } from "../../gen/semaroute/v1/router_pb.ts";
+export { EmbedRequestSchema, EmbedResponseSchema, ModelCapabilitiesSchema } from "../../gen/semaroute/v1/router_pb.ts";
 
 /** What a caller asks: a chat, or embeddings. Both go through the same rooms. */
 export type CallRequest = ChatRequest | EmbedRequest;

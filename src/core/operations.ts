@@ -1,6 +1,8 @@
+import type { CacheDesk } from "./cache.ts";
 import type { PolicyIssue, PolicyRevision, ProviderHealth, ProviderState, RoutingPolicy, UsageTotals } from "./chat.ts";
 import type { DecisionRecord } from "./decision.ts";
 import type { ProviderFacts } from "./provider.ts";
+import type { SharedReport } from "./redis.ts";
 import type { DecisionQuery } from "./store.ts";
 
 /** A provider as operators see it. */
@@ -149,6 +151,9 @@ export interface Operations {
   readonly providers: ProviderDesk;
   readonly policies: PolicyDesk;
   readonly decisions: DecisionDesk;
+  readonly cache: CacheDesk;
+  /** How it stands with what replicas share; undefined: nothing is shared. */
+  readonly shared: () => SharedReport | undefined;
   /** Calls no upstream. The policy has been examined. */
   simulate(request: SimulationRequest): Promise<SimulationReport>;
   readonly version: string;

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { toBinary } from "@bufbuild/protobuf";
-import type { CacheKey, CachedReply, ReplyCache } from "../core/cache.ts";
+import { type CacheKey, type CachedReply, cacheKey, type ReplyCache } from "../core/cache.ts";
 import type { Call, Source } from "../core/call.ts";
 import {
   type Batch,
@@ -47,17 +47,50 @@ export function recall({ cache, mode, clock, sparing }: RecallParts): Stage<Call
       if (hit !== undefined) return replay(hit);
     }
     const status = use.read ? CacheStatus.MISS : CacheStatus.BYPASS;
-    if (!use.read) return kept(await next(call), { cache, key, status, sparing });
+    const keeping = { cache, key, status, sparing, sinceMs: clock.now() };
+    if (!use.read) return kept(await next(call), keeping);
     // Streams and whole answers fly apart: a caller who wants events as they come must not wait for a whole.
     const name = `${call.streamed ? "s" : "u"}${key}`;
     const running = flights.get(name);
     const reader = running?.join(call);
     if (reader !== undefined) return board(reader, CacheStatus.HIT, clock);
-    const flight = new Flight(withKeeping(next, { cache, key, status, sparing }), call, clock, () => {
+    const turns = createTurns(sparing() ? undefined : cache.turn, key);
+    const flight = new Flight(turns.around(withKeeping(next, keeping)), call, clock, () => {
+      turns.end();
       if (flights.get(name) === flight) flights.delete(name);
     });
     flights.set(name, flight);
     return board(flight.lead(), status, clock);
+  };
+}
+
+/** A flight's place among the flights of other replicas. */
+interface Turns {
+  /** Asks an upstream only where it is our turn. */
+  around(next: Handler<Call>): Handler<Call>;
+  /** The flight is over. */
+  end(): void;
+}
+
+/** `turn` undefined: we are alone, or would not keep the answer that others wait for. */
+function createTurns(turn: ReplyCache["turn"], key: CacheKey): Turns {
+  let isOver = false;
+  let release: (() => void) | undefined;
+  const wait = async (call: Call, next: Handler<Call>, mine: NonNullable<ReplyCache["turn"]>): Promise<ChatStream> => {
+    const found = await mine(key, call);
+    if (found.kind === "known") return replay(found.reply, found.waitedMs);
+    // All have left meanwhile; what is called then ends at once.
+    if (isOver) found.end();
+    else release = found.end;
+    const { source, batches } = await next(call);
+    return { source: found.waitedMs === 0 ? source : { ...source, sharedMs: found.waitedMs }, batches };
+  };
+  return {
+    around: (next) => (turn === undefined ? next : (call) => wait(call, next, turn)),
+    end() {
+      isOver = true;
+      release?.();
+    },
   };
 }
 
@@ -88,12 +121,12 @@ function isDeterministic(request: Readonly<CallRequest>): boolean {
 }
 
 /** Over the whole request, routing wishes and unknown fields included; metadata, tags and timeouts not. Always within one tenant. */
-function keyOf({ request, key }: Call): CacheKey {
+function keyOf({ key, request }: Call): CacheKey {
   const wishes = request.routing && wishesOf(request.routing);
   // A chat and a call for embeddings may be the same bytes.
   return isEmbedRequest(request)
-    ? (`${key.id}:e:${hash("sha256", toBinary(EmbedRequestSchema, { ...request, routing: wishes }), "base64url")}` as CacheKey)
-    : (`${key.id}:${hash("sha256", toBinary(ChatRequestSchema, { ...request, metadata: {}, routing: wishes }), "base64url")}` as CacheKey);
+    ? cacheKey(key.id, `${hash("sha256", toBinary(EmbedRequestSchema, { ...request, routing: wishes }), "base64url")}e`)
+    : cacheKey(key.id, hash("sha256", toBinary(ChatRequestSchema, { ...request, metadata: {}, routing: wishes }), "base64url"));
 }
 
 /** What of them shapes the answer; undefined where nothing does, for even an empty message would make another key. */
@@ -102,8 +135,8 @@ function wishesOf({ firstTokenTimeout: _timeout, ...routing }: RoutingOptions): 
   return toBinary(RoutingOptionsSchema, wishes).length === 0 ? undefined : wishes;
 }
 
-function replay({ target, batches }: CachedReply): ChatStream {
-  const source: Source = { target, cache: CacheStatus.HIT, attempts: [], notes: [], rule: "" };
+function replay({ target, batches }: CachedReply, sharedMs = 0): ChatStream {
+  const source: Source = { target, cache: CacheStatus.HIT, attempts: [], notes: [], rule: "", ...(sharedMs > 0 && { sharedMs }) };
   return { source, batches: replayed(batches) };
 }
 
@@ -116,16 +149,21 @@ interface Keeping {
   readonly key: CacheKey;
   readonly status: CacheStatus;
   readonly sparing: () => boolean;
+  /** When the answer was asked for; monotonic milliseconds. */
+  readonly sinceMs: number;
 }
 
 function withKeeping(next: Handler<Call>, keeping: Keeping): Handler<Call> {
   return async (call) => kept(await next(call), keeping);
 }
 
-function kept(stream: ChatStream, { cache, key, status, sparing }: Keeping): ChatStream {
+function kept(stream: ChatStream, { cache, key, status, sparing, sinceMs }: Keeping): ChatStream {
   const source = { ...stream.source, cache: status };
   if (sparing()) return { source, batches: stream.batches };
-  return { source, batches: new Keeper(stream.batches, (batches, bytes) => cache.keep(key, { target: source.target, batches, bytes })) };
+  return {
+    source,
+    batches: new Keeper(stream.batches, (batches, bytes) => cache.keep(key, { target: source.target, batches, bytes }, sinceMs)),
+  };
 }
 
 /** Settles with the flight's first content, as every handler does. */
@@ -137,7 +175,8 @@ async function board(reader: FlightReader, status: CacheStatus, clock: Clock): P
     const own: Source = {
       ...source,
       ...shared,
-      cache: status,
+      // Another replica's answer is one, whoever waited for it.
+      cache: source.cache === CacheStatus.HIT ? CacheStatus.HIT : status,
       get attempts() {
         return reader.owns() ? source.attempts : [];
       },

@@ -1,7 +1,8 @@
 import { LRUCache } from "lru-cache";
 
-import type { CachedReply, CacheKey, ReplyCache } from "../core/cache.ts";
+import { type CachedReply, type CacheKey, partsOfCacheKey, type ReplyCache } from "../core/cache.ts";
 import type { Clock } from "../core/clock.ts";
+import { createPurgeTimes } from "./purge-times.ts";
 
 /** Larger answers are not kept: one of them would push out thousands. */
 const replyBytesMax = 1024 * 1024;
@@ -10,8 +11,12 @@ const entryBytes = 256;
 
 /** A cache of this process's memory. */
 export interface LruReplyCache extends ReplyCache {
-  /** Forgets the answers whose key begins with `prefix`, or all; answers how many there were. */
-  purge(prefix?: string): number;
+  /** `ttlMsMax`: never kept for longer, milliseconds; 0: not at all. Default: no bound but the cache's own. */
+  keep(key: CacheKey, reply: CachedReply, sinceMs: number, ttlMsMax?: number): void;
+  /** Whether a tenant's answers were purged since, monotonic milliseconds. */
+  wasPurged(tenant: string, sinceMs: number): boolean;
+  /** Forgets the answers of the tenants for which it is true, or all; answers how many there were. */
+  purge(isMeant?: (tenant: string) => boolean): number;
 }
 
 /** What it needs. */
@@ -36,16 +41,25 @@ export function createLruCache({ maxBytes, ttlMs, clock, random }: LruCacheOptio
     // Else it would remember the time for a millisecond by a timer of its own.
     ttlResolution: 0,
   });
+  const purges = createPurgeTimes();
   return {
     find: (key) => Promise.resolve(replies.get(key)),
-    keep(key, reply) {
-      replies.set(key, reply, { ttl: Math.max(1, Math.round(ttlMs * (0.9 + 0.2 * random()))) });
+    keep(key, reply, sinceMs, ttlMsMax = Number.POSITIVE_INFINITY) {
+      const ttl = Math.min(ttlMsMax, Math.max(1, Math.round(ttlMs * (0.9 + 0.2 * random()))));
+      if (ttl >= 1 && !purges.isSince(tenantOf(key), sinceMs)) replies.set(key, reply, { ttl: Math.round(ttl) });
     },
-    purge(prefix = "") {
-      const before = replies.size;
-      if (prefix === "") replies.clear();
-      else for (const key of Array.from(replies.keys())) if (key.startsWith(prefix)) replies.delete(key);
-      return before - replies.size;
+    wasPurged: (tenant, sinceMs) => purges.isSince(tenant, sinceMs),
+    purge(isMeant = () => true) {
+      purges.purged(clock.now(), isMeant);
+      let dropped = 0;
+      for (const key of Array.from(replies.keys())) {
+        if (isMeant(tenantOf(key)) && replies.delete(key)) dropped += 1;
+      }
+      return dropped;
     },
   };
+}
+
+function tenantOf(key: CacheKey): string {
+  return partsOfCacheKey(key).tenant;
 }

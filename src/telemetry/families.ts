@@ -9,6 +9,9 @@ const firstContentBuckets = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2.5, 5, 1
 /** Seconds; our own work, which is microseconds, up to pauses between attempts. */
 const overheadBuckets = [50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 50e-3, 0.25, 1, 5];
 
+/** Seconds; from a command on this machine to the longest that anybody waits. */
+const redisBuckets = [100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 20e-3, 50e-3, 0.1, 0.25, 1];
+
 /** All counters and histograms that calls move, by name. docs/observability.md tells the same. */
 export function createFamilies(counters: PendingCounters, registry: Registry) {
   const histogram = (name: string, help: string, labelNames: readonly string[], buckets: number[]): Histogram =>
@@ -37,6 +40,9 @@ export function createFamilies(counters: PendingCounters, registry: Registry) {
     failedRules: counter("policy_rule_errors_total", "Conditions of rules that could not be evaluated, and so did not hold", []),
     failovers: counter("failovers_total", "Calls that went on elsewhere after this target failed", target),
     cache: counter("cache_total", "Calls by the cache's part in them", ["result"]),
+    redisCommand: histogram("redis_command_seconds", "Commands to Redis, whatever came of them", ["use"], redisBuckets),
+    redisFailures: counter("redis_failures_total", "Commands to Redis that came to nothing", ["use", "failure"]),
+    sharedCache: counter("cache_shared_total", "What the cache in Redis did", ["result"]),
     reloads: counter("config_reloads_total", "Times the configuration was read again", ["result"]),
   };
 }

@@ -2,6 +2,7 @@ import { Counter, Gauge, type Registry } from "prom-client";
 import { BreakerState, HealthAxis, HealthStatus, type Priority, type TargetHealth } from "../core/chat.ts";
 import type { Door } from "../core/call.ts";
 import type { Pressures } from "../core/overload.ts";
+import type { RedisStatus, SharedReport } from "../core/redis.ts";
 import { priorityWords } from "./words.ts";
 
 /** A provider at the moment of a scrape. */
@@ -30,6 +31,8 @@ export interface GaugeSources {
   readonly decisionsLost?: () => number;
   /** Errors nobody foresaw, since start. */
   readonly bugs: () => number;
+  /** Undefined: replicas share nothing. Default: they do not. */
+  readonly shared?: () => SharedReport | undefined;
   /** How full each resource is. */
   readonly pressures: () => Pressures;
   /** Calls of a priority that were shed since start. */
@@ -78,6 +81,7 @@ export function createGauges(sources: GaugeSources, registry: Registry): () => v
     labelNames: ["priority"],
     registers: [registry],
   });
+  const readShared = createSharedGauges(gauge);
   gauge("build_info", "1, with the version as a label", ["version"]).labels(sources.version).set(1);
 
   return () => {
@@ -100,11 +104,37 @@ export function createGauges(sources: GaugeSources, registry: Registry): () => v
     for (const [resource, share] of Object.entries(sources.pressures())) pressure.labels(resource).set(share);
     shed.reset();
     for (const [priority, word] of priorityWords) shed.labels(word).inc(sources.shed(priority));
+    readShared(sources.shared?.());
     bugs.reset();
     bugs.inc(sources.bugs());
     lost.reset();
     lost.inc(sources.decisionsLost?.() ?? 0);
     dropped.reset();
     dropped.inc(sources.logLinesDropped());
+  };
+}
+
+const redisBreakerValues: Readonly<Record<RedisStatus["breaker"], number>> = { closed: 0, half_open: 0.5, open: 1 };
+
+/** What replicas share; no series at all where they share nothing. */
+function createSharedGauges(
+  gauge: (name: string, help: string, labelNames: string[]) => Gauge,
+): (shared: SharedReport | undefined) => void {
+  const make = () => ({
+    up: gauge("redis_up", "1 while Redis is connected and answers", []),
+    readOnly: gauge("redis_read_only", "1 while Redis answers, but refuses to write", []),
+    breaker: gauge("redis_breaker_open", "1 open, 0.5 half open, 0 closed", []),
+    mode: gauge("shared_mode", "1 for how a part of the house works now: shared through Redis, or local without it", ["part", "mode"]),
+  });
+  let made: ReturnType<typeof make> | undefined;
+  return (shared) => {
+    if (shared === undefined) return;
+    made ??= make();
+    const { state, breaker } = shared.redis;
+    made.up.set(state === "up" || state === "read_only" ? 1 : 0);
+    made.readOnly.set(state === "read_only" ? 1 : 0);
+    made.breaker.set(redisBreakerValues[breaker]);
+    made.mode.reset();
+    made.mode.labels("cache", shared.cache).set(1);
   };
 }

@@ -5,12 +5,13 @@ import type { Target, TargetId } from "../core/catalog.ts";
 import type { CallObserver, CallRecord, RefusalObserver } from "../core/telemetry.ts";
 import { createFamilies, type Families } from "./families.ts";
 import { createGauges, type GaugeSources } from "./gauges.ts";
+import { createRedisSeries, type RedisSeries } from "./redis-series.ts";
 import { createPendingCounters } from "./pending-counters.ts";
 import { createTargetSeries, once, type TargetSeries } from "./target-series.ts";
 import { cacheWords, doors, failureWord, outcomeWord } from "./words.ts";
 
 /** The metrics of one process. */
-export interface Metrics {
+export interface Metrics extends RedisSeries {
   readonly observer: CallObserver & RefusalObserver;
   /** The configuration was read again. */
   reloaded(result: ReloadResult): void;
@@ -85,6 +86,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
 
   return {
     observer,
+    ...createRedisSeries(families),
     reloaded: (result) => void reloads[result].pending++,
     async render() {
       counters.settle();

@@ -51,10 +51,11 @@ const requests: Readonly<Record<string, JsonObject>> = {
   ListDecisions: { model: "sim-chat" },
   GetDecision: decision,
   WatchDecisions: {},
+  PurgeCache: { all: true },
   ReloadConfig: {},
   GetStats: {},
 };
-const changes = ["SetProviderState", "SwapPolicy", "RollbackPolicy", "ReloadConfig"];
+const changes = ["SetProviderState", "SwapPolicy", "RollbackPolicy", "PurgeCache", "ReloadConfig"];
 const names = Object.keys(adminService(fakeOperations()));
 const methods = AdminService.methods.filter(({ localName }) => names.includes(localName));
 

@@ -55,6 +55,8 @@ export async function openHouse(config: string, bounds: Partial<Bounds> = {}, ga
       providers: gateway.providers,
       policies: gateway.policies,
       decisions,
+      cache: gateway.cache,
+      shared: () => undefined,
       simulate: simulations({ decisions, simulator: gateway.simulator }),
       now: () => systemClock.wall(),
       version: "1",

@@ -12,6 +12,7 @@ import {
   ProviderState,
 } from "../../src/core/chat.ts";
 import { UsageTotalsSchema } from "../../gen/semaroute/v1/chat_pb.ts";
+import { RedisError } from "../../src/core/redis.ts";
 import type { Operations, PolicyVerdict, ProviderDesk, ProviderView, ReloadOutcome } from "../../src/core/operations.ts";
 
 /** A desk whose providers and their health are plain data, and whose changes are announced by hand. */
@@ -77,21 +78,26 @@ export interface FakeOperations extends Operations {
   readonly providers: FakeDesk;
   readonly audits: AuditEntry[];
   /** What the next calls answer. */
-  readonly next: { issues: PolicyIssue[]; verdict?: PolicyVerdict; reload: ReloadOutcome; kept: boolean };
+  readonly next: { issues: PolicyIssue[]; verdict?: PolicyVerdict; reload: ReloadOutcome; kept: boolean; cacheAway: boolean };
+  /** Whose answers were purged; undefined: everybody's. */
+  readonly purges: (string | undefined)[];
   readonly history: PolicyRevision[];
 }
 
 export function fakeOperations(...ids: string[]): FakeOperations {
   const audits: AuditEntry[] = [];
+  const purges: (string | undefined)[] = [];
   const history = [revisionOf(1)];
   const next: FakeOperations["next"] = {
     kept: true,
+    cacheAway: false,
     issues: [],
     reload: { kind: "applied", revision: "cfg-1", changed: true, restartNeeded: ["server.port"] },
   };
   return {
     providers: fakeDesk(...ids),
     audits,
+    purges,
     next,
     history,
     version: "1.2.3",
@@ -118,6 +124,14 @@ export function fakeOperations(...ids: string[]): FakeOperations {
       },
       revisions: () => history,
     },
+    cache: {
+      purge(tenant) {
+        if (next.cacheAway) return Promise.reject(new RedisError("away", "redis is not connected"));
+        purges.push(tenant);
+        return Promise.resolve(2);
+      },
+    },
+    shared: () => undefined,
     decisions: { list: () => Promise.resolve([]), find: () => Promise.resolve(undefined), watch: () => () => {} },
     simulate: () => Promise.reject(new Error("nobody simulates")),
     now: () => 0,

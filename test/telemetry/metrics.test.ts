@@ -12,6 +12,7 @@ import {
   usageOf,
 } from "../../src/core/chat.ts";
 import { ChatError } from "../../src/core/error.ts";
+import type { RedisState, SharedReport } from "../../src/core/redis.ts";
 import { createMetrics, type MetricsOptions } from "../../src/telemetry/metrics.ts";
 import { attempt, call, canaries, observe, record, source, target } from "./records.ts";
 
@@ -42,6 +43,13 @@ async function scrape(of: ReturnType<typeof metrics>): Promise<Map<string, numbe
       return [`${name}{${labels.split(",").toSorted().join(",")}}`, Number(value)];
     }),
   );
+}
+
+function shared(state: RedisState): SharedReport {
+  return {
+    redis: { state, breaker: state === "silent" ? "open" : "closed", reason: undefined },
+    cache: state === "up" ? "shared" : "local",
+  };
 }
 
 const failure = new ChatError("OVERLOADED", "target openai/gpt answered 503");
@@ -272,6 +280,26 @@ describe("a scrape", () => {
     expect(body).toMatch(/^process_resident_memory_bytes \d+/m);
   });
 
+  test("shows how it stands with Redis, and nothing of it where replicas share nothing", async () => {
+    let state: RedisState = "up";
+    const one = metrics({ shared: () => shared(state) });
+    one.redisRan("cache_read", 0.7, undefined);
+    one.redisRan("cache_read", 20, "timeout");
+    one.sharedCache("hit");
+    const seen = await scrape(one);
+    expect(seen.get("semaroute_redis_up{}")).toBe(1);
+    expect(seen.get('semaroute_shared_mode{mode="shared",part="cache"}')).toBe(1);
+    expect(seen.get('semaroute_redis_command_seconds_count{use="cache_read"}')).toBe(2);
+    expect(seen.get('semaroute_redis_failures_total{failure="timeout",use="cache_read"}')).toBe(1);
+    expect(seen.get('semaroute_cache_shared_total{result="hit"}')).toBe(1);
+    state = "silent";
+    const later = await scrape(one);
+    expect([later.get("semaroute_redis_up{}"), later.get("semaroute_redis_breaker_open{}")]).toEqual([0, 1]);
+    expect(later.get('semaroute_shared_mode{mode="local",part="cache"}')).toBe(1);
+    expect(later.has('semaroute_shared_mode{mode="shared",part="cache"}')).toBe(false);
+    expect([...(await scrape(metrics())).keys()].filter((name) => /redis|shared_mode/.test(name))).toEqual([]);
+  });
+
   test("two sets of metrics live in one process", async () => {
     const [one, two] = [metrics(), metrics()];
     observe(one.observer, record());
@@ -283,7 +311,7 @@ describe("a scrape", () => {
   test("every metric of ours is told of in the documentation, and none that is not there", async () => {
     const page = await readFile(new URL("../../docs/observability.md", import.meta.url), "utf8");
     const documented = new Set([...page.matchAll(/^\| `(semaroute_\w+)`/gm)].map(([, name]) => name));
-    const { body } = await metrics().render();
+    const { body } = await metrics({ shared: () => shared("up") }).render();
     expect(documented).toEqual(new Set([...body.matchAll(/^# TYPE (semaroute_\w+)/gm)].map(([, name]) => name)));
   });
 });

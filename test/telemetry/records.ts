@@ -37,7 +37,7 @@ export function target(
   };
 }
 
-const catalog: Catalog = { targets: [], aliases: new Map(), resolve: () => undefined, mayAsk: () => true };
+const catalog: Catalog = { targets: [], aliases: new Map(), resolve: () => undefined, find: () => undefined, mayAsk: () => true };
 
 /** A request whose every free text is a canary. */
 function request(model: string): ChatRequest {

@@ -1660,7 +1660,7 @@ export const ListLedgerResponseSchema: GenMessage<ListLedgerResponse> = /*@__PUR
   messageDesc(file_semaroute_v1_admin, 50);
 
 /**
- * How many went.
+ * How many went: those in Redis, where answers are kept there, else those of this replica's memory.
  *
  * @generated from message semaroute.v1.PurgeCacheResponse
  */
@@ -1943,8 +1943,8 @@ export const AdminService: GenService<{
     output: typeof ListLedgerResponseSchema;
   },
   /**
-   * Drops cached answers, all or one tenant's.
-   * Not implemented yet: answers UNIMPLEMENTED.
+   * Drops cached answers, all or one tenant's, in all replicas that share Redis. UNAVAILABLE: Redis cannot be reached; the answers in this
+   * replica's memory are gone all the same.
    *
    * @generated from rpc semaroute.v1.AdminService.PurgeCache
    */

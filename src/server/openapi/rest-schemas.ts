@@ -190,6 +190,14 @@ const ours: Readonly<Record<string, JsonSchema>> = {
           ["status", "breaker"],
         ),
       },
+      redis: open(
+        {
+          status: oneOf("up", "away", "silent", "read_only"),
+          breaker: oneOf("closed", "half_open", "open"),
+          cache: oneOf("shared", "local", "off"),
+        },
+        ["status", "breaker", "cache"],
+      ),
     },
     ["status", "version", "uptime_seconds", "providers"],
   ),

@@ -1,10 +1,13 @@
 import { BreakerState, HealthStatus } from "../../core/chat.ts";
 import type { ProviderDesk } from "../../core/operations.ts";
+import type { RedisState, SharedReport } from "../../core/redis.ts";
 import { canRoute, type Readiness, readinessOf } from "../readiness.ts";
 
 /** What the health doors look at. */
 export interface HealthFacts {
   readonly providers: ProviderDesk;
+  /** Undefined: replicas share nothing. */
+  readonly shared: SharedReport | undefined;
   /** Whether the server has begun to go away. */
   readonly draining: boolean;
   readonly version: string;
@@ -29,6 +32,8 @@ export interface HealthReport {
   readonly uptime_seconds: number;
   /** By the configuration's names. */
   readonly providers: Readonly<Record<string, { readonly status: string; readonly breaker: string }>>;
+  /** Only where it is configured. Says nothing of the status above: calls are served without it. */
+  readonly redis?: { readonly status: RedisState; readonly breaker: string; readonly cache: SharedReport["cache"] };
 }
 
 /** `GET /health`: 503 when nothing can serve. */
@@ -45,8 +50,13 @@ export function healthAnswer(facts: HealthFacts): HealthAnswer {
       version: facts.version,
       uptime_seconds: Math.max(0, Math.floor((facts.nowWall - facts.startWall) / 1000)),
       providers: Object.fromEntries(providers),
+      ...(facts.shared && { redis: redisFrom(facts.shared) }),
     },
   };
+}
+
+function redisFrom({ redis: { state, breaker }, cache }: SharedReport): HealthReport["redis"] & object {
+  return { status: state, breaker, cache };
 }
 
 /** `GET /health/live`: whoever can answer is alive. */

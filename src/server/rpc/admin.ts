@@ -1,11 +1,13 @@
 import { Code, type ConnectRouterOptions, type ServiceImpl } from "@connectrpc/connect";
 
 import type { AdminService, Provider, TargetStats } from "../../../gen/semaroute/v1/admin_pb.ts";
+import type { KeyId } from "../../core/call.ts";
 import { type ProviderHealth, ProviderState } from "../../core/chat.ts";
 import { timestampFromMs } from "../../core/clock.ts";
 import type { Operations, ProviderView, TargetCounters } from "../../core/operations.ts";
+import { RedisError } from "../../core/redis.ts";
 import { createRefusal, type FieldProblem } from "../errors.ts";
-import { authorOf, originOf, quoted } from "./admin-changes.ts";
+import { authorOf, invalidArgument, originOf, quoted } from "./admin-changes.ts";
 import { decisionMethods } from "./admin-decisions.ts";
 import { policyMethods } from "./admin-policies.ts";
 import { collectChanges } from "./changes.ts";
@@ -26,7 +28,6 @@ const instead: Readonly<Record<string, string>> = {
   ),
   getUsage: "GetStats counts since the start, /metrics counts over time, and ListDecisions tells usage and cost of each call",
   listLedger: "ListDecisions tells the attempts of each call, with usage and cost",
-  purgeCache: "answers are dropped after cache.ttl, and all of them by a restart",
 };
 
 /** The control plane over the operations given. */
@@ -123,6 +124,19 @@ function processMethods(operations: Operations): AdminMethods {
       const { startWall, version } = operations;
       return { startTime: timestampFromMs(startWall), version, targets: operations.stats().map(statsFrom) };
     },
+    async purgeCache({ keyId, all }, context) {
+      if (all === (keyId !== "")) {
+        const problems = ["key_id", "all"].map((field): FieldProblem => ({
+          field,
+          description: "exactly one of key_id and all is required",
+        }));
+        throw invalidArgument("exactly one of key_id and all is required", problems);
+      }
+      const entries = await purged(operations, keyId);
+      const comment = `${entries} ${entries === 1 ? "answer" : "answers"}`;
+      operations.audit({ action: "PurgeCache", subject: all ? "all" : keyId, author: authorOf(context), comment, ...originOf(context) });
+      return { entries: BigInt(entries) };
+    },
     async reloadConfig(_request, context) {
       const outcome = await operations.reload();
       if (outcome.kind === "refused") {
@@ -136,6 +150,17 @@ function processMethods(operations: Operations): AdminMethods {
       return { revision, changed, restartNeeded: [...restartNeeded] };
     },
   };
+}
+
+/** `keyId` empty: everybody's. */
+async function purged({ cache }: Operations, keyId: string): Promise<number> {
+  try {
+    return await cache.purge(keyId === "" ? undefined : (keyId as KeyId));
+  } catch (cause) {
+    if (!(cause instanceof RedisError)) throw cause;
+    const text = "this replica's memory is purged, but Redis cannot be reached now: what it holds is dropped after cache.ttl; try again";
+    throw createRefusal({ code: Code.Unavailable, reason: "STORE_UNAVAILABLE", text, cause });
+  }
 }
 
 function providerFrom(view: ProviderView): Provider {

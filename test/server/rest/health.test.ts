@@ -8,7 +8,7 @@ import { type FakeDesk, fakeDesk } from "../fake-operations.ts";
 const nowWall = 100_000;
 
 function facts(providers: FakeDesk, draining = false): HealthFacts {
-  return { providers, draining, version: "1.2.3", startWall: 10_500, nowWall };
+  return { providers, shared: undefined, draining, version: "1.2.3", startWall: 10_500, nowWall };
 }
 
 function target(model: string, breaker: BreakerState, coolingUntil?: number): TargetHealth {
@@ -30,6 +30,13 @@ test("providers that were never called are healthy as a whole, and say that noth
       providers: { a: { status: "unknown", breaker: "closed" }, b: { status: "unknown", breaker: "closed" } },
     },
   });
+});
+
+test("a Redis that is away is told of, and makes nothing less healthy", () => {
+  const shared = { redis: { state: "away", breaker: "closed", reason: "ECONNREFUSED" }, cache: "local" } as const;
+  const answer = healthAnswer({ ...facts(fakeDesk("a")), shared });
+  expect(answer).toMatchObject({ status: 200, body: { status: "healthy", redis: { status: "away", breaker: "closed", cache: "local" } } });
+  expect(healthAnswer(facts(fakeDesk("a"))).body).not.toHaveProperty("redis");
 });
 
 const { CLOSED, HALF_OPEN, OPEN } = BreakerState;

@@ -210,6 +210,30 @@ describe("the process", () => {
     expect(await client.reloadConfig({})).toMatchObject({ changed: false });
     expect(server.operations.audits).toEqual([{ action: "ReloadConfig", subject: "cfg-1", author: "admin", comment: "", ...origin }]);
   });
+  test("purges a tenant's answers, or everybody's, and audits it", async () => {
+    const { audits, purges } = server.operations;
+    expect(await client.purgeCache({ keyId: "cfg_a" })).toMatchObject({ entries: 2n });
+    expect(await client.purgeCache({ all: true })).toMatchObject({ entries: 2n });
+    expect(purges).toEqual(["cfg_a", undefined]);
+    const audit = { action: "PurgeCache", author: "admin", comment: "2 answers", ...origin };
+    expect(audits).toEqual([
+      { ...audit, subject: "cfg_a" },
+      { ...audit, subject: "all" },
+    ]);
+  });
+  test.each([{}, { keyId: "cfg_a", all: true }])("does not guess whose answers to purge: %j", async (request) => {
+    const error = await errorOf(client.purgeCache(request));
+    expect(error.code).toBe(Code.InvalidArgument);
+    expect(error.findDetails(BadRequestSchema)[0]?.fieldViolations.map(({ field }) => field)).toEqual(["key_id", "all"]);
+    expect([server.operations.purges, server.operations.audits]).toEqual([[], []]);
+  });
+  test("a purge that does not reach Redis is UNAVAILABLE", async () => {
+    server.operations.next.cacheAway = true;
+    const error = await errorOf(client.purgeCache({ all: true }));
+    expect(error.code).toBe(Code.Unavailable);
+    expect(error.findDetails(ErrorInfoSchema)).toMatchObject([{ reason: "STORE_UNAVAILABLE" }]);
+    expect(server.operations.audits).toEqual([]);
+  });
   test("a bad configuration is FAILED_PRECONDITION with every problem", async () => {
     const problems = [
       { path: "server.port", description: "config.yaml:2:9 must be a number" },
