@@ -1,7 +1,8 @@
 /** Two replicas, one Redis, one upstream; all of them real, each a process of its own. */
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { chunk, completion, createGate, createUpstream, embeddings, type Gate, type Upstream } from "../support/scripted-upstream.ts";
-import { hasRedis, type RedisServer, startRedis } from "../support/redis.ts";
+import { freePort, hasRedis, type RedisServer, startRedis } from "../support/redis.ts";
 import { type ServerProcess, startServer } from "../support/server.ts";
 import { isStreamed, type Metrics, metricsFrom, soon, until } from "./scene.ts";
 
@@ -323,5 +324,31 @@ describe.skipIf(!hasRedis)("a Redis in trouble", () => {
     gates.get("dying")?.open();
     expect(await waiting).toMatchObject({ status: 200 });
     expect(askedFor("dying")).toBe(2);
+  });
+
+  test("one behind TLS is used where its certificate is vouched for, and left where it is not", { timeout: 30_000 }, async () => {
+    const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/tls/${name}`, import.meta.url));
+    const tlsPort = await freePort();
+    const files = ["--tls-cert-file", fixture("cert.pem"), "--tls-key-file", fixture("key.pem"), "--tls-ca-cert-file", fixture("cert.pem")];
+    await using guarded = await startRedis(
+      "--tls-port",
+      String(tlsPort),
+      ...files,
+      "--tls-auth-clients",
+      "no",
+      "--requirepass",
+      "tls-canary",
+    );
+    const behindTls = configuration().replace(/redis:\/\/[^"]*/, `rediss://:tls-canary@localhost:${tlsPort}`);
+    await using trusting = await startServer(behindTls, { NODE_EXTRA_CA_CERTS: fixture("cert.pem") });
+    await trusting.logged(({ message }) => message === "redis is connected and answers");
+    await ask(trusting, "by TLS");
+    await kept(trusting);
+    expect(await guarded.client.keys("semaroute:cache:*")).toHaveLength(1);
+    await using doubting = await startServer(behindTls);
+    const { reason } = await doubting.logged(({ message }) => String(message).startsWith("redis is away"));
+    expect(reason).toBe("DEPTH_ZERO_SELF_SIGNED_CERT");
+    expect((await ask(doubting, "by TLS")).cache).toBe("miss");
+    for (const server of [trusting, doubting]) expect(JSON.stringify(server.lines) + server.complaints()).not.toContain("tls-canary");
   });
 });

@@ -148,6 +148,24 @@ describe.skipIf(!hasRedis)("a connection to Redis", () => {
     expect(states.map(({ state }) => state)).toEqual(["up", "read_only", "up"]);
   });
 
+  test("looks for another master where it finds a replica, but once and not again and again", async () => {
+    const { connection, becomes } = connect(redis.url);
+    await becomes("up");
+    await set(connection, "k", "v");
+    const connected = async (): Promise<number> => Number(/total_connections_received:(\d+)/.exec(await redis.client.info("stats"))?.[1]);
+    const before = await connected();
+    await redis.client.replicaof("127.0.0.1", 1);
+    expect(await failureOf(set(connection, "k", "v"))).toBe("refused");
+    await becomes("away");
+    await becomes("read_only");
+    for (let i = 0; i < 20; i++) expect(await failureOf(set(connection, "k", "v"))).toBe("refused");
+    expect(String(await get(connection))).toBe("v");
+    expect(await connected()).toBe(before + 1);
+    await redis.client.replicaof("NO", "ONE");
+    expect(await failureOf(set(connection, "k", "v"))).toBe("none");
+    expect(connection.status().state).toBe("up");
+  });
+
   test("has no more than a thousand commands under way", async () => {
     const { connection, failures, becomes } = connect(redis.url, 1000);
     await becomes("up");
