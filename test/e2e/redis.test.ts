@@ -20,7 +20,8 @@ health: {probe: none}
 providers:
   up: {type: openai_compatible, base_url: "${upstream.url}/v1", models: [{id: m}, {id: e, kind: embedding}]}
 cache: {mode: all, backend: redis}
-redis: {url: "${redis.url}"}
+# A busy machine must not look like a slow Redis.
+redis: {url: "${redis.url}", timeout: 200ms}
 `;
 
 function promptOf(body: unknown): string {

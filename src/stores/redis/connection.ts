@@ -182,9 +182,7 @@ class Connection implements RedisConnection {
 
   #raced({ signal, timeoutMs = this.#options.timeoutMs, ...command }: RedisCommand): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const cancel = this.#options.clock.after(timeoutMs, () =>
-        give(new RedisError("timeout", `redis did not answer within ${timeoutMs} ms`)),
-      );
+      const cancel = this.#deadline(timeoutMs, () => give(new RedisError("timeout", `redis did not answer within ${timeoutMs} ms`)));
       const onAbort = (): void => give(new RedisError("left", "nobody waits for redis any more"));
       const give = (error: unknown): void => {
         settle();
@@ -208,6 +206,17 @@ class Connection implements RedisConnection {
         },
       );
     });
+  }
+
+  /** Calls back when the time is over; once more so long later where this process was at work itself, and perhaps had not even sent anything. */
+  #deadline(ms: number, onOver: () => void): () => void {
+    const { clock } = this.#options;
+    const dueMs = clock.now() + ms;
+    let cancel = clock.after(ms, () => {
+      if (clock.now() - dueMs > lateMs) cancel = clock.after(ms, onOver);
+      else onOver();
+    });
+    return () => cancel();
   }
 
   async #sent({ what, args }: RedisCommand): Promise<unknown> {
@@ -253,6 +262,9 @@ class Connection implements RedisConnection {
     this.#options.observer.changed(this.status());
   }
 }
+
+/** A timer that is so much too late was kept waiting by ourselves. */
+const lateMs = 10;
 
 /** A trial is given a little more than calls are: it costs nobody anything. */
 const trialMs = 100;

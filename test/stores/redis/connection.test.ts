@@ -133,6 +133,18 @@ describe.skipIf(!hasRedis)("a connection to Redis", () => {
     redis.thaw();
   });
 
+  test("S09: does not blame Redis for a time in which this process was at work itself", async () => {
+    const { connection, failures, becomes } = connect(redis.url, 20);
+    await becomes("up");
+    for (let i = 0; i < 10; i++) {
+      const asked = get(connection);
+      const untilMs = performance.now() + 60;
+      while (performance.now() < untilMs);
+      await asked;
+    }
+    expect(failures).toEqual(Array(10).fill(undefined));
+  });
+
   test("takes an error for an answer, and tells by its state that nothing can be written", async () => {
     const { connection, states, becomes } = connect(redis.url);
     await becomes("up");
