@@ -5,8 +5,9 @@ import { type Loaded, loadConfiguration, type LoadInput } from "./config/load.ts
 import { formatProblem, type Problem } from "./config/problem.ts";
 import type { Settings } from "./config/schema.ts";
 import { watchFile } from "./config/watch.ts";
+import { issuedTwice, keysFrom } from "./assembly/configured-keys.ts";
 import { watchLoad } from "./assembly/load-watch.ts";
-import { createReloader } from "./assembly/reloader.ts";
+import { createReloader, type Reloader } from "./assembly/reloader.ts";
 import { simulations } from "./assembly/simulations.ts";
 import type { Clock } from "./core/clock.ts";
 import { sleep } from "./core/clock.ts";
@@ -16,6 +17,7 @@ import { createDoors, type Doors } from "./doors.ts";
 import { createGateway, type Gateway, type GatewayOptions } from "./gateway.ts";
 import { openListeners } from "./listeners.ts";
 import { type Remembering, startRemembering } from "./remembering.ts";
+import { anonymousKey } from "./server/auth.ts";
 import { boundsDefault } from "./server/bounds.ts";
 import { statusOf } from "./server/errors.ts";
 import type { Listener } from "./server/listen.ts";
@@ -62,10 +64,15 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
   for (const warning of loaded.warnings) log.warn({ path: warning.path, problem: formatWarning(warning) }, "configuration warning");
 
   const listeners: Listener[] = [];
-  const memory = await startRemembering(loaded, input, { clock, log });
+  const memory = await startRemembering(loaded, input, { clock, random: Math.random, log });
   if (memory === undefined) {
     log.flush();
     return 1;
+  }
+  const twins = issuedTwice(settings, memory.keys);
+  if (twins.length > 0) {
+    await memory.close();
+    return refuse(twins, tell);
   }
   const rooms = await startRooms(settings, { clock, log, memory }, listeners);
   if (rooms instanceof ChatError) {
@@ -79,16 +86,19 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
     log,
     metrics,
     apply(next) {
+      const twins = issuedTwice(next.settings, memory.keys);
+      if (twins.length > 0) return twins;
       const issues = gateway.apply(next.settings);
       if (issues.length === 0) doors.apply(next.settings);
       return issues.map(({ field, message }) => ({ path: `routing_policy.${field}`, message }));
     },
   });
-  const operations = operationsOf({ clock, log, memory }, rooms, reloader.reload);
+  const operations = operationsOf({ clock, log, memory }, rooms, reloader);
   const doors = createDoors({
     settings,
     router: gateway.router,
     operations,
+    issued: memory.keys,
     clock,
     newId: randomUUIDv7,
     random: Math.random,
@@ -127,17 +137,21 @@ interface House {
   readonly memory: Remembering;
 }
 
-function operationsOf({ clock, log, memory }: House, { gateway, stats }: Rooms, reload: Operations["reload"]): Operations {
+function operationsOf({ clock, log, memory }: House, { gateway, stats }: Rooms, reloader: Reloader): Operations {
   return {
     providers: gateway.providers,
     policies: gateway.policies,
     decisions: memory.decisions,
+    keys: memory.keys,
+    configuredKeys: () => keysFrom(reloader.settings()),
+    spending: () => ({ spentMicroUsd: 0n, reservedMicroUsd: 0n }),
+    isModel: (name) => gateway.router.model(name, anonymousKey) !== undefined,
     simulate: simulations({ decisions: memory.decisions, simulator: gateway.simulator }),
     version,
     startWall: clock.wall(),
     now: () => clock.wall(),
     stats: () => stats.targets(),
-    reload,
+    reload: reloader.reload,
     audit: auditLine(log),
   };
 }

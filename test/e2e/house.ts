@@ -12,9 +12,13 @@ import { createDoors, type Doors } from "../../src/doors.ts";
 import { createGateway, type Gateway } from "../../src/gateway.ts";
 import type { Bounds } from "../../src/server/bounds.ts";
 import { listen, type Listener } from "../../src/server/listen.ts";
+import { keysFrom } from "../../src/assembly/configured-keys.ts";
+import { anonymousKey } from "../../src/server/auth.ts";
 import { createDecisionLog } from "../../src/stores/decision-log.ts";
 import { systemClock } from "../../src/stores/system-clock.ts";
+import type { KeyDirectory } from "../../src/stores/key-directory.ts";
 import { build } from "../config/workspace.ts";
+import { createDirectory } from "../support/issued-keys.ts";
 
 /** A running house. */
 export interface House extends AsyncDisposable {
@@ -22,6 +26,7 @@ export interface House extends AsyncDisposable {
   readonly port: number;
   readonly gateway: Gateway;
   readonly doors: Doors;
+  readonly keys: KeyDirectory;
   readonly listener: Listener;
   /** Calls that are over, in order. */
   readonly records: readonly CallRecord[];
@@ -48,13 +53,20 @@ export async function openHouse(config: string, bounds: Partial<Bounds> = {}, ga
   const decisions = createDecisionLog({ clock: systemClock, replica: "house", store: undefined, keepMs: 3_600_000, onLost: () => {} });
   const observers = [observer, decisions.observer];
   const gateway = createGateway({ settings, clock: systemClock, random: Math.random, observers, gate });
+  const keys = createDirectory();
+  await keys.start();
   const doors = createDoors({
     settings,
+    issued: keys,
     router: gateway.router,
     operations: {
       providers: gateway.providers,
       policies: gateway.policies,
       decisions,
+      keys,
+      configuredKeys: () => keysFrom(settings),
+      spending: () => ({ spentMicroUsd: 0n, reservedMicroUsd: 0n }),
+      isModel: (name) => gateway.router.model(name, anonymousKey) !== undefined,
       simulate: simulations({ decisions, simulator: gateway.simulator }),
       now: () => systemClock.wall(),
       version: "1",
@@ -83,6 +95,7 @@ export async function openHouse(config: string, bounds: Partial<Bounds> = {}, ga
     port: listener.port,
     gateway,
     doors,
+    keys,
     listener,
     records,
     bugs,
@@ -94,6 +107,7 @@ export async function openHouse(config: string, bounds: Partial<Bounds> = {}, ga
       await listener.close();
       await gateway.close();
       await decisions.close();
+      keys.close();
     },
   };
 }
