@@ -53,6 +53,11 @@ switch (command.kind) {
     process.exitCode = await policyCommand({ ...input, command, examine: examineOffline, nowWall: Date.now(), write: print });
     break;
   }
+  case "key": {
+    const { keyCommand } = await import("./cli/key.ts");
+    process.exitCode = await keyCommand({ ...input, command, nowWall: Date.now(), write: print });
+    break;
+  }
   case "serve":
     await run(command.config);
     break;
