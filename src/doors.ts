@@ -4,6 +4,7 @@ import { AdminService } from "../gen/semaroute/v1/admin_pb.ts";
 import { RouterService } from "../gen/semaroute/v1/router_pb.ts";
 import { keysFrom } from "./assembly/configured-keys.ts";
 import type { Settings } from "./config/schema.ts";
+import type { KeyId } from "./core/call.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Operations } from "./core/operations.ts";
 import { ChatError, type Failure } from "./core/error.ts";
@@ -67,16 +68,15 @@ export interface Doors {
 
 /** One set of handlers for every protocol: gRPC, gRPC-Web, Connect and JSON from one router, REST beside it on the same core. */
 export function createDoors(options: DoorsOptions): Doors {
-  const { operations, issued, clock, settings: initial } = options;
+  const { operations, issued, clock, newId, random, settings: initial } = options;
   let refusing = false;
   const router: Router = { ...options.router, refusal: (key) => (refusing ? goingAway() : options.router.refusal(key)) };
   const throttle = createThrottle({ clock });
   const gone = new AbortController();
   const admin = createAdminGate({ ...options.adminToken, throttle });
   let live = liveFrom(initial, initial, { throttle, issued });
-  const { newId, random } = options;
-  const desk: CallDesk = createCallDesk({ router, clock, newId, random, refusal: issued.refusal });
-  issued.onRevoked(desk.cutKey);
+  const desk: CallDesk = createCallDesk({ router, clock, newId, random, refusal: (key) => issued.refusal(key) });
+  issued.onRevoked((id) => desk.cutKey(id));
   const onRefused = refusalTeller(options.refusals, options.onBug);
   const bodyMax = initial.server.max_body;
   const arrivals = createArrivals(arrivingMax(bodyMax));
@@ -118,7 +118,7 @@ export function createDoors(options: DoorsOptions): Doors {
     metrics: options.metrics,
     deadlineMaxMs: () => router.snapshot().options.totalMs,
     onRefused,
-    onRevoked: issued.onRevoked,
+    onRevoked: (listener: (id: KeyId) => void) => issued.onRevoked(listener),
     onBug: options.onBug,
   };
   return {

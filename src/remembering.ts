@@ -53,11 +53,7 @@ export async function startRemembering(
   }
 }
 
-async function remembering(
-  store: Store,
-  { settings }: Loaded,
-  { clock, random, log }: RememberingParts,
-): Promise<Remembering> {
+async function remembering(store: Store, { settings }: Loaded, { clock, random, log }: RememberingParts): Promise<Remembering> {
   const kept = await store.policies?.load();
   const decisions = createDecisionLog({
     clock,

@@ -10,10 +10,10 @@ import { watchLoad } from "./assembly/load-watch.ts";
 import { createReloader, type Reloader } from "./assembly/reloader.ts";
 import { simulations } from "./assembly/simulations.ts";
 import type { Clock } from "./core/clock.ts";
-import { sleep } from "./core/clock.ts";
 import { ChatError } from "./core/error.ts";
 import type { Operations, ReloadOutcome } from "./core/operations.ts";
 import { createDoors, type Doors } from "./doors.ts";
+import { drain } from "./drain.ts";
 import { createGateway, type Gateway, type GatewayOptions } from "./gateway.ts";
 import { openListeners } from "./listeners.ts";
 import { type Remembering, startRemembering } from "./remembering.ts";
@@ -69,11 +69,6 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
     log.flush();
     return 1;
   }
-  const twins = issuedTwice(settings, memory.keys);
-  if (twins.length > 0) {
-    await memory.close();
-    return refuse(twins, tell);
-  }
   const rooms = await startRooms(settings, { clock, log, memory }, listeners);
   if (rooms instanceof ChatError) {
     await memory.close();
@@ -85,13 +80,7 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
   const reloader = createReloader(loaded, () => loadConfiguration(input), {
     log,
     metrics,
-    apply(next) {
-      const twins = issuedTwice(next.settings, memory.keys);
-      if (twins.length > 0) return twins;
-      const issues = gateway.apply(next.settings);
-      if (issues.length === 0) doors.apply(next.settings);
-      return issues.map(({ field, message }) => ({ path: `routing_policy.${field}`, message }));
-    },
+    apply: (next) => takeOver(next.settings, { gateway, memory, doors: () => doors }),
   });
   const operations = operationsOf({ clock, log, memory }, rooms, reloader);
   const doors = createDoors({
@@ -130,6 +119,18 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
   return { urls: listeners.map(({ url }) => url), reload: reloader.reload, stop };
 }
 
+/** All of another configuration, or nothing of it, and why not. */
+function takeOver(
+  settings: Settings,
+  { gateway, memory, doors }: { readonly gateway: Gateway; readonly memory: Remembering; readonly doors: () => Doors },
+): readonly Problem[] {
+  const twins = issuedTwice(settings, memory.keys);
+  if (twins.length > 0) return twins;
+  const issues = gateway.apply(settings);
+  if (issues.length === 0) doors().apply(settings);
+  return issues.map(({ field, message }) => ({ path: `routing_policy.${field}`, message }));
+}
+
 /** What everybody works with. */
 interface House {
   readonly clock: Clock;
@@ -165,8 +166,10 @@ interface Rooms {
   readonly onBug: (error: unknown) => void;
 }
 
-/** The gateway, and everybody who is told of its calls. */
+/** The gateway, and everybody who is told of its calls; or what the configuration cannot have beside what is remembered. */
 async function startRooms(settings: Settings, { clock, log, memory }: House, listeners: readonly Listener[]): Promise<Rooms | ChatError> {
+  const [twin] = issuedTwice(settings, memory.keys);
+  if (twin !== undefined) return new ChatError("INVALID_REQUEST", twin.message, { field: twin.path });
   const { tracing: traces, metrics: metering } = settings.observability;
   const stats = createStats();
   const tracing = await createTracing({
@@ -245,41 +248,6 @@ async function watch(
 function refuse(problems: readonly Problem[], tell: (line: string) => void): 78 {
   for (const problem of problems) tell(formatProblem(problem));
   return 78;
-}
-
-interface Draining {
-  readonly settings: Settings;
-  readonly doors: Doors;
-  readonly gateway: Gateway;
-  readonly listeners: readonly Listener[];
-  readonly clock: Clock;
-  readonly log: Log;
-}
-
-/** Longest wait for answers that were cut to reach their callers. */
-const lastWordsMs = 2000;
-
-/** Not ready, then closed, then finished or cut: each with a clock of its own. */
-async function drain({ settings, doors, gateway, listeners, clock, log }: Draining): Promise<void> {
-  const { drain_delay: delayMs, drain_timeout: graceMs } = settings.server;
-  const never = new AbortController().signal;
-  log.info({ running: gateway.running(), drain_delay_ms: delayMs, drain_timeout_ms: graceMs }, "draining");
-  doors.drain();
-  if (delayMs > 0) await sleep(clock, delayMs, never);
-  doors.refuse();
-  for (const listener of listeners) listener.drain();
-  // What has arrived is served, also where its body is still on its way: then it is a request, and no call yet.
-  const done = Promise.all([gateway.idle(), ...listeners.map((listener) => listener.quiet())]);
-  const late = await Promise.race([done.then(() => false), sleep(clock, graceMs, never).then(() => true)]);
-  gateway.drain();
-  if (late) {
-    log.warn({ running: gateway.running(), arriving: doors.arriving() }, "drain timeout passed, ending the calls that still run");
-    doors.cut();
-    await Promise.race([gateway.idle(), sleep(clock, lastWordsMs, never)]);
-  }
-  // A call is over before its last bytes have left the socket.
-  await Promise.race([Promise.all(listeners.map((listener) => listener.ended())), sleep(clock, lastWordsMs, never)]);
-  await Promise.all(listeners.map((listener) => listener.close()));
 }
 
 /** Only what is configured becomes a label: callers choose the other names. */

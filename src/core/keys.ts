@@ -1,6 +1,6 @@
 import type { Key, KeyId, KeyLimits } from "./call.ts";
 import type { Priority } from "./chat.ts";
-import type { ChatError } from "./error.ts";
+import { ChatError } from "./error.ts";
 
 /** A key that was issued, as operators see it and a store keeps it. Its secret is with its owner and nowhere else. */
 export interface IssuedKey {
@@ -82,7 +82,12 @@ export interface IssuedKeys {
   /** The configuration has keys: from now on there was one. */
   noteConfigured(): void;
   /** Calls back with each key that is revoked, by whichever process; the answer unsubscribes. */
-  onRevoked(listener: (id: KeyId, reason: ChatError) => void): () => void;
+  onRevoked(listener: (id: KeyId) => void): () => void;
+}
+
+/** Why a revoked key is refused, and its calls end; one for each, for errors collect what became of their calls. */
+export function keyRevoked(): ChatError {
+  return new ChatError("CALLER_UNAUTHENTICATED", "the key was revoked");
 }
 
 /** What came of the wish for a key. */

@@ -3,7 +3,7 @@ import { hash, timingSafeEqual } from "node:crypto";
 import type { Key, KeyId } from "../core/call.ts";
 import { Priority } from "../core/chat.ts";
 import { ChatError } from "../core/error.ts";
-import type { IssuedKeys, KeyStanding } from "../core/keys.ts";
+import { type IssuedKeys, keyRevoked, type KeyStanding } from "../core/keys.ts";
 import type { Secret } from "../core/secret.ts";
 import type { Throttle } from "./throttle.ts";
 
@@ -115,7 +115,7 @@ async function lookedUp(look: Promise<KeyStanding | undefined>, noGuess: () => v
 /** Who shows the secret is its owner, or stole it: why it is refused is no news that helps a guesser. */
 function goodKey({ kind, key }: KeyStanding): Key {
   if (kind === "good") return key;
-  throw new ChatError("CALLER_UNAUTHENTICATED", kind === "expired" ? "the key has expired" : "the key was revoked");
+  throw kind === "revoked" ? keyRevoked() : new ChatError("CALLER_UNAUTHENTICATED", "the key has expired");
 }
 
 function shownSecret({ authorization, xApiKey }: Credentials): string | undefined {

@@ -3,6 +3,7 @@ import { sideOf } from "../core/canary.ts";
 import type { CallRequest } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
+import { keyRevoked } from "../core/keys.ts";
 import type { Router } from "../core/router.ts";
 import type { Wishes } from "./wishes.ts";
 
@@ -35,8 +36,8 @@ export interface CallDesk {
   now(): number;
   /** Ends every open call with DRAINING. */
   cut(): void;
-  /** Ends every open call of a key. */
-  cutKey(id: KeyId, reason: ChatError): void;
+  /** Ends every open call of a key that was revoked. */
+  cutKey(id: KeyId): void;
 }
 
 /** What the desk needs. */
@@ -111,8 +112,8 @@ export function createCallDesk({ router, clock, newId, random, refusal }: CallDe
     cut() {
       for (const each of open) each.abort(new ChatError("DRAINING", "this replica is going away"));
     },
-    cutKey(id, reason) {
-      for (const each of open) if (each.call.key.id === id) each.abort(reason);
+    cutKey(id) {
+      for (const each of open) if (each.call.key.id === id) each.abort(keyRevoked());
     },
   };
 }

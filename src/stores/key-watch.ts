@@ -64,11 +64,12 @@ export function createKeyWatch({ clock, random, read, onUnreadable, onReadable }
     everRead = true;
   };
   const begin = (): Promise<void> => {
-    const own = look().finally(() => {
-      if (running === own) running = undefined;
+    cancelTimer?.();
+    running = look().finally(() => {
+      running = undefined;
+      lookAgain();
     });
-    running = own;
-    return own;
+    return running;
   };
   const refresh = (): Promise<void> => {
     if (running === undefined) return begin();
@@ -80,15 +81,13 @@ export function createKeyWatch({ clock, random, read, onUnreadable, onReadable }
       });
     return next;
   };
+  /** From now on, by whomever the last look was asked for. */
   const lookAgain = (): void => {
     if (closed) return;
     const ms = (state === "away" ? everyAwayMs : everyMs) * (0.8 + 0.4 * random());
     cancelTimer = clock.after(ms, () => void tryOnce());
   };
-  const tryOnce = async (): Promise<void> => {
-    await refresh().catch(() => undefined);
-    lookAgain();
-  };
+  const tryOnce = (): Promise<void> => refresh().catch(() => undefined);
   return {
     start: tryOnce,
     close() {

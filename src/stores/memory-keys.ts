@@ -21,7 +21,8 @@ export function createMemoryKeys(): KeyStore {
     },
     add(key, sinceWall) {
       const { requestId } = key;
-      const known = requestId === "" ? undefined : keys.values().find((each) => each.requestId === requestId && each.createWall > sinceWall);
+      const known =
+        requestId === "" ? undefined : keys.values().find((each) => each.requestId === requestId && each.createWall > sinceWall);
       return Promise.resolve(known ?? keep(key));
     },
     update(id, change) {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { simulations } from "../../src/assembly/simulations.ts";
 import { loadConfiguration } from "../../src/config/load.ts";
 import { Secret } from "../../src/core/secret.ts";
+import type { KeyStore } from "../../src/core/keys.ts";
 import type { LoadGate } from "../../src/core/overload.ts";
 import type { CallRecord, RefusedRequest } from "../../src/core/telemetry.ts";
 import { createDoors, type Doors } from "../../src/doors.ts";
@@ -38,8 +39,16 @@ export interface House extends AsyncDisposable {
   forget(): void;
 }
 
-/** Opens all doors of a configuration on one listener; `gate` sheds load, by default nothing does. */
-export async function openHouse(config: string, bounds: Partial<Bounds> = {}, gate?: LoadGate): Promise<House> {
+/** What a house may share with others, or lacks by default. */
+export interface HouseParts {
+  /** Sheds load; by default nothing does. */
+  readonly gate?: LoadGate;
+  /** Where issued keys are kept; by default in a memory of its own. */
+  readonly keyStore?: KeyStore;
+}
+
+/** Opens all doors of a configuration on one listener. */
+export async function openHouse(config: string, bounds: Partial<Bounds> = {}, { gate, keyStore }: HouseParts = {}): Promise<House> {
   const folder = await mkdtemp(join(tmpdir(), "semaroute-"));
   await writeFile(join(folder, "config.yaml"), config);
   const loaded = loadConfiguration({ ...build, explicitPath: undefined, environment: {}, cwd: folder });
@@ -53,7 +62,7 @@ export async function openHouse(config: string, bounds: Partial<Bounds> = {}, ga
   const decisions = createDecisionLog({ clock: systemClock, replica: "house", store: undefined, keepMs: 3_600_000, onLost: () => {} });
   const observers = [observer, decisions.observer];
   const gateway = createGateway({ settings, clock: systemClock, random: Math.random, observers, gate });
-  const keys = createDirectory();
+  const keys = createDirectory(keyStore === undefined ? {} : { store: keyStore });
   await keys.start();
   const doors = createDoors({
     settings,
@@ -78,7 +87,7 @@ export async function openHouse(config: string, bounds: Partial<Bounds> = {}, ga
     clock: systemClock,
     newId: randomUUID,
     random: Math.random,
-    adminToken: { token: new Secret("admin", "config"), configured: true },
+    adminToken: { token: settings.admin.token ?? new Secret("admin", "config"), configured: true },
     metrics: () => Promise.resolve({ contentType: "text/plain", body: "metrics" }),
     refusals: [{ refused: (request) => refused.push(request) }],
     onBug: (bug) => bugs.push(bug),

@@ -91,16 +91,18 @@ describe("a key ring", () => {
     expect(Object.keys(key).toSorted()).toEqual(["id", "models", "name", "priority"]);
   });
   test("two keys with one secret are refused", () => {
-    expect(() => createKeyRing({ keys: [entry("a", "x"), entry("b", "x")], required: true, issued: nobody, throttle: newThrottle() })).toThrow(
-      "keys a and b have the same secret",
-    );
+    expect(() =>
+      createKeyRing({ keys: [entry("a", "x"), entry("b", "x")], required: true, issued: nobody, throttle: newThrottle() }),
+    ).toThrow("keys a and b have the same secret");
   });
   test("an empty secret is refused", () => {
-    expect(() => createKeyRing({ keys: [entry("a", "")], required: true, issued: nobody, throttle: newThrottle() })).toThrow("key a has an empty secret");
+    expect(() => createKeyRing({ keys: [entry("a", "")], required: true, issued: nobody, throttle: newThrottle() })).toThrow(
+      "key a has an empty secret",
+    );
   });
   test("no refusal repeats what was shown", () => {
     try {
-      required.authenticate(credentials("Bearer sk-very-wrong"), "10.0.0.2");
+      void required.authenticate(credentials("Bearer sk-very-wrong"), "10.0.0.2");
       expect.unreachable();
     } catch (error) {
       expect(String(error)).not.toContain("very-wrong");
@@ -128,9 +130,9 @@ describe("a key ring over issued keys", () => {
   /** A secret of the right shape that nobody has. */
   const strange = async (): Promise<string> => (await issue(createDirectory({ clock }), "strange")).secret;
   async function issue(directory: KeyDirectory, name: string, more: Partial<Parameters<KeyDirectory["issue"]>[0]> = {}) {
-    const issue = await directory.issue({ ...keyInit, name, ...more });
-    if (issue.kind !== "issued") throw new Error(issue.kind);
-    return { id: issue.key.id, secret: issue.secret };
+    const made = await directory.issue({ ...keyInit, name, ...more });
+    if (made.kind !== "issued") throw new Error(made.kind);
+    return { id: made.key.id, secret: made.secret };
   }
   async function setUp(required: boolean | "auto" = "auto") {
     const store = createMemoryKeys();
@@ -187,9 +189,13 @@ describe("a key ring over issued keys", () => {
     await issued.start();
     await issue(issued, "team");
     const wrong = await strange();
-    for (let each = 0; each < 5; each++) expect(await failureIn(() => ring.authenticate(bearer(wrong), address))).toBe("CALLER_UNAUTHENTICATED");
+    for (let each = 0; each < 5; each++)
+      expect(await failureIn(() => ring.authenticate(bearer(wrong), address))).toBe("CALLER_UNAUTHENTICATED");
     for (const text of ["sk-other", "sr_short", `${wrong.slice(0, -1)}!`, `${wrong.slice(0, -7)}A${wrong.slice(-6)}`])
-      expect(failureOf(() => ring.authenticate(bearer(text), "10.0.0.6")), text).toBe("CALLER_UNAUTHENTICATED");
+      expect(
+        failureOf(() => ring.authenticate(bearer(text), "10.0.0.6")),
+        text,
+      ).toBe("CALLER_UNAUTHENTICATED");
     expect(state.looks).toBe(2);
   });
   test("an address that guesses is stopped before the store is asked", async () => {
@@ -209,7 +215,8 @@ describe("a key ring over issued keys", () => {
     await issued.start();
     const { id, secret } = await issue(issued, "team");
     await issued.revoke(id);
-    for (let each = 0; each < 20; each++) expect(failureOf(() => ring.authenticate(bearer(secret), address))).toBe("CALLER_UNAUTHENTICATED");
+    for (let each = 0; each < 20; each++)
+      expect(failureOf(() => ring.authenticate(bearer(secret), address))).toBe("CALLER_UNAUTHENTICATED");
     expect(() => ring.authenticate(bearer(secret), address)).toThrow("the key was revoked");
   });
   test("an expired key hears so", async () => {
@@ -231,7 +238,8 @@ describe("a key ring over issued keys", () => {
     state.broken = true;
     expect(await failureIn(() => ring.authenticate(bearer(other.secret), address))).toBe("STORE_UNAVAILABLE");
     for (let each = 0; each < 20; each++)
-      for (const shown of [other.secret, "sk-wrong"]) expect(failureOf(() => ring.authenticate(bearer(shown), address))).toBe("STORE_UNAVAILABLE");
+      for (const shown of [other.secret, "sk-wrong"])
+        expect(failureOf(() => ring.authenticate(bearer(shown), address))).toBe("STORE_UNAVAILABLE");
     expect(atOnce(ring.authenticate(bearer(secret), address)).id).toBe(id);
     expect(failureOf(() => ring.authenticate(credentials(), address))).toBe("CALLER_UNAUTHENTICATED");
     state.broken = false;

@@ -16,7 +16,12 @@ export interface DirectoryOptions {
 }
 
 /** A directory of issued keys; it has to be started. */
-export function createDirectory({ clock = systemClock, store = createMemoryKeys(), told = [], ...rest }: DirectoryOptions = {}): KeyDirectory {
+export function createDirectory({
+  clock = systemClock,
+  store = createMemoryKeys(),
+  told = [],
+  ...rest
+}: DirectoryOptions = {}): KeyDirectory {
   return createKeyDirectory({
     clock,
     random: () => 0.5,

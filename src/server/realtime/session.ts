@@ -1,7 +1,7 @@
 import type { WebSocket } from "ws";
 import type { Key, KeyId } from "../../core/call.ts";
 import { ChatError, chatErrorFrom } from "../../core/error.ts";
-import type { IssuedKeys } from "../../core/keys.ts";
+import { type IssuedKeys, keyRevoked } from "../../core/keys.ts";
 import type { RefusedRequest } from "../../core/telemetry.ts";
 import { decodeFramedChat } from "../../dialects/openai-chat/door.ts";
 import type { Credentials } from "../auth.ts";
@@ -96,9 +96,9 @@ export class Session implements Lodger {
 
   #listen(): void {
     const { ws, upgrade } = this.#opening;
-    const forget = this.#parts.onRevoked((id, reason) => {
+    const forget = this.#parts.onRevoked((id) => {
       if (id !== this.#opening.keyId) return;
-      this.#farewell = reason;
+      this.#farewell = keyRevoked();
       // Its calls are being ended, and tell their callers why.
       this.#goOnceIdle();
     });

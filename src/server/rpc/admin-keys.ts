@@ -1,6 +1,11 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { Code, type HandlerContext } from "@connectrpc/connect";
-import type { CreateKeyRequest, Key as KeyMessage, KeyLimits as LimitsMessage, UpdateKeyRequest } from "../../../gen/semaroute/v1/admin_pb.ts";
+import type {
+  CreateKeyRequest,
+  Key as KeyMessage,
+  KeyLimits as LimitsMessage,
+  UpdateKeyRequest,
+} from "../../../gen/semaroute/v1/admin_pb.ts";
 import type { Key, KeyLimits } from "../../core/call.ts";
 import { Priority } from "../../core/chat.ts";
 import { timestampFromMs } from "../../core/clock.ts";
@@ -179,5 +184,9 @@ function revoked(id: string): Error {
 }
 
 function full(max: number): Error {
-  return createRefusal({ code: Code.ResourceExhausted, reason: "TOO_MANY_KEYS", text: `there are ${max} keys already, revoked ones included` });
+  return createRefusal({
+    code: Code.ResourceExhausted,
+    reason: "TOO_MANY_KEYS",
+    text: `there are ${max} keys already, revoked ones included`,
+  });
 }

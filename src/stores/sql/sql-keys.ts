@@ -63,7 +63,7 @@ async function nextVersion(change: Transaction<Tables>): Promise<number> {
     .set((eb) => ({ version: eb("version", "+", 1) }))
     .returning("version")
     .executeTakeFirstOrThrow();
-  return Number(version);
+  return version;
 }
 
 async function keyOf(change: Transaction<Tables>, id: string): Promise<IssuedKey | undefined> {
@@ -92,15 +92,15 @@ function keyFrom(row: IssuedKeyTable): IssuedKey {
     digest: row.digest,
     prefix: row.prefix,
     name: row.name,
-    createWall: Number(row.create_wall),
-    expireWall: row.expire_wall === null ? undefined : Number(row.expire_wall),
-    revokeWall: row.revoke_wall === null ? undefined : Number(row.revoke_wall),
+    createWall: row.create_wall,
+    expireWall: row.expire_wall ?? undefined,
+    revokeWall: row.revoke_wall ?? undefined,
     models,
     priority: row.priority,
     limits,
     labels,
     requestId: row.request_id,
-    version: Number(row.version),
+    version: row.version,
   };
 }
 

@@ -88,7 +88,8 @@ describe("ListKeys", () => {
       pageToken = page.nextPageToken;
     } while (pageToken !== "");
     expect(seen[0]).toBe("cfg_file");
-    expect(seen.slice(1).toSorted()).toEqual(ids.toSorted());
+    expect(new Set(seen.slice(1))).toEqual(new Set(ids));
+    expect(seen).toHaveLength(4);
     const { keys } = await admin().listKeys({});
     expect(keys[0]).toMatchObject({ id: "cfg_file", prefix: "", name: "file", models: ["m"], spentMicroUsd: 12n });
     expect(keys.find(({ id }) => id === ids[0])?.revokeTime).toBeDefined();
@@ -149,7 +150,10 @@ test("over REST the same is GET and POST /admin/keys, PATCH and DELETE /admin/ke
   };
   const made = await ask("POST", "/admin/keys", { name: "a", models: ["m"], expireTime: "2030-01-01T00:00:00Z", labels: { tier: "gold" } });
   const id = String(made.body["key"]?.["id"]);
-  expect(made).toMatchObject({ status: 200, body: { key: { name: "a", priority: "PRIORITY_NORMAL", spentMicroUsd: "12" }, secret: expect.stringMatching(/^sr_/) } });
+  expect(made).toMatchObject({
+    status: 200,
+    body: { key: { name: "a", priority: "PRIORITY_NORMAL", spentMicroUsd: "12" }, secret: expect.stringMatching(/^sr_/) },
+  });
   expect((await ask("PATCH", `/admin/keys/${id}`, { models: { models: [] } })).body["key"]).toMatchObject({ name: "a", models: [] });
   expect((await ask("GET", "/admin/keys?pageSize=5")).body["keys"]).toMatchObject([{ id: "cfg_file" }, { id }]);
   expect((await ask("DELETE", `/admin/keys/${id}`)).body["key"]).toMatchObject({ id, revokeTime: "1970-01-01T00:00:00Z" });
