@@ -166,6 +166,7 @@ function configuredMessage({ id, name, models, limits, labels = {}, priority }: 
 function limitsOf(limits: KeyLimits | undefined): Pick<KeyMessage, "limits"> {
   if (limits === undefined) return {};
   const { requestsPerMinute, tokensPerMinute, concurrentCalls, budgetMicroUsd, budgetPeriod } = limits;
+  if (requestsPerMinute + tokensPerMinute + concurrentCalls + budgetMicroUsd === 0) return {};
   const numbers = { requestsPerMinute, tokensPerMinute: BigInt(tokensPerMinute), concurrentCalls, budgetMicroUsd: BigInt(budgetMicroUsd) };
   return { limits: { $typeName: "semaroute.v1.KeyLimits", ...numbers, budgetPeriod } };
 }
