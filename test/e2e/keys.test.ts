@@ -284,6 +284,24 @@ test("a secret that was issued is refused in the configuration, at a reload and 
   expect(complaint).not.toContain(secret);
 });
 
+test("rules of a policy go by a key's labels, and by what they are changed to", async () => {
+  await using house = await openHouse(
+    config(`
+routing_policy:
+  type: rules
+  config: {rules: [{name: gold, when: '"tier" in key.labels && key.labels.tier == "gold"', model: host/c}], otherwise: {type: cost_based}}
+`),
+  );
+  const { key, secret } = await admin(house.url).createKey({ name: "team", labels: { tier: "gold" } });
+  const asked = async (): Promise<unknown> => {
+    await doorClient("REST").ask(house.url, { model: "a", headers: bearer(secret) });
+    return upstream.requests.at(-1)?.body;
+  };
+  expect(await asked()).toMatchObject({ model: "c" });
+  await admin(house.url).updateKey({ id: key?.id ?? "", labels: { labels: { tier: "tin" } } });
+  expect(await asked()).toMatchObject({ model: "a" });
+});
+
 describe("two replicas on one store", () => {
   const replica = (keyStore: KeyStore) => openHouse(config(), {}, { keyStore });
 
