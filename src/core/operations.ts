@@ -1,5 +1,7 @@
 import type { PolicyIssue, PolicyRevision, ProviderHealth, ProviderState, RoutingPolicy, UsageTotals } from "./chat.ts";
+import type { Key } from "./call.ts";
 import type { DecisionRecord } from "./decision.ts";
+import type { KeyDesk } from "./keys.ts";
 import type { ProviderFacts } from "./provider.ts";
 import type { DecisionQuery } from "./store.ts";
 
@@ -144,11 +146,24 @@ export interface AuditEntry {
   readonly requestId: string;
 }
 
+/** Millionths of a US dollar. */
+export interface KeySpending {
+  readonly spentMicroUsd: bigint;
+  readonly reservedMicroUsd: bigint;
+}
+
 /** What the AdminService stands on. */
 export interface Operations {
   readonly providers: ProviderDesk;
   readonly policies: PolicyDesk;
   readonly decisions: DecisionDesk;
+  readonly keys: KeyDesk;
+  /** Keys of the configuration, in its order. */
+  configuredKeys(): readonly Key[];
+  /** What a key has spent in its current period, and what running calls may still spend. Millionths of a US dollar. */
+  spending(key: Key["id"]): KeySpending;
+  /** Whether anybody may ask for a model by this name now. */
+  isModel(name: string): boolean;
   /** Calls no upstream. The policy has been examined. */
   simulate(request: SimulationRequest): Promise<SimulationReport>;
   readonly version: string;

@@ -46,6 +46,7 @@ export function conformanceFront({ readMaxBytes = bodyMax }: FrontOptions): Requ
     metrics: undefined,
     deadlineMaxMs: () => deadlineMaxMs,
     onRefused: () => {},
+    onRevoked: () => () => {},
     onBug: (error: unknown) => console.error(error),
   };
   return createRequestHandler(parts, { data: true, admin: false, metrics: false });

@@ -12,6 +12,8 @@ import {
   ProviderState,
 } from "../../src/core/chat.ts";
 import { UsageTotalsSchema } from "../../gen/semaroute/v1/chat_pb.ts";
+import { createDirectory } from "../support/issued-keys.ts";
+import type { Key, KeyId } from "../../src/core/call.ts";
 import type { Operations, PolicyVerdict, ProviderDesk, ProviderView, ReloadOutcome } from "../../src/core/operations.ts";
 
 /** A desk whose providers and their health are plain data, and whose changes are announced by hand. */
@@ -81,6 +83,8 @@ export interface FakeOperations extends Operations {
   readonly history: PolicyRevision[];
 }
 
+const configured: readonly Key[] = [{ id: "cfg_file" as KeyId, name: "file", models: new Set(["m"]), priority: 2 }];
+
 export function fakeOperations(...ids: string[]): FakeOperations {
   const audits: AuditEntry[] = [];
   const history = [revisionOf(1)];
@@ -119,6 +123,10 @@ export function fakeOperations(...ids: string[]): FakeOperations {
       revisions: () => history,
     },
     decisions: { list: () => Promise.resolve([]), find: () => Promise.resolve(undefined), watch: () => () => {} },
+    keys: createDirectory({ clock: { now: () => 0, wall: () => 0, after: () => () => {} } }),
+    configuredKeys: () => configured,
+    spending: () => ({ spentMicroUsd: 12n, reservedMicroUsd: 3n }),
+    isModel: (name) => name === "m",
     simulate: () => Promise.reject(new Error("nobody simulates")),
     now: () => 0,
     stats: () => [

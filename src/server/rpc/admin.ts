@@ -7,6 +7,7 @@ import type { Operations, ProviderView, TargetCounters } from "../../core/operat
 import { createRefusal, type FieldProblem } from "../errors.ts";
 import { authorOf, originOf, quoted } from "./admin-changes.ts";
 import { decisionMethods } from "./admin-decisions.ts";
+import { keyMethods } from "./admin-keys.ts";
 import { policyMethods } from "./admin-policies.ts";
 import { collectChanges } from "./changes.ts";
 import { openedKey } from "./context.ts";
@@ -31,7 +32,13 @@ const instead: Readonly<Record<string, string>> = {
 
 /** The control plane over the operations given. */
 export function adminService(operations: Operations): AdminMethods {
-  return { ...providerMethods(operations), ...policyMethods(operations), ...decisionMethods(operations), ...processMethods(operations) };
+  return {
+    ...providerMethods(operations),
+    ...policyMethods(operations),
+    ...decisionMethods(operations),
+    ...keyMethods(operations),
+    ...processMethods(operations),
+  };
 }
 
 /** Options of the service: unknown JSON fields are refused, and nobody may keep the answers, refusals included. */

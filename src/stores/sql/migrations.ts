@@ -1,4 +1,4 @@
-import type { Kysely } from "kysely";
+import { type Kysely, sql } from "kysely";
 import { type Migration, Migrator } from "kysely/migration";
 import { StoreError } from "../../core/store.ts";
 import type { Tables } from "./schema.ts";
@@ -34,6 +34,35 @@ const migrations: Readonly<Record<string, Migration>> = {
         .addColumn("canary", "bigint")
         .addColumn("file_text", "text", (column) => column.notNull())
         .execute();
+    },
+  },
+  "0003-keys": {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable("issued_keys")
+        .addColumn("id", "text", (column) => column.primaryKey())
+        .addColumn("digest", "text", (column) => column.notNull().unique())
+        .addColumn("prefix", "text", (column) => column.notNull())
+        .addColumn("name", "text", (column) => column.notNull())
+        .addColumn("create_wall", "bigint", (column) => column.notNull())
+        .addColumn("expire_wall", "bigint")
+        .addColumn("revoke_wall", "bigint")
+        .addColumn("models", "text", (column) => column.notNull())
+        .addColumn("priority", "integer", (column) => column.notNull())
+        .addColumn("limits", "text")
+        .addColumn("labels", "text", (column) => column.notNull())
+        .addColumn("request_id", "text", (column) => column.notNull())
+        .addColumn("version", "bigint", (column) => column.notNull())
+        .execute();
+      await db.schema.createIndex("issued_keys_by_version").on("issued_keys").column("version").execute();
+      await db.schema.createIndex("issued_keys_by_request").on("issued_keys").column("request_id").execute();
+      await db.schema
+        .createTable("key_state")
+        .addColumn("id", "integer", (column) => column.primaryKey())
+        .addColumn("version", "bigint", (column) => column.notNull())
+        .addColumn("configured", "integer", (column) => column.notNull())
+        .execute();
+      await sql`insert into key_state (id, version, configured) values (1, 0, 0)`.execute(db);
     },
   },
 };

@@ -23,6 +23,13 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
       load: () => ask({ kind: "loadPolicies" }),
       save: (change) => ask({ kind: "savePolicies", change }),
     },
+    keys: {
+      changes: (afterVersion, limit) => ask({ kind: "keyChanges", afterVersion, limit }),
+      noteConfigured: () => ask({ kind: "noteConfiguredKeys" }),
+      add: (key, sinceWall) => ask({ kind: "addKey", key, sinceWall }),
+      update: (id, change) => ask({ kind: "updateKey", id, change }),
+      revoke: (id, wall) => ask({ kind: "revokeKey", id, wall }),
+    },
     async close() {
       await ask({ kind: "close" }).catch(() => undefined);
       await thread.ended();

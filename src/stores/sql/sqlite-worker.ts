@@ -4,6 +4,7 @@ import type { Kysely } from "kysely";
 import { StoreError } from "../../core/store.ts";
 import { openSqlite, reasonOf, type SqliteOptions } from "./node-sqlite.ts";
 import type { Tables } from "./schema.ts";
+import { createSqlKeys } from "./sql-keys.ts";
 import { createSqlDecisions, createSqlPolicies } from "./sql-store.ts";
 import type { StoreCall, StoreReply } from "./store-calls.ts";
 
@@ -36,6 +37,7 @@ async function serve(port: MessagePort, options: SqliteOptions): Promise<void> {
 function answer(db: Kysely<Tables>, call: StoreCall): Promise<unknown> {
   const decisions = createSqlDecisions(db);
   const policies = createSqlPolicies(db);
+  const keys = createSqlKeys(db);
   switch (call.kind) {
     case "addDecisions":
       return decisions.add(call.rows);
@@ -49,6 +51,16 @@ function answer(db: Kysely<Tables>, call: StoreCall): Promise<unknown> {
       return policies.load();
     case "savePolicies":
       return policies.save(call.change);
+    case "keyChanges":
+      return keys.changes(call.afterVersion, call.limit);
+    case "noteConfiguredKeys":
+      return keys.noteConfigured();
+    case "addKey":
+      return keys.add(call.key, call.sinceWall);
+    case "updateKey":
+      return keys.update(call.id, call.change);
+    case "revokeKey":
+      return keys.revoke(call.id, call.wall);
     case "close":
       return db.destroy();
     default:

@@ -32,7 +32,7 @@ describe("every answer", () => {
     expect(header?.get("cache-control")).toBe("no-store");
     expect(header?.get("x-request-id")).toBe("req-1");
   });
-  test.each(["listKeys", "getUsage", "listLedger", "purgeCache"] as const)(
+  test.each(["getUsage", "listLedger", "purgeCache"] as const)(
     "%s is UNIMPLEMENTED, with details, whatever it is asked",
     async (method) => {
       const error = await errorOf(adminClient(server, "grpc")[method]({}));
