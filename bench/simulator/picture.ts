@@ -7,6 +7,7 @@ const margin = 56;
 const panelGap = 10;
 const scatterHeight = 300;
 const panelHeight = 130;
+const rowGap = 56;
 /** Scenes whose curves are drawn, in their colours: strong enough on white and on black. */
 const curves = [
   { scene: "outage", colour: "#2f81f7" },
@@ -21,20 +22,20 @@ export function pictureOf(results: readonly Result[]): string {
   const left: Box = { x: margin, y: 40, width: half, height: scatterHeight };
   const right: Box = { ...left, x: margin + half + 60 };
   const policies = of("outage").filter(({ contestant }) => contestant.isYardstick !== true);
-  const rowsY = left.y + scatterHeight + 100;
+  const rowsY = left.y + scatterHeight + 120;
   const parts = [
     scatter("A calm day", left, of("calm")),
     scatter("An hour of brown-out", right, of("brown-out")),
-    ...legend(rowsY - 38),
+    ...legend(rowsY - 54),
     ...row({ title: "first token p95, ms", y: rowsY, isLog: true, names: true }, policies, results, ({ p95Ms }) => p95Ms),
     ...row(
-      { title: "share of p0, %", y: rowsY + panelHeight + 24, isLog: false, names: false },
+      { title: "share of p0, %", y: rowsY + panelHeight + rowGap, isLog: false, names: false },
       policies,
       results,
       ({ share }) => 100 * share,
     ),
   ];
-  const height = rowsY + 2 * panelHeight + 24 + 40;
+  const height = rowsY + 2 * panelHeight + rowGap + 40;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" aria-label="Policies compared in simulation">
 <style>${style}</style>
 ${parts.join("\n")}
@@ -54,7 +55,7 @@ text { font: 12px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-s
 
 function legend(y: number): string[] {
   return [
-    text({ x: margin, y }, "How they go through it; the grey hour is the trouble of p0, the cheapest provider", "title"),
+    text({ x: margin, y }, "Through an hour of trouble (grey) of p0, the cheapest provider", "title"),
     ...curves.flatMap(({ scene, colour }, i) => {
       const x = width - margin - 290 + i * 100;
       return [`<path class="curve" stroke="${colour}" d="M${x},${y - 4}h18"/>`, text({ x: x + 23, y }, scene, "small")];
@@ -89,7 +90,7 @@ function row(
   return policies.flatMap(({ contestant, scene }, i) => {
     const box: Box = { x: margin + i * (panel + panelGap), y, width: panel, height: panelHeight };
     const across: Scale = scaleOf({ from: Math.min(...hours), until: Math.max(...hours), start: box.x, end: box.x + panel, isLog: false });
-    const up: Scale = scaleOf({ from: bottom, until: Math.max(...values), start: y + panelHeight, end: y, isLog });
+    const up: Scale = scaleOf({ from: bottom, until: isLog ? Math.max(...values) : 100, start: y + panelHeight, end: y, isLog });
     const trouble = scene.trouble ?? { fromHour: 0, untilHour: 0 };
     const [hourX, hourEnd] = [across.at(trouble.fromHour), across.at(trouble.untilHour)];
     const mine = shown.filter((each) => each.contestant === contestant);
@@ -102,7 +103,7 @@ function row(
       line("axis", { x: box.x, y: y + panelHeight }, { x: box.x + panel, y: y + panelHeight }),
       ...[13, 14].map((hour) => text({ x: across.at(hour), y: y + panelHeight + 14 }, `${hour}:00`, "small faint", "middle")),
       ...(names ? [text({ x: box.x + panel / 2, y: y - 8 }, contestant.name, "small", "middle")] : []),
-      ...(i === 0 ? [text({ x: box.x + 4, y: y + 12 }, title, "small faint")] : []),
+      ...(i === 0 ? [text({ x: box.x, y: y - (names ? 26 : 10) }, title, "small faint")] : []),
       ...curves.flatMap(({ scene: name, colour }) =>
         mine
           .filter((each) => each.scene.name === name)
