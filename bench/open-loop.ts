@@ -22,13 +22,20 @@ export interface OpenLoop {
   closed(concurrency: number, seconds: number): Promise<Outcome[]>;
 }
 
-/** Connections, opened beforehand: the kernel makes callers wait for seconds who all connect at once. */
-const connections = 1000;
 /** Milliseconds between two bursts of due calls. */
 const burstMs = 5;
 
-/** Prompts of so many bytes, answered whole. */
-export async function createOpenLoop({ port, bytes }: { readonly port: number; readonly bytes: number }): Promise<OpenLoop> {
+/** Whom to ask, and how. */
+export interface OpenLoopOptions {
+  readonly port: number;
+  /** A prompt's. */
+  readonly bytes: number;
+  /** Opened beforehand: the kernel makes callers wait for seconds who all connect at once. */
+  readonly connections: number;
+}
+
+/** Prompts answered whole. */
+export async function createOpenLoop({ port, bytes, connections }: OpenLoopOptions): Promise<OpenLoop> {
   const content = "lorem ipsum ".repeat(Math.ceil(bytes / 12)).slice(0, bytes);
   const body = JSON.stringify({ model: "sim-chat", messages: [{ role: "user", content }] });
   const head = `POST ${chatPath} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`;

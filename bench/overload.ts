@@ -1,5 +1,6 @@
 // npm run overload: offers one core more calls than it can serve, and tells what came of them. Asserts nothing; Linux only.
-// Flags: --seconds 60 (of overload)  --times 3 (the capacity)  --kib 64 (a prompt's size)
+// Flags: --seconds 60 (of overload)  --times 3 (the capacity)  --kib 16 (a prompt's size)  --tokens 2000 (an answer's size)
+// --first-token 300ms (what the upstream takes)  --connections 8000
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,6 +15,8 @@ const { values } = parseArgs({
     times: { type: "string", default: "3" },
     kib: { type: "string", default: "16" },
     tokens: { type: "string", default: "2000" },
+    "first-token": { type: "string", default: "300ms" },
+    connections: { type: "string", default: "8000" },
   },
 });
 const seconds = Number(values.seconds);
@@ -21,8 +24,8 @@ const times = Number(values.times);
 const kib = Number(values.kib);
 const tokens = Number(values.tokens);
 
-/** Calls at once while the capacity is measured; more only queue. */
-const full = 16;
+/** Calls at once while the capacity is measured: more than the core can serve while one of them waits for its upstream. */
+const full = 1000;
 /** Share of the capacity that counts as a normal load. */
 const normalShare = 0.5;
 const warmSeconds = 3;
@@ -37,13 +40,13 @@ await writeFile(
   config,
   `server: {port: ${port}}
 cache: {enabled: false}
-providers: {sim: {type: simulated, first_token: 0, tokens_per_second: 1e9, reply: "tokens:${tokens}", max_concurrent: 100000}}
+providers: {sim: {type: simulated, first_token: ${values["first-token"]}, tokens_per_second: 1e9, reply: "tokens:${tokens}", max_concurrent: 100000}}
 `,
 );
 const server = start({ role: "contender", args: ["src/main.ts", "--config", config], logFile: join(folder, "log") });
 try {
   await up(port);
-  const load = await createOpenLoop({ port, bytes: kib * 1024 });
+  const load = await createOpenLoop({ port, bytes: kib * 1024, connections: Number(values.connections) });
   await load.closed(full, warmSeconds);
   const capacity = rate(await load.closed(full, measureSeconds), measureSeconds);
   const normal = await load.open(capacity * normalShare, measureSeconds);

@@ -1,4 +1,12 @@
-import { Code, ConnectError, type ContextValues, createConnectRouter } from "@connectrpc/connect";
+import {
+  Code,
+  ConnectError,
+  type ConnectRouter,
+  type ConnectRouterOptions,
+  createConnectRouter,
+  type HandlerContext,
+  type ServiceImpl,
+} from "@connectrpc/connect";
 import { Health } from "../gen/grpc/health/v1/health_pb.ts";
 import { AdminService } from "../gen/semaroute/v1/admin_pb.ts";
 import { RouterService } from "../gen/semaroute/v1/router_pb.ts";
@@ -19,7 +27,7 @@ import type { RequestHandler } from "./server/listen.ts";
 import { createAdminDoor } from "./server/rest/admin.ts";
 import type { HealthFacts } from "./server/rest/health.ts";
 import { createRequestHandler, type DoorSet } from "./server/routes.ts";
-import { adminOptions, adminService } from "./server/rpc/admin.ts";
+import { type AdminMethods, adminOptions, adminService } from "./server/rpc/admin.ts";
 import { callIdKey, peerKey } from "./server/rpc/context.ts";
 import { errorDetails, gateWithDetails, requestIdKey } from "./server/rpc/error-details.ts";
 import { rpcGate } from "./server/rpc/gate.ts";
@@ -79,12 +87,10 @@ export function createDoors(options: DoorsOptions): Doors {
   const bodyMax = initial.server.max_body;
   const arrivals = createArrivals(arrivingMax(bodyMax));
   const validator = createWarmValidator([RouterService, AdminService]);
+  const gate = rpcGate(() => ({ keys: live.keys, admin, router }));
   const connect = {
     ...rpcOptions({
-      gate: gateWithDetails(
-        rpcGate(() => ({ keys: live.keys, admin, router })),
-        ({ service, protocolName, values }, failure) => onRefused(refusedRpc(service.typeName, protocolName, values, failure)),
-      ),
+      gate: gateWithDetails(gate, (context, failure) => onRefused(refusedRpc(context, failure))),
       readMaxBytes: bodyMax,
     }),
     interceptors: [errorDetails, validation(validator)],
@@ -95,20 +101,22 @@ export function createDoors(options: DoorsOptions): Doors {
   // A call in flight finishes within the grace, so the data plane's streams must not hear of the shutdown; and whoever
   // watches health has to be told of it before his stream ends.
   const { shutdownSignal: _unheard, ...data } = connect;
-  const rpc = createConnectRouter(data);
   const small = { readMaxBytes: messageBytesMax(Health, bodyMax) };
-  rpc.service(RouterService, routerService({ router, desk, clock, heartbeatMs: () => live.heartbeatMs }));
-  rpc.service(AdminService, adminMethods, adminOptions(adminMethods, adminConnect));
-  rpc.service(Health, healthService({ providers: operations.providers, draining: gone.signal, clock }), { ...data, ...small });
-  serveReflection(rpc, [RouterService, AdminService, Health], { ...connect, ...small });
-
+  const services: Services = {
+    options: data,
+    router: routerService({ router, desk, clock, heartbeatMs: () => live.heartbeatMs }),
+    admin: adminMethods,
+    adminOptions: adminOptions(adminMethods, adminConnect),
+    health: healthService({ providers: operations.providers, draining: gone.signal, clock }),
+    healthOptions: { ...data, ...small },
+    reflectionOptions: { ...connect, ...small },
+  };
   const parts = {
     router,
     desk,
     clock,
     arrivals,
     bodyMax,
-    rpc,
     admin: createAdminDoor(adminMethods, adminConnect),
     settings: () => live,
     browsers: () => live.browsers,
@@ -119,7 +127,7 @@ export function createDoors(options: DoorsOptions): Doors {
     onBug: options.onBug,
   };
   return {
-    handler: (doors) => createRequestHandler(parts, doors),
+    handler: (doors) => createRequestHandler({ ...parts, rpc: routerFor(doors, services) }, doors),
     apply(settings) {
       live = liveFrom(settings, initial, { throttle, keysEver });
     },
@@ -135,6 +143,28 @@ export function createDoors(options: DoorsOptions): Doors {
   };
 }
 
+/** What listeners choose from. */
+interface Services {
+  readonly options: ConnectRouterOptions;
+  readonly router: Partial<ServiceImpl<typeof RouterService>>;
+  readonly admin: AdminMethods;
+  readonly adminOptions: ConnectRouterOptions;
+  readonly health: ServiceImpl<typeof Health>;
+  readonly healthOptions: ConnectRouterOptions;
+  readonly reflectionOptions: ConnectRouterOptions;
+}
+
+/** What a listener has, which is also what its reflection tells. */
+function routerFor({ data, admin }: DoorSet, services: Services): ConnectRouter {
+  const rpc = createConnectRouter(services.options);
+  if (!data && !admin) return rpc;
+  if (data) rpc.service(RouterService, services.router);
+  if (admin) rpc.service(AdminService, services.admin, services.adminOptions);
+  rpc.service(Health, services.health, services.healthOptions);
+  serveReflection(rpc, [...(data ? [RouterService] : []), ...(admin ? [AdminService] : []), Health], services.reflectionOptions);
+  return rpc;
+}
+
 function goingAway(): ChatError {
   return new ChatError("DRAINING", "this replica is going away");
 }
@@ -148,9 +178,10 @@ function arrivingMax(bodyMax: number): number {
   return Math.max(64 * 2 ** 20, memoryLimit() / 8, 2 * bodyMax);
 }
 
-function refusedRpc(service: string, protocol: string, values: ContextValues, failure: Failure): RefusedRequest {
-  const door = service === AdminService.typeName ? "admin" : protocol === "grpc" || protocol === "grpc-web" ? protocol : "connect";
-  return { id: values.get(callIdKey), requestId: values.get(requestIdKey), door, address: values.get(peerKey).remoteAddress, failure };
+function refusedRpc({ service, method, protocolName, values }: HandlerContext, failure: Failure): RefusedRequest {
+  const refused = { id: values.get(callIdKey), requestId: values.get(requestIdKey), address: values.get(peerKey).remoteAddress, failure };
+  if (service.typeName === AdminService.typeName) return { ...refused, door: "admin", action: method.name };
+  return { ...refused, door: protocolName === "grpc" || protocolName === "grpc-web" ? protocolName : "connect" };
 }
 
 /** What a reload replaces. */

@@ -111,8 +111,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const { policies, stopSharing } = openPolicies(options, {
     // A disabled provider may be named: it can be enabled later, and until then only a warning is due.
     examine: (policy) => examinePolicy(policy, policyFacts(roster, settings)),
-    createPolicy: keepingMeans(health),
-    onActive: (policy, canary) => snapshots.renew({ policy, canary }),
+    onActive: putInForce(snapshots, health),
   });
 
   const sources = { health, clock, stateOf: (provider: string) => roster.stateOf(provider), ...createMemory(clock) };
@@ -163,10 +162,10 @@ export function createGateway(options: GatewayOptions): Gateway {
 /** This process's policies, or, where others have them, too, all of theirs. */
 function openPolicies(
   { settings, clock, random, policyMemory: { shared, ...memory } = {} }: GatewayOptions,
-  parts: Pick<PolicyDeskOptions, "examine" | "createPolicy" | "onActive">,
+  parts: Pick<PolicyDeskOptions, "examine" | "onActive">,
 ): { readonly policies: PolicyDesk & Pick<FilePolicyDesk, "install">; stopSharing(this: void): void } {
   const initial = policyFromSettings(settings.routing_policy);
-  const desk = createPolicyDesk({ clock, initial, author: "configuration", withDefaults, ...parts, ...memory });
+  const desk = createPolicyDesk({ clock, initial, author: "configuration", withDefaults, createPolicy, ...parts, ...memory });
   if (shared === undefined) return { policies: desk, stopSharing: ignore };
   const policies = createSharedPolicyDesk({ ...shared, desk, clock, random, kept: memory.kept });
   return { policies, stopSharing: () => policies.close() };
@@ -243,11 +242,11 @@ function startProbes(
   });
 }
 
-/** Compiles, and has the means kept that the policy goes by, before the first call does. */
-function keepingMeans(health: WindowHealth): typeof createPolicy {
-  return (policy) => {
-    health.keepMeans(decaysOf(policy));
-    return createPolicy(policy);
+/** With the means that both policies go by, before the first call does; no others, for each is kept for every target. */
+function putInForce(snapshots: Snapshots, health: WindowHealth): PolicyDeskOptions["onActive"] {
+  return (policy, canary, messages) => {
+    snapshots.renew({ policy, canary });
+    health.keepMeans([...new Set(messages.flatMap(decaysOf))]);
   };
 }
 

@@ -53,6 +53,13 @@ switch (command.kind) {
     process.exitCode = await policyCommand({ ...input, command, examine: examineOffline, nowWall: Date.now(), write: print });
     break;
   }
+  case "schema": {
+    const { configurationSchema } = await import("./config/json-schema.ts");
+    // Longer than a pipe holds: a reader such as head leaves before its end, and that is no error of ours.
+    process.stdout.on("error", () => undefined);
+    print(JSON.stringify(configurationSchema(), null, 2));
+    break;
+  }
   case "serve":
     await run(command.config);
     break;

@@ -1,8 +1,7 @@
 import { randomUUIDv7 } from "node:crypto";
 import { adminToken, dataFolder } from "./config/data-folder.ts";
-import { formatWarning } from "./cli/check.ts";
 import { type Loaded, loadConfiguration, type LoadInput } from "./config/load.ts";
-import { formatProblem, type Problem } from "./config/problem.ts";
+import { formatProblem, formatWarning, type Problem } from "./config/problem.ts";
 import type { Settings } from "./config/schema.ts";
 import { watchFile } from "./config/watch.ts";
 import { watchLoad } from "./assembly/load-watch.ts";

@@ -37,22 +37,22 @@ process.exitCode = failed === 0 ? 0 : 1;
 /** Generates anew beside the committed code and compares, without touching it. */
 async function drift(): Promise<Finished> {
   const kept = mkdtempSync(join(tmpdir(), "semaroute-gen-"));
-  const folders = ["gen", "third_party/buf", "proto"];
-  for (const folder of folders) cpSync(folder, join(kept, folder), { recursive: true });
+  const generated = ["gen", "third_party/buf", "proto", "config.schema.json"];
+  for (const path of generated) cpSync(path, join(kept, path), { recursive: true });
   try {
     const made = await attempt("node", ["tools/generate.ts"]);
     if (made.code !== 0) return made;
-    const differences = await Promise.all(folders.map((folder) => attempt("diff", ["-r", join(kept, folder), folder])));
+    const differences = await Promise.all(generated.map((path) => attempt("diff", ["-r", join(kept, path), path])));
     const changed = differences.filter(({ code }) => code !== 0);
     return {
       code: changed.length === 0 ? 0 : 1,
       output: changed.map(({ output }) => `run "npm run generate" and commit:\n${output}`).join(""),
     };
   } finally {
-    for (const folder of folders) {
-      if (!existsSync(join(kept, folder))) continue;
-      rmSync(folder, { recursive: true, force: true });
-      cpSync(join(kept, folder), folder, { recursive: true });
+    for (const path of generated) {
+      if (!existsSync(join(kept, path))) continue;
+      rmSync(path, { recursive: true, force: true });
+      cpSync(join(kept, path), path, { recursive: true });
     }
     rmSync(kept, { recursive: true, force: true });
   }

@@ -1,5 +1,6 @@
-/** Makes everything that is generated: the printed rules of protovalidate, and gen/ from all .proto files. */
+/** Makes everything that is generated: the printed rules of protovalidate, gen/ from all .proto files, and the configuration's JSON Schema. */
 import { mkdirSync, writeFileSync } from "node:fs";
+import { configurationSchema } from "../src/config/json-schema.ts";
 import { printValidateProto } from "./print-validate-proto.ts";
 import { run } from "./run.ts";
 
@@ -7,3 +8,4 @@ mkdirSync("third_party/buf/validate", { recursive: true });
 writeFileSync("third_party/buf/validate/validate.proto", printValidateProto());
 await run("buf", ["format", "-w", "proto"]);
 await run("buf", ["generate"]);
+writeFileSync("config.schema.json", `${JSON.stringify(configurationSchema(), null, 2)}\n`);

@@ -1,5 +1,5 @@
 import { type Loaded, type Refused, revisionOf } from "../config/load.ts";
-import { formatProblem, type Problem } from "../config/problem.ts";
+import { formatProblem, formatWarning, type Problem } from "../config/problem.ts";
 import type { Settings } from "../config/schema.ts";
 import type { ReloadOutcome } from "../core/operations.ts";
 import { restartNeeded, sameSettings } from "./options.ts";
@@ -15,6 +15,7 @@ export interface Reloader {
 export interface ReloaderParts {
   readonly log: {
     error(fields: Readonly<Record<string, unknown>>, message: string): void;
+    warn(fields: Readonly<Record<string, unknown>>, message: string): void;
     info(fields: Readonly<Record<string, unknown>>, message: string): void;
   };
   readonly metrics: { reloaded(result: "applied" | "unchanged" | "refused"): void };
@@ -44,6 +45,8 @@ export function createReloader(initial: Loaded, read: () => Loaded | Refused, { 
       if (problems.length > 0) return Promise.resolve(refused({ kind: "refused", problems }));
       running = next;
       metrics.reloaded(changed ? "applied" : "unchanged");
+      if (changed)
+        for (const warning of next.warnings) log.warn({ path: warning.path, problem: formatWarning(warning) }, "configuration warning");
       log.info({ revision: next.revision, changed, restart_needed: restart }, "configuration reloaded");
       return Promise.resolve({ kind: "applied", revision: next.revision, changed, restartNeeded: restart });
     },

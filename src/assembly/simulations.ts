@@ -3,8 +3,8 @@ import type { RoutingPolicy } from "../core/chat.ts";
 import type { DecisionRecord } from "../core/decision.ts";
 import type { DecisionDesk, Operations, SimulationReport } from "../core/operations.ts";
 
-/** Decisions that are fetched, and replayed, at once: what calls wait for in between is a few milliseconds. */
-const fetchedMax = 1000;
+/** Decisions that are fetched and read, and replayed, at once: what calls wait for in between is a few milliseconds. */
+const fetchedMax = 200;
 const replayedMax = 100;
 
 /** What it is made of. */

@@ -11,6 +11,8 @@ export type Command =
   /** Where a call for a model would go. */
   | { readonly kind: "explain"; readonly config: string | undefined; readonly model: string; readonly streamed: boolean }
   | PolicyCommand
+  /** JSON Schema of the configuration file. */
+  | { readonly kind: "schema" }
   | { readonly kind: "version" }
   | { readonly kind: "help"; readonly text: string }
   /** The line was not understood; exit code 64. */
@@ -43,7 +45,7 @@ function createProgram(told: string[], choose: (command: Command) => void): Comm
   const write = (text: string): void => void told.push(text);
   const program = new Commander("semaroute")
     .description("LLM router: one port for gRPC, gRPC-Web, Connect, JSON and the OpenAI API.")
-    .usage("[serve] [--config FILE] | check [--strict] | explain --model M | policy validate|simulate|swap|rollback|history")
+    .usage("[serve] [--config FILE] | check [--strict] | explain --model M | policy validate|simulate|swap|rollback|history | schema")
     .exitOverride()
     .configureOutput({ writeOut: write, writeErr: () => undefined })
     .argument("[command]")
@@ -52,7 +54,9 @@ function createProgram(told: string[], choose: (command: Command) => void): Comm
     .helpOption("-h, --help", "print this text")
     .helpCommand("help [command]", "print this text, or a command's")
     .action((word: string | undefined) => {
-      choose(word === undefined ? chosen(program, "serve") : unknownCommand(word, ["serve", "check", "explain", "policy", "help"]));
+      choose(
+        word === undefined ? chosen(program, "serve") : unknownCommand(word, ["serve", "check", "explain", "policy", "schema", "help"]),
+      );
     });
   program
     .command("serve")
@@ -73,6 +77,10 @@ function createProgram(told: string[], choose: (command: Command) => void): Comm
     .option("--stream", "as if a stream was asked for")
     .action((_options, command: Commander) => choose(explained(command)));
   addPolicyCommands(program, configOption, choose);
+  program
+    .command("schema")
+    .description("print the JSON Schema of the configuration file, for editors")
+    .action(() => choose({ kind: "schema" }));
   return program;
 }
 

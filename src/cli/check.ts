@@ -1,5 +1,5 @@
 import { type LoadInput, loadConfiguration } from "../config/load.ts";
-import { formatProblem, type Problem } from "../config/problem.ts";
+import { formatProblem, formatWarning } from "../config/problem.ts";
 
 /** Where the configuration is, and who reads what was found. */
 export interface CheckInput extends LoadInput {
@@ -22,11 +22,6 @@ export function check({ strict, write, ...input }: CheckInput): 0 | 78 {
   const warned = result.warnings.length === 0 ? "" : `, ${counted(result.warnings.length, "warning")}`;
   write(`configuration is good: ${source}${warned}`);
   return strict && result.warnings.length > 0 ? 78 : 0;
-}
-
-/** As a problem is told, marked as a warning. */
-export function formatWarning(warning: Problem): string {
-  return formatProblem({ ...warning, message: `warning: ${warning.message}` });
 }
 
 function counted(count: number, noun: string): string {

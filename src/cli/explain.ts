@@ -2,6 +2,7 @@ import { type Loaded, type LoadInput, loadConfiguration } from "../config/load.t
 import { formatProblem } from "../config/problem.ts";
 import { ChatError } from "../core/error.ts";
 import type { Explanation } from "../core/router.ts";
+import { nearest } from "../core/suggest.ts";
 
 /** What the command works with. */
 export interface ExplainInput extends LoadInput {
@@ -27,9 +28,17 @@ export async function explain({ model, streamed, explain: plan, write, ...input 
     return explanation.candidates.some(({ rank }) => rank > 0) ? 0 : 1;
   } catch (thrown) {
     if (!(thrown instanceof ChatError)) throw thrown;
-    write(thrown.message);
+    const suggestion = thrown.failure === "MODEL_NOT_FOUND" ? nearest(model, namesOf(loaded, input)) : undefined;
+    write(suggestion === undefined ? thrown.message : `${thrown.message}; did you mean ${suggestion}?`);
     return 1;
   }
+}
+
+/** Names that callers can ask for, as far as the configuration and we know them. */
+function namesOf({ settings }: Loaded, { modelsOf }: LoadInput): readonly string[] {
+  const enabled = Object.values(settings.providers).filter((provider) => provider.enabled);
+  const offered = enabled.flatMap(({ type, models }) => models?.map(({ id }) => id) ?? modelsOf?.(type) ?? []);
+  return ["auto", ...Object.keys(settings.models), ...offered];
 }
 
 function explanationLines({ candidates, policyRevision, rule, estimatedInputTokens }: Explanation): string[] {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 
-import { choice, duration, list, named, number, section, text, whole } from "./values.ts";
+import { patternForm } from "./forms.ts";
+import { choice, duration, list, named, number, scalar, section, text, whole } from "./values.ts";
 
 /** All kinds of the API. */
 export const policyKinds = ["cost_based", "failover", "weighted", "latency", "least_busy", "experiment", "rules"] as const;
@@ -52,87 +53,113 @@ export interface RuleSettings {
   readonly model?: string | undefined;
 }
 
-const weight = () => number(0, Infinity).optional();
+const weight = (fallback: number) =>
+  number(0, Infinity).optional().describe(`Weight of that part of the score; all are made to sum to 1. Default: ${fallback}.`);
 
 const shadowSchema = section({
-  /** `provider/model`. */
-  target: text(),
-  /** 0 to 1. */
-  share: number(0, 1),
+  target: text().describe("provider/model that gets the copies."),
+  share: number(0, 1).describe("Share of the calls."),
 });
 
 const costBasedSchema = section({
-  /** Default 0.6. */
-  cost_weight: weight(),
-  /** Default 0.3. */
-  latency_weight: weight(),
-  /** Default 0.1. */
-  health_weight: weight(),
-  /** Milliseconds; targets above it come last. Default: no bound. */
-  max_first_token: duration().optional(),
+  cost_weight: weight(0.6),
+  latency_weight: weight(0.3),
+  health_weight: weight(0.1),
+  max_first_token: duration().optional().describe("Targets above it come last. Default: no bound."),
 });
 
 const failoverSchema = section({
-  primary_provider: text(),
-  backup_providers: list(text()).default([]),
-  /** Milliseconds for which a primary that failed is left alone. Default 30 s. */
-  failover_delay: duration().optional(),
+  primary_provider: text().describe("Name of the provider that is asked first."),
+  backup_providers: list(text()).default([]).describe("Names of the providers that stand in, in order."),
+  failover_delay: duration().optional().describe("How long a primary that failed is left alone. Default: 30s."),
 });
 
 const weightedSchema = section({
-  /** Provider to weight. */
-  weights: named(whole(0, 2 ** 32 - 1)).default({}),
+  weights: named(whole(0, 2 ** 32 - 1))
+    .default({})
+    .describe("Provider to weight; shares of calls go by them."),
 });
 
 const latencySchema = section({
-  /** Milliseconds; the time constant of the mean. Default 10 s. */
-  decay: duration().optional(),
+  decay: duration().optional().describe("Time constant of the mean. Default: 10s."),
 });
 
 /** `{type, config, name, shadow}`; what `config` may hold hangs on `type`. */
 export const policySchema: z.ZodType<PolicySettings> = z.unknown().transform(policyFrom);
 
-const headSchema = section({
-  type: choice(policyKinds).default("cost_based"),
+/** What every policy may say. */
+export const policyHead = section({
+  type: choice(policyKinds).default("cost_based").describe("How targets are ordered."),
   name: text()
     .refine((name) => name.length <= 64, { error: "expected at most 64 characters" })
-    .optional(),
-  shadow: shadowSchema.optional(),
-  config: z.unknown().optional(),
+    .meta({ maxLength: 64 })
+    .optional()
+    .describe("Default: the type."),
+  shadow: shadowSchema.optional().describe("Copies of a share of the calls for another target; the answers are thrown away."),
+  config: z.unknown().optional().describe("What the type can be told."),
 });
 
+const unitExpected = "affinity_key, end_user_id, key or tag:NAME";
+const unitText = /^(?:affinity_key|end_user_id|key|tag:.+)$/;
+
 const experimentSchema = section({
-  experiment: text(),
-  unit: scalarUnit().optional(),
-  arms: list(section({ name: text(), weight: whole(1, 2 ** 32 - 1), policy: policySchema })).refine((arms) => arms.length >= 2, {
-    error: "expected at least two arms",
-  }),
+  experiment: text().describe("Its name; another one deals anew."),
+  unit: scalar(unitExpected, unitFrom, { form: patternForm(unitExpected, unitText) })
+    .optional()
+    .describe("What a caller is known by: affinity_key, end_user_id, key or tag:NAME. Default: affinity_key."),
+  arms: list(
+    section({
+      name: text().describe("Told by RouteInfo.arm, and in the log."),
+      weight: whole(1, 2 ** 32 - 1).describe("Share of the callers."),
+      policy: policySchema,
+    }),
+  )
+    .min(2, { error: "expected at least two arms" })
+    .describe("Policies that callers are dealt to; at least two."),
+});
+
+const ruleSchema = section({
+  name: text().describe("Told by Explain, and in the log."),
+  when: text().describe("Condition in CEL, such as: input_tokens > 100000 && !has_tools"),
+  policy: policySchema.optional().describe("Default: otherwise of the rules."),
+  model: text().optional().describe("Stands in the place of the model asked for."),
 });
 
 const rulesSchema = section({
-  rules: list(section({ name: text(), when: text(), policy: policySchema.optional(), model: text().optional() })).default([]),
+  rules: list(ruleSchema).default([]).describe("The first whose condition holds decides."),
   otherwise: policySchema,
 });
 
+/** What `config` may hold, by type. */
+export const policyConfigs = {
+  cost_based: costBasedSchema,
+  failover: failoverSchema,
+  weighted: weightedSchema,
+  latency: latencySchema,
+  least_busy: section({}),
+  experiment: experimentSchema,
+  rules: rulesSchema,
+} as const satisfies Record<(typeof policyKinds)[number], z.ZodType>;
+
 /** All fields of all kinds, for those who look for the names of settings. */
 export const policyFields = section({
-  ...headSchema.shape,
+  ...policyHead.shape,
   config: section({
-    ...costBasedSchema.shape,
-    ...failoverSchema.shape,
-    ...weightedSchema.shape,
-    ...latencySchema.shape,
-    ...experimentSchema.shape,
-    ...rulesSchema.shape,
+    ...policyConfigs.cost_based.shape,
+    ...policyConfigs.failover.shape,
+    ...policyConfigs.weighted.shape,
+    ...policyConfigs.latency.shape,
+    ...policyConfigs.experiment.shape,
+    ...policyConfigs.rules.shape,
   }),
 });
 
 function policyFrom(written: unknown, context: z.RefinementCtx): PolicySettings {
-  const head = headSchema.safeParse(written);
+  const head = policyHead.safeParse(written);
   forward(head, [], context);
   // A head that is wrong elsewhere still says the kind, so that the problems of both are told at once.
   const about = typeof written === "object" && written !== null ? { ...written } : {};
-  const type = head.data?.type ?? headSchema.shape.type.safeParse("type" in about ? about.type : undefined).data;
+  const type = head.data?.type ?? policyHead.shape.type.safeParse("type" in about ? about.type : undefined).data;
   if (type === undefined) return z.NEVER;
   const body = bodyFrom(type, ("config" in about ? about.config : undefined) ?? {}, context);
   if (head.data === undefined || body === undefined) return z.NEVER;
@@ -148,19 +175,19 @@ function bodyFrom(type: (typeof policyKinds)[number], written: unknown, context:
   };
   switch (type) {
     case "cost_based":
-      return withConfig(type, read(costBasedSchema));
+      return withConfig(type, read(policyConfigs[type]));
     case "failover":
-      return withConfig(type, read(failoverSchema));
+      return withConfig(type, read(policyConfigs[type]));
     case "weighted":
-      return withConfig(type, read(weightedSchema));
+      return withConfig(type, read(policyConfigs[type]));
     case "latency":
-      return withConfig(type, read(latencySchema));
+      return withConfig(type, read(policyConfigs[type]));
     case "least_busy":
-      return withConfig(type, read(section({})));
+      return withConfig(type, read(policyConfigs[type]));
     case "experiment":
-      return withConfig(type, read(experimentSchema));
+      return withConfig(type, read(policyConfigs[type]));
     case "rules":
-      return withConfig(type, read(rulesSchema));
+      return withConfig(type, read(policyConfigs[type]));
     default:
       return type satisfies never;
   }
@@ -179,8 +206,6 @@ function forward(result: z.ZodSafeParseResult<unknown>, under: readonly string[]
   }
 }
 
-function scalarUnit() {
-  return text().refine((unit) => /^(affinity_key|end_user_id|key|tag:.+)$/.test(unit), {
-    error: "expected affinity_key, end_user_id, key or tag:NAME",
-  });
+function unitFrom(written: string): string | undefined {
+  return unitText.test(written) ? written : undefined;
 }

@@ -28,6 +28,11 @@ export function formatProblem(problem: Problem): string {
   return suggestion === undefined ? text : `${text}; did you mean ${suggestion}?`;
 }
 
+/** As a problem is told, marked as a warning. */
+export function formatWarning(warning: Problem): string {
+  return formatProblem({ ...warning, message: `warning: ${warning.message}` });
+}
+
 /** Steps from the top of the file: names of settings, numbers of list items. */
 export type Path = readonly (string | number)[];
 

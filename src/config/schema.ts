@@ -1,5 +1,6 @@
 import type { z } from "zod";
 
+import { patternForm, wordsForm } from "./forms.ts";
 import { policySchema } from "./policy-schema.ts";
 import { providerSchema } from "./provider-schema.ts";
 import {
@@ -23,176 +24,205 @@ import {
 
 const countMax = Number.MAX_SAFE_INTEGER;
 
+const originExpected = 'an origin such as https://app.example.com, or "*"';
+const workersExpected = 'a whole number of at least 1, or "auto"';
+
 const serverSchema = section({
-  host: text().default("127.0.0.1"),
-  /** 0: the system chooses. */
-  port: port().default(8080),
+  host: text()
+    .default("127.0.0.1")
+    .describe("Address to listen on. Beyond loopback, real providers need auth.keys, or auth.required: false."),
+  port: port().default(8080).describe("Port of all protocols; 0: the system chooses."),
   tls: section({
-    /** Path of a PEM file, absolute once loaded; `key_file` goes with it. */
-    cert_file: text().optional(),
-    /** As `cert_file`. */
-    key_file: text().optional(),
-    /** As `cert_file`; set: a client certificate is required. */
-    client_ca_file: text().optional(),
-  }).prefault({}),
+    // Paths are absolute once loaded.
+    cert_file: text().optional().describe("PEM file of the certificate; with key_file: TLS and ALPN. Begins at this file's folder."),
+    key_file: text().optional().describe("PEM file of the certificate's key."),
+    client_ca_file: text().optional().describe("PEM file of the authority whose client certificates are required. Not set: none is."),
+  })
+    .prefault({})
+    .describe("TLS of the main listener."),
   cors: section({
-    /** Exact origins or `*`. */
-    allowed_origins: list(scalar('an origin such as https://app.example.com, or "*"', originFrom)).default([]),
-  }).prefault({}),
-  /** Bytes, for every protocol. */
-  max_body: size().default(16 * 2 ** 20),
-  /** Milliseconds without an event after which a stream shows that it lives. */
-  heartbeat: positiveDuration().default(15_000),
-  /** Milliseconds between "not ready" and closed listeners. */
-  drain_delay: duration().default(0),
-  /** Milliseconds that running calls get. */
-  drain_timeout: duration().default(30_000),
-  /** Processes; `auto`: one per core. */
-  workers: scalar<number | "auto">('a whole number of at least 1, or "auto"', (written) =>
-    written === "auto" ? written : whole(1, 1024).safeParse(written).data,
-  ).default(1),
-}).prefault({});
+    allowed_origins: list(scalar(originExpected, originFrom, { form: patternForm(originExpected, /^\*$|^[a-z]+:\/\/[^/]+$/) }))
+      .default([])
+      .describe('Exact origins such as https://app.example.com, or "*"; never for the admin doors.'),
+  })
+    .prefault({})
+    .describe("Which web pages may call."),
+  max_body: size().prefault("16MiB").describe("Largest request, for every protocol."),
+  heartbeat: positiveDuration().prefault("15s").describe("How long a stream says nothing before it shows that it lives."),
+  drain_delay: duration().prefault("0s").describe('Time between "not ready" and closed listeners at a stop.'),
+  drain_timeout: duration().prefault("30s").describe("Time that running calls get at a stop."),
+  workers: scalar<number | "auto">(workersExpected, (written) => (written === "auto" ? written : whole(1, 1024).safeParse(written).data), {
+    form: patternForm(workersExpected, /^auto$|^\d+$/, { type: ["integer", "string"], minimum: 1, maximum: 1024 }),
+  })
+    .default(1)
+    .describe("Processes; auto: one per core."),
+})
+  .prefault({})
+  .describe("The listener, and how it begins and ends.");
 
 const adminSchema = section({
-  /** Default: minted at start. */
-  token: secret().optional(),
-  /** Set: admin leaves the main port for its own listener. */
-  host: text().optional(),
-  /** As `host`. */
-  port: port().optional(),
-}).prefault({});
+  token: secret().optional().describe("Guards every admin call. Not set: one is made at the first start, and kept in data/admin-token."),
+  host: text().optional().describe("Address of the admin listener that port asks for. Default: server.host."),
+  port: port().optional().describe("Set: admin leaves the main port for a listener of its own."),
+})
+  .prefault({})
+  .describe("The control plane.");
 
 const keySchema = section({
-  /** The key's id is `cfg_<name>`. */
-  name: text(),
-  key: secret(),
-  /** Names the key may ask for; empty: all. */
-  models: list(text()).default([]),
-  priority: choice(["low", "normal", "high"]).default("normal"),
-  /** 0: no limit. */
+  name: text().describe("Names the key; its id is cfg_<name>. Letters, digits, dots, dashes and underscores."),
+  key: secret().describe("What callers send."),
+  models: list(text()).default([]).describe("Aliases, models or provider/model that the key may ask for; empty: all."),
+  priority: choice(["low", "normal", "high"]).default("normal").describe("Who is refused first under overload: low."),
   limits: section({
-    requests_per_minute: whole(0, countMax).default(0),
-    tokens_per_minute: whole(0, countMax).default(0),
-    concurrent_calls: whole(0, countMax).default(0),
-    budget_usd: number(0, 1e9).default(0),
-    budget_period: choice(["day", "month", "total"]).default("month"),
-  }).prefault({}),
+    requests_per_minute: whole(0, countMax).default(0).describe("0: no limit."),
+    tokens_per_minute: whole(0, countMax).default(0).describe("0: no limit."),
+    concurrent_calls: whole(0, countMax).default(0).describe("0: no limit."),
+    budget_usd: number(0, 1e9).default(0).describe("US dollars in a period; 0: no budget."),
+    budget_period: choice(["day", "month", "total"]).default("month").describe("After what time the budget begins anew."),
+  })
+    .prefault({})
+    .describe("How much the key may use."),
 });
 
 const resilienceSchema = section({
-  /** Over all targets. */
-  max_attempts: whole(1, 100).default(3),
+  max_attempts: whole(1, 100).default(3).describe("Attempts of a call over all targets; a request may only lower it."),
   retry: section({
-    /** Milliseconds. */
-    base_delay: duration().default(100),
-    /** Milliseconds. */
-    max_delay: duration().default(2000),
-    /** Retries per call, over time. */
-    budget: number(0, 1).default(0.2),
-  }).prefault({}),
+    base_delay: duration().prefault("100ms").describe("Pause before the same target is asked again, at first."),
+    max_delay: duration().prefault("2s").describe("Up to which the pause grows."),
+    budget: number(0, 1).default(0.2).describe("Repeats at the same target per call, over time. 0: none."),
+  })
+    .prefault({})
+    .describe("When the same target is asked again."),
   circuit_breaker: section({
-    consecutive_failures: whole(1, countMax).default(5),
-    failure_ratio: number(0, 1).default(0.5),
-    /** Calls in the window below which the ratio says nothing. */
-    min_calls: whole(1, countMax).default(20),
-    /** Milliseconds. */
-    window: positiveDuration().default(30_000),
-    /** Milliseconds a breaker stays open at first. */
-    open: positiveDuration().default(5000),
-    /** Milliseconds to which that grows. */
-    max_open: positiveDuration().default(300_000),
-  }).prefault({}),
-  /** All in milliseconds. */
+    consecutive_failures: whole(1, countMax).default(5).describe("That many in a row open a target's breaker."),
+    failure_ratio: number(0, 1).default(0.5).describe("Part of the window's calls that opens it, too."),
+    min_calls: whole(1, countMax).default(20).describe("Calls in the window below which the ratio says nothing."),
+    window: positiveDuration().prefault("30s").describe("Time over which the ratio is counted."),
+    open: positiveDuration().prefault("5s").describe("How long a breaker stays open at first; doubled with each failed trial."),
+    max_open: positiveDuration().prefault("5m").describe("Up to which that grows."),
+  })
+    .prefault({})
+    .describe("When a target that fails is left alone."),
   timeouts: section({
-    connect: positiveDuration().default(5000),
-    /** Of streams. */
-    first_token: positiveDuration().default(60_000),
-    idle: positiveDuration().default(60_000),
-    /** Between two content events of a stream. */
-    progress: positiveDuration().default(300_000),
-    /** Also the longest deadline a caller may set. */
-    total: positiveDuration().default(600_000),
-  }).prefault({}),
+    connect: positiveDuration().prefault("5s").describe("DNS, TCP and TLS."),
+    first_token: positiveDuration().prefault("60s").describe("Of streams, until the first content."),
+    idle: positiveDuration().prefault("60s").describe("Between two reads of an upstream's body."),
+    progress: positiveDuration().prefault("5m").describe("Between two content events of a stream."),
+    total: positiveDuration().prefault("10m").describe("A whole call; also the longest deadline a caller may set."),
+  })
+    .prefault({})
+    .describe("How long what may take."),
   hedge: section({
-    enabled: flag().default(false),
-    /** Of the first-token times, after which a second target is asked. */
-    percentile: number(1, 99.99).default(95),
-    max_extra_cost_ratio: number(0, 1).default(0.05),
-  }).prefault({}),
-}).prefault({});
+    enabled: flag().default(false).describe("Ask a second target where the first is late with its first content."),
+    percentile: number(1, 99.99).default(95).describe("Late: slower than this share of the target's last answers, in percent."),
+    max_extra_cost_ratio: number(0, 1).default(0.05).describe("Hedges cost at most this share of what the calls cost."),
+  })
+    .prefault({})
+    .describe("Second requests against slow answers."),
+})
+  .prefault({})
+  .describe("What happens when something fails or is late.");
 
 const observabilitySchema = section({
   logging: section({
-    level: choice(["debug", "info", "warn", "error"]).default("info"),
-    /** `auto`: pretty on a terminal, else JSON. */
-    format: choice(["auto", "json", "pretty"]).default("auto"),
-  }).prefault({}),
+    level: choice(["debug", "info", "warn", "error"]).default("info").describe("Least level that is logged."),
+    format: choice(["auto", "json", "pretty"]).default("auto").describe("auto: pretty on a terminal, else JSON."),
+  })
+    .prefault({})
+    .describe("Lines on stdout."),
   metrics: section({
-    enabled: flag().default(true),
-    /** Set: `/metrics` has its own listener, and leaves the main port. */
-    port: port().optional(),
-  }).prefault({}),
+    enabled: flag().default(true).describe("Serve /metrics."),
+    port: port().optional().describe("Set: /metrics leaves the main port for a listener of its own."),
+  })
+    .prefault({})
+    .describe("Prometheus."),
   tracing: section({
-    enabled: flag().default(false),
-    /** OTLP over HTTP. */
-    endpoint: httpUrl().default("http://127.0.0.1:4318"),
-    /** 0 to 1. */
-    sample_ratio: number(0, 1).default(0.1),
-  }).prefault({}),
-}).prefault({});
+    enabled: flag().default(false).describe("Send spans."),
+    endpoint: httpUrl().default("http://127.0.0.1:4318").describe("Where to: OTLP over HTTP."),
+    sample_ratio: number(0, 1).default(0.1).describe("Share of the calls without a traceparent that are traced."),
+  })
+    .prefault({})
+    .describe("OpenTelemetry."),
+})
+  .prefault({})
+  .describe("Logs, metrics and traces.");
 
-/** The whole configuration file; every section is optional. */
+const cacheSchema = section({
+  enabled: flag().default(true).describe("Answer equal requests from memory."),
+  mode: choice(["deterministic", "all", "on_request"])
+    .default("deterministic")
+    .describe("deterministic: temperature 0, and embeddings; all; on_request: calls that say x-semaroute-cache: use."),
+  ttl: positiveDuration().prefault("5m").describe("How long an answer is kept."),
+  max_bytes: size().prefault("256MiB").describe("What all answers together may take."),
+  backend: choice(["memory", "redis"]).default("memory").describe("Where answers are kept."),
+  semantic: section({
+    enabled: flag().default(false).describe("Answer similar requests, too."),
+    model: text().optional().describe("provider/model of an embedding model."),
+    threshold: number(0, 1).default(0.95).describe("Cosine similarity from which requests count as similar."),
+  })
+    .prefault({})
+    .describe("Similar requests."),
+})
+  .prefault({})
+  .describe("Answers that are given again.");
+
+/**
+ * The whole configuration file; every section is optional. A default given by `prefault` is written as in the file. Descriptions are what
+ * editors show (`json-schema.ts`).
+ */
 export const settingsSchema = section({
   server: serverSchema,
   admin: adminSchema,
   auth: section({
-    /** `auto`: once any key was ever configured or issued. */
-    required: scalar<"auto" | boolean>("auto, true or false", (written) =>
-      written === "auto" ? written : flag().safeParse(written).data,
-    ).default("auto"),
-    keys: list(keySchema).default([]),
-  }).prefault({}),
-  /** By name. */
-  providers: named(providerSchema).default({}),
-  /** Names of the operator's own; a target is `provider/model`. */
-  models: named(section({ targets: list(text()) })).default({}),
-  routing_policy: policySchema.default({ type: "cost_based", config: {} }),
-  unsupported_fields: choice(["drop", "require"]).default("drop"),
+    required: scalar<"auto" | boolean>(
+      "auto, true or false",
+      (written) => (written === "auto" ? written : flag().safeParse(written).data),
+      { form: wordsForm(["auto", "true", "false"]) },
+    )
+      .default("auto")
+      .describe("Whether every call needs a key. auto: once any key was ever configured or issued."),
+    keys: list(keySchema).default([]).describe("Callers' keys."),
+  })
+    .prefault({})
+    .describe("Who may call."),
+  providers: named(providerSchema)
+    .default({})
+    .describe("By names of your own. None: those whose key is in the environment, else simulated ones."),
+  models: named(section({ targets: list(text()).describe("provider/model; the policy orders them.") }))
+    .default({})
+    .describe("Names of your own for models."),
+  routing_policy: policySchema.default({ type: "cost_based", config: {} }).describe("Where calls go."),
+  unsupported_fields: choice(["drop", "require"])
+    .default("drop")
+    .describe("What a target cannot honour: drop it, and say so in x-semaroute-notes; or require a target that can."),
   resilience: resilienceSchema,
   health: section({
-    /** Milliseconds. */
-    interval: positiveDuration().default(30_000),
-    /** Milliseconds. */
-    timeout: positiveDuration().default(5000),
-    /** `models`: the unbilled list call; `none`: passive only. */
-    probe: choice(["models", "none"]).default("models"),
-  }).prefault({}),
-  cache: section({
-    enabled: flag().default(true),
-    mode: choice(["deterministic", "all", "on_request"]).default("deterministic"),
-    /** Milliseconds. */
-    ttl: positiveDuration().default(300_000),
-    /** Bytes. */
-    max_bytes: size().default(256 * 2 ** 20),
-    backend: choice(["memory", "redis"]).default("memory"),
-    semantic: section({
-      enabled: flag().default(false),
-      /** `provider/model` of an embedding model. */
-      model: text().optional(),
-      /** Cosine similarity. */
-      threshold: number(0, 1).default(0.95),
-    }).prefault({}),
-  }).prefault({}),
+    interval: positiveDuration().prefault("30s").describe("Between two probes of one provider."),
+    timeout: positiveDuration().prefault("5s").describe("Longest wait for a probe."),
+    probe: choice(["models", "none"]).default("models").describe("models: the unbilled list call; none: only what calls show."),
+  })
+    .prefault({})
+    .describe("Probes of providers."),
+  cache: cacheSchema,
   redis: section({
-    url: secretUrl(["redis://", "rediss://"]).optional(),
-    /** Milliseconds. */
-    timeout: positiveDuration().default(20),
-  }).prefault({}),
+    url: secretUrl(["redis://", "rediss://"]).optional().describe("redis://… or rediss://…"),
+    timeout: positiveDuration().prefault("20ms").describe("Longest wait for Redis."),
+  })
+    .prefault({})
+    .describe("What replicas share."),
   store: section({
-    url: secretUrl(["sqlite:", "postgres://", "postgresql://", "memory:"]).optional(),
-    /** Milliseconds for which rows are kept. Default: for ever. */
-    retention: section({ decisions: positiveDuration().optional(), ledger: positiveDuration().optional() }).optional(),
-  }).prefault({}),
+    url: secretUrl(["sqlite:", "postgres://", "postgresql://", "memory:"])
+      .optional()
+      .describe("sqlite:PATH, postgres://… or memory:. Default: data/semaroute.db beside this file."),
+    retention: section({
+      decisions: positiveDuration().optional().describe("Older decisions are forgotten. Default: 7d."),
+      ledger: positiveDuration().optional().describe("Older lines of the ledger are forgotten. Default: never."),
+    })
+      .optional()
+      .describe("How long what is kept."),
+  })
+    .prefault({})
+    .describe("What outlives the process."),
   observability: observabilitySchema,
 });
 

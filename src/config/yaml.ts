@@ -28,9 +28,12 @@ export function treeFromYaml(text: string, report: Report): MapNode | undefined 
     return { kind: "file", line: Math.max(line, 1), column: Math.max(col, 1) };
   };
   let readable = true;
+  let told = -1;
   for (const { code, message, pos } of document.errors) {
-    if (code === "DUPLICATE_KEY") continue;
+    // What is said of a place a second time follows from what was said first.
+    if (code === "DUPLICATE_KEY" || pos[0] === told) continue;
     readable = false;
+    told = pos[0];
     report.errorAt(place(pos[0]), [], `not valid YAML: ${message.replace(/\.?\s*$/, "").toLowerCase()}`);
   }
   if (!readable) return undefined;

@@ -1,4 +1,5 @@
 import type { Key, Snapshot } from "./call.ts";
+import { chanceOfText, purposeOf } from "./chance.ts";
 import type { CallRequest } from "./chat.ts";
 
 /** Whose call it is, as far as sides go. */
@@ -17,7 +18,8 @@ export function sideOf(snapshot: Snapshot, caller: SideCaller): Snapshot {
   const { canary } = snapshot;
   if (canary === undefined) return snapshot;
   // The revision is part of it, so that it is not always the same callers who try what is new.
-  return dealt(`${canary.snapshot.policy.revision}\n${unitOf(caller)}`) < canary.share ? canary.snapshot : snapshot;
+  const purpose = purposeOf(`canary: ${canary.snapshot.policy.revision}`);
+  return chanceOfText(unitOf(caller), purpose) < canary.share ? canary.snapshot : snapshot;
 }
 
 /** Conversations of a key by their affinity, else its end users, else the key. Who shows nothing of these is nobody twice. */
@@ -27,13 +29,4 @@ function unitOf({ key, request, id }: SideCaller): string {
   const { endUserId } = request;
   if (endUserId !== "") return `${key.id}\nu\n${endUserId}`;
   return key.id === "anonymous" ? `${key.id}\nc\n${id}` : key.id;
-}
-
-/** Even in [0, 1) over texts: FNV-1a, stirred by the last step of MurmurHash3 (both public domain). */
-function dealt(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;
 }

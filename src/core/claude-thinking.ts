@@ -1,7 +1,7 @@
 import type { Target } from "./catalog.ts";
 import { type Reasoning, ReasoningEffort, ReasoningSummary } from "./chat.ts";
 import { ChatError } from "./error.ts";
-import type { Fields } from "./json-object.ts";
+import type { Fields } from "./json-fields.ts";
 import type { Notes } from "./notes.ts";
 import type { ThinkingRules } from "./claude-rules.ts";
 

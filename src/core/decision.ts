@@ -9,7 +9,7 @@ import {
 } from "./chat.ts";
 import type { AttemptRecord, Source } from "./call.ts";
 import type { Clock } from "./clock.ts";
-import type { HealthView } from "./health.ts";
+import type { HealthView, LatencyMeans } from "./health.ts";
 import type { Candidate, CallFacts, PlanView, Ranked } from "./policy.ts";
 import type { CallRecord } from "./telemetry.ts";
 
@@ -43,8 +43,10 @@ export interface DecisionRecord {
   readonly usage?: UsageRecord;
   /** What the policy was told; absent where nothing was ranked. */
   readonly facts?: CallFacts;
-  /** See `PlanView`. */
+  /** Sizes of the runs of candidates that were ranked together. */
   readonly groups: readonly number[];
+  /** How many of these, from the end, are last resorts; absent: none. */
+  readonly resorts?: number;
   /** Those that were ranked first, in their order. */
   readonly candidates: readonly CandidateRecord[];
   readonly attempts: readonly TryRecord[];
@@ -66,8 +68,12 @@ export interface CandidateRecord {
   readonly cost?: number;
   /** See `Candidate.load`; absent: 0. */
   readonly load?: number;
+  /** Where in its group the policy was given it; absent: where it was ranked. */
+  readonly place?: number;
   /** What differs from a target that nobody ever called (`untouched`). */
   readonly health: Partial<HealthView>;
+  /** `HealthView.otherMeans`, a map of which is no JSON; absent: none. */
+  readonly means?: readonly (readonly [decayMs: number, means: LatencyMeans])[];
   /** What the translation to it changed; of the target that answered. */
   readonly notes?: readonly (readonly [field: string, action: TranslationAction, text: string])[];
 }
@@ -113,7 +119,7 @@ export const untouched: HealthView = {
 
 /** What of a call's record has to be held until its decision is made; nothing of the request. */
 export interface NotedCall {
-  readonly record: Omit<DecisionRecord, "candidates" | "attempts" | "groups" | "facts" | "usage">;
+  readonly record: Omit<DecisionRecord, "candidates" | "attempts" | "groups" | "resorts" | "facts" | "usage">;
   readonly plan: PlanView | undefined;
   readonly attempts: readonly AttemptRecord[];
   readonly usage: Usage | undefined;
@@ -154,14 +160,33 @@ export function noteCall(
 
 /** The decision itself; made later, off the call's way. */
 export function decisionFrom({ record, plan, attempts, usage, source, endMs }: NotedCall): DecisionRecord {
+  const groups = plan?.groups ?? [];
+  const resorts = groups.filter(({ isLastResort }) => isLastResort).length;
   return {
     ...record,
     ...(usage !== undefined && { usage: usageRecord(usage) }),
     ...(plan !== undefined && { facts: plan.facts }),
-    groups: plan?.groups ?? [],
-    candidates: plan === undefined ? [] : [...plan.ranked.map((each) => rankedRecord(each, source)), ...plan.excluded.map(excludedRecord)],
+    groups: groups.map(({ candidates }) => candidates.length),
+    ...(resorts > 0 && { resorts }),
+    candidates: plan === undefined ? [] : [...rankedRecords(plan, source), ...plan.excluded.map(excludedRecord)],
     attempts: attempts.map((attempt) => tryRecord(attempt, endMs)),
   };
+}
+
+function rankedRecords({ ranked, groups }: PlanView, source: Source | undefined): CandidateRecord[] {
+  const given = new Map<string, number>();
+  const places: number[] = [];
+  for (const { candidates } of groups) {
+    for (const [place, { target }] of candidates.entries()) {
+      given.set(target.id, place);
+      places.push(place);
+    }
+  }
+  return ranked.map((each, index) => {
+    const record = rankedRecord(each, source);
+    const place = given.get(each.candidate.target.id);
+    return place === undefined || place === places[index] ? record : { ...record, place };
+  });
 }
 
 function rankedRecord({ candidate, score, terms, remark }: Ranked, source: Source | undefined): CandidateRecord {
@@ -187,10 +212,11 @@ function candidateRecord({ target, health, costMicroUsd, load }: Candidate) {
     ...(costMicroUsd !== undefined && { cost: costMicroUsd }),
     ...(load > 0 && { load }),
     health: touched(health),
+    ...(health.otherMeans.size > 0 && { means: [...health.otherMeans] }),
   };
 }
 
-/** What differs from `untouched`; most of it does not. Means of other time constants are left out: a map of them is no JSON. */
+/** What differs from `untouched`; most of it does not. Means of other time constants stand beside it. */
 function touched(health: HealthView): Partial<HealthView> {
   const known = touchedViews.get(health);
   if (known !== undefined) return known;

@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject, objectFromText } from "./json-fields.ts";
+import { isJsonObject, type JsonObject, callerObject } from "./json-fields.ts";
 
 /** Extra fields by issuer, as messages of the vocabulary hold them: each a JSON object's text. */
 export type Extensions = Record<string, string>;
@@ -42,7 +42,7 @@ export function unknownOf(object: JsonObject, known: Shape): JsonObject | undefi
 export function fieldsUnder(issuer: string, extensions: Readonly<Extensions>): JsonObject | undefined {
   const text = extensions[issuer];
   if (text === undefined || text === "") return undefined;
-  return objectFromText(text, `extensions_json.${issuer}`);
+  return callerObject(text, `extensions_json.${issuer}`);
 }
 
 /** `known` over `extra`; objects that both have are merged one level deep, so that schemas are never mixed. */

@@ -1,5 +1,5 @@
 import type { Failure } from "./error.ts";
-import { type Fields, isFields } from "./json-object.ts";
+import { type Fields, isJsonObject } from "./json-fields.ts";
 import type { KnownBody } from "./known-bodies.ts";
 import { spanMs } from "./retry-after.ts";
 
@@ -62,6 +62,6 @@ export function retryDelayMs(details: readonly Readonly<Fields>[]): number | und
 
 /** Whether a quota of the day is used up, which is whole again tomorrow, whatever RetryInfo says. */
 export function isDailyQuota(details: readonly Readonly<Fields>[]): boolean {
-  const violations = details.flatMap(({ violations: list }) => (Array.isArray(list) ? list.filter(isFields) : []));
+  const violations = details.flatMap(({ violations: list }) => (Array.isArray(list) ? list.filter(isJsonObject) : []));
   return violations.some(({ quotaId }) => typeof quotaId === "string" && quotaId.includes("PerDay"));
 }

@@ -1,8 +1,11 @@
 import { ChatError } from "./error.ts";
-import { integerText, parseJson } from "./json.ts";
+import { integerText, parseCallerJson } from "./json.ts";
 
 /** A JSON object that nobody has looked at. */
 export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** One that is being made. */
+export type Fields = Record<string, unknown>;
 
 /** Whether it is a JSON object: neither null, nor an array, nor a number that `parseJson` kept raw. */
 export function isJsonObject(value: unknown): value is JsonObject {
@@ -19,16 +22,27 @@ export function refuse(path: string, what: string): never {
   throw new ChatError("INVALID_REQUEST", `${path} ${what}`, { field: path });
 }
 
-/** The JSON object in a text; anything else is INVALID_REQUEST at `field`. */
-export function objectFromText(text: string, field: string): JsonObject {
+/** The JSON object in a caller's text; anything else is INVALID_REQUEST at `field`. */
+export function callerObject(text: string, field: string): JsonObject {
   let value: unknown;
   try {
-    value = parseJson(text);
-  } catch {
-    throw new ChatError("INVALID_REQUEST", `${field} is not valid JSON`, { field });
+    value = parseCallerJson(text);
+  } catch (cause) {
+    throw new ChatError("INVALID_REQUEST", `${field} is not valid JSON`, { cause, field });
   }
   if (!isJsonObject(value)) throw new ChatError("INVALID_REQUEST", `${field} must be a JSON object`, { field });
   return value;
+}
+
+/** Both objects in one; `over` wins. */
+export function mergedFields(under: JsonObject | undefined, over: JsonObject): Fields {
+  return { ...under, ...over };
+}
+
+/** The string under the key; empty where there is none. */
+export function textAt(object: JsonObject, key: string): string {
+  const value = object[key];
+  return typeof value === "string" ? value : "";
 }
 
 // The readers below take the object, the key and the object's path; null equals absence.

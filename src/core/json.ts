@@ -7,20 +7,24 @@ export const callerBounds = {
   /** Levels of nesting. */
   depth: 64,
   values: 1_000_000,
+  /** JSON values where one of them is an integer beyond 2^53: to keep its digits costs ten times as much for every value beside it. */
+  valuesBesideLongIntegers: 100_000,
   /** JSON objects, and keys of one; binary, messages and map entries. Each costs what hundreds of bytes do. */
   objects: 100_000,
 } as const;
 
-const { depth: depthMax, values: nodesMax, objects: objectsMax } = callerBounds;
+const { depth: depthMax, values: nodesMax, valuesBesideLongIntegers, objects: objectsMax } = callerBounds;
 /** 2^53 has sixteen. */
 const digitsMax = 16;
+/** So many that are no fraction: those of embeddings mostly have as many. */
+const longDigits = /(?<![\d.])\d{16}/;
 
 /**
  * JSON.parse that loses no digits: an integer beyond 2^53 becomes a raw JSON value, which JSON.stringify writes out as it
  * came. Tool arguments and schemas hold such ids. Texts without a long run of digits take the plain way.
  */
 export function parseJson(text: string): unknown {
-  if (!/\d{16}/.test(text)) return JSON.parse(text);
+  if (!longDigits.test(text)) return JSON.parse(text);
   return JSON.parse(text, keepDigits);
 }
 
@@ -128,6 +132,10 @@ export function refuseExcess(text: string): boolean {
   if (digits >= digitsMax && isLongInteger(text, text.length - digits, text.length)) unusual = true;
   if (objects > objectsMax) throw new ChatError("INVALID_REQUEST", `the body has more than ${objectsMax} JSON objects`);
   if (nodes > nodesMax) throw new ChatError("INVALID_REQUEST", `the body has more than ${nodesMax} JSON values`);
+  if (unusual && nodes > valuesBesideLongIntegers) {
+    const bound = `more than ${valuesBesideLongIntegers} JSON values, and an integer beyond 2^53 among them`;
+    throw new ChatError("INVALID_REQUEST", `the body has ${bound}`);
+  }
   if (doubtful) refuseKeys(text);
   refuseHalfCharacters(text);
   return unusual;

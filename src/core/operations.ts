@@ -132,6 +132,20 @@ export type ReloadOutcome =
   /** `path` is the setting, `description` is `file:line:column` and what is wrong. */
   | { readonly kind: "refused"; readonly problems: readonly { readonly path: string; readonly description: string }[] };
 
+/** Who changed what. */
+export interface AuditEntry {
+  /** The method (`SwapPolicy`). */
+  readonly action: string;
+  /** A provider's name, a revision, a key's id. */
+  readonly subject: string;
+  /** By the operator's own word; one line. */
+  readonly author: string;
+  readonly comment: string;
+  /** Peer of the socket; undefined: not known. */
+  readonly address: string | undefined;
+  readonly requestId: string;
+}
+
 /** What the AdminService stands on. */
 export interface Operations {
   readonly providers: ProviderDesk;
@@ -147,5 +161,5 @@ export interface Operations {
   stats(): readonly TargetCounters[];
   reload(): Promise<ReloadOutcome>;
   /** Writes the audit line of a change. */
-  audit(entry: { readonly action: string; readonly subject: string; readonly author: string; readonly comment: string }): void;
+  audit(entry: AuditEntry): void;
 }

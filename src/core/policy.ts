@@ -99,13 +99,21 @@ export interface Decided {
   readonly failedRules: readonly string[];
 }
 
+/** Candidates that were ranked together. */
+export interface RankedGroup {
+  /** In the order in which the policy was given them: equals keep it, and lots are drawn by it. */
+  readonly candidates: readonly Candidate[];
+  /** Nobody in it is usable, and nobody is put first for the sake of a conversation. */
+  readonly isLastResort: boolean;
+}
+
 /** How the targets of a call were ranked, as its record keeps it. Holds nothing of what the caller wrote but the model's name. */
 export interface PlanView {
   /** What the policy was told of the call. */
   readonly facts: CallFacts;
   readonly ranked: readonly Ranked[];
-  /** Sizes of the runs in `ranked` that the policy ordered one by one: the model's targets, each fallback's, the last resorts. */
-  readonly groups: readonly number[];
+  /** What the policy ordered one by one: the model's targets, each fallback's, the last resorts. `ranked` is their orders in a row. */
+  readonly groups: readonly RankedGroup[];
   readonly excluded: readonly (Candidate & { readonly reason: string })[];
   /** Name of the rule that matched; empty: none. */
   readonly rule: string;
@@ -132,4 +140,19 @@ export function decidingPolicy(decide: (call: CallFacts) => Decided): Policy {
     return { order: chosen(call, candidates).order, rule, arm };
   };
   return Object.assign(rank, { decide });
+}
+
+/** Says who holds the conversation, and puts it first where the caller named it and the policy has no word of its own on that. */
+export function withHolder({ order, weighsHolder }: Ranking, { target, tokens, named }: Holder): readonly Ranked[] {
+  const at = order.findIndex(({ candidate }) => candidate.target.id === target);
+  const found = order[at];
+  if (found === undefined) return order;
+  const holder = withRemark(found, tokens > 0 ? `holds about ${tokens} tokens of this conversation` : "holds this conversation");
+  if (!named || weighsHolder === true) return order.with(at, holder);
+  return [holder, ...order.toSpliced(at, 1)];
+}
+
+/** With one more reason behind those it has. */
+export function withRemark(ranked: Ranked, why: string): Ranked {
+  return { ...ranked, remark: ranked.remark === "" ? why : `${ranked.remark}; ${why}` };
 }

@@ -1,4 +1,4 @@
-import { type Fields, isFields } from "./json-object.ts";
+import { type Fields, isJsonObject } from "./json-fields.ts";
 
 /** A schema within what Anthropic compiles. */
 export interface SubsetSchema {
@@ -39,7 +39,7 @@ export function describedSchema(schema: Fields, description: string): Fields {
 /** Whether two values are the same but for the order of keys. */
 function isSame(a: unknown, b: unknown): boolean {
   if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((each, i) => isSame(each, b[i]));
-  if (!isFields(a) || !isFields(b)) return JSON.stringify(a) === JSON.stringify(b);
+  if (!isJsonObject(a) || !isJsonObject(b)) return JSON.stringify(a) === JSON.stringify(b);
   const keys = Object.keys(a);
   return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && isSame(a[key], b[key]));
 }
@@ -50,9 +50,9 @@ function converted(schema: Fields, state: { changed: boolean }): Fields {
   const words: string[] = [];
   for (const [key, value] of Object.entries(schema)) {
     if (kept.has(key)) out[key] = value;
-    else if (single.has(key) && isFields(value)) out[key] = converted(value, state);
+    else if (single.has(key) && isJsonObject(value)) out[key] = converted(value, state);
     else if (lists.has(key) && Array.isArray(value)) out[key] = alternatives(value, state);
-    else if (named.has(key) && isFields(value)) out[key] = namedSchemas(value, state);
+    else if (named.has(key) && isJsonObject(value)) out[key] = namedSchemas(value, state);
     else if (key === "oneOf" && Array.isArray(value)) {
       out["anyOf"] = alternatives(value, state);
       state.changed = true;
@@ -72,24 +72,24 @@ function converted(schema: Fields, state: { changed: boolean }): Fields {
 /** A closed object satisfies an open one's schema too; only what the further properties must be is lost. */
 function closeObject(schema: Fields, out: Fields, words: string[]): void {
   const { type } = schema;
-  if (type !== "object" && !(Array.isArray(type) && type.includes("object")) && !isFields(schema["properties"])) return;
+  if (type !== "object" && !(Array.isArray(type) && type.includes("object")) && !isJsonObject(schema["properties"])) return;
   const further = schema["additionalProperties"];
-  if (isFields(further)) words.push(`additionalProperties: ${JSON.stringify(further)}`);
+  if (isJsonObject(further)) words.push(`additionalProperties: ${JSON.stringify(further)}`);
   out["additionalProperties"] = false;
 }
 
 function definitions(schema: Fields, state: { changed: boolean }): Fields {
   const kinds = Object.entries(schema).filter(([key]) => key === "$defs" || key === "definitions");
-  return Object.fromEntries(kinds.map(([key, value]) => [key, isFields(value) ? namedSchemas(value, state) : value]));
+  return Object.fromEntries(kinds.map(([key, value]) => [key, isJsonObject(value) ? namedSchemas(value, state) : value]));
 }
 
 function namedSchemas(schemas: Fields, state: { changed: boolean }): Fields {
   // fromEntries defines own properties, so that one called `__proto__` stays one.
-  return Object.fromEntries(Object.entries(schemas).map(([name, value]) => [name, isFields(value) ? converted(value, state) : value]));
+  return Object.fromEntries(Object.entries(schemas).map(([name, value]) => [name, isJsonObject(value) ? converted(value, state) : value]));
 }
 
 function alternatives(schemas: readonly unknown[], state: { changed: boolean }): unknown[] {
-  return schemas.map((value) => (isFields(value) ? converted(value, state) : value));
+  return schemas.map((value) => (isJsonObject(value) ? converted(value, state) : value));
 }
 
 /** Whether some reference leads back to where it stands. */
@@ -98,7 +98,7 @@ function isRecursive(root: Fields): boolean {
   const open = new Set<string>();
   const visit = (value: unknown): boolean => {
     if (Array.isArray(value)) return value.some(visit);
-    if (!isFields(value)) return false;
+    if (!isJsonObject(value)) return false;
     const ref = value["$ref"];
     if (typeof ref === "string" && follow(ref)) return true;
     return Object.entries(value).some(([key, each]) => key !== "$defs" && key !== "definitions" && visit(each));
@@ -119,7 +119,7 @@ function target(root: Fields, ref: string): unknown {
   if (!ref.startsWith("#/")) return undefined;
   let at: unknown = root;
   for (const step of ref.slice(2).split("/")) {
-    if (!isFields(at)) return undefined;
+    if (!isJsonObject(at)) return undefined;
     at = at[step.replaceAll("~1", "/").replaceAll("~0", "~")];
   }
   return at;

@@ -38,6 +38,8 @@ export interface RefusedRequest {
   readonly door: Door | "admin";
   /** Peer of the socket; who guesses keys is found by it. */
   readonly address: string | undefined;
+  /** Method of the control plane that was asked for (`SwapPolicy`), as in an audit line; undefined: none, or not known. */
+  readonly action?: string | undefined;
   readonly failure: Failure;
 }
 

@@ -1,4 +1,4 @@
-import { type Fields, isFields } from "./json-object.ts";
+import { type Fields, isJsonObject } from "./json-fields.ts";
 import { parseCallerJson } from "./json.ts";
 import type { Notes } from "./notes.ts";
 
@@ -11,7 +11,7 @@ export function argumentsObject(text: string, path: string, notes: Notes): Field
   if (trimmed === "" || trimmed === "null") return {};
   try {
     const value = parseCallerJson(text);
-    if (isFields(value)) return value;
+    if (isJsonObject(value)) return value;
   } catch {
     // Said below, as for JSON that is no object.
   }

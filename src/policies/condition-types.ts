@@ -99,8 +99,8 @@ function isPrefix({ variables }: CelEnv, name: string): boolean {
   return false;
 }
 
-/** Undefined: it is not made of names alone. */
-function dottedName({ exprKind: kind }: Expression): string | undefined {
+/** A variable's name, which may have dots in it; undefined: it is not made of names alone. */
+export function dottedName({ exprKind: kind }: Expression): string | undefined {
   if (kind.case === "identExpr") return kind.value.name;
   if (kind.case !== "selectExpr" || kind.value.testOnly || kind.value.operand === undefined) return undefined;
   const prefix = dottedName(kind.value.operand);

@@ -2,6 +2,7 @@ import { celEnv, CelScalar, mapType, parse, plan, unparse } from "@bufbuild/cel"
 import { RE2JS } from "@bufbuild/re2";
 
 import type { CallFacts } from "../core/policy.ts";
+import { expectCheap } from "./condition-cost.ts";
 import { type Expression, TypeFault, typeOf } from "./condition-types.ts";
 
 const words = mapType(CelScalar.STRING, CelScalar.STRING);
@@ -75,6 +76,7 @@ export function compileCondition(text: string): Condition | ConditionFault {
   try {
     const type = typeOf(env, parsed.expr);
     if (type !== CelScalar.BOOL) return fault(`line 1, column 1: expected true or false, got ${String(type)}`);
+    expectCheap(env, parsed.expr);
     const ask = plan(env, parsed);
     const holds = (bindings: Bindings): boolean | undefined => {
       const answer = ask(bindings);

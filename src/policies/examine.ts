@@ -6,6 +6,7 @@ import { decaysMax, decaysOf } from "./decays.ts";
 import { examineExperiment, examineRules } from "./examine-nested.ts";
 import { kindName, missingKind } from "./index.ts";
 import { createIssues, didYouMean, type Issues } from "./issues.ts";
+import { conditionCharacters, conditionCharactersMax } from "./nested.ts";
 
 /** Policies nest at most this deep. */
 const depthMax = 4;
@@ -13,6 +14,11 @@ const depthMax = 4;
 /** Everything wrong with a policy and with those in it, field by field; no errors: it can be compiled. */
 export function examinePolicy(policy: RoutingPolicy, facts: PolicyFacts): PolicyIssue[] {
   const issues = createIssues();
+  const characters = conditionCharacters(policy);
+  if (characters > conditionCharactersMax) {
+    issues.error(kindName(policy.kind), `its conditions have ${characters} characters, and ${conditionCharactersMax} are the most`);
+    return issues.list;
+  }
   examineAt(policy, { path: "", depth: 1, facts, issues });
   const decays = decaysOf(policy);
   if (decays.length > decaysMax)

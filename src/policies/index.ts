@@ -7,6 +7,7 @@ import { createFailover, withFailoverDefaults } from "./failover.ts";
 import { createLatency, withLatencyDefaults } from "./latency.ts";
 import { createLeastBusy } from "./least-busy.ts";
 import { createRules } from "./rules.ts";
+import { conditionCharacters, conditionCharactersMax } from "./nested.ts";
 import { createWeighted } from "./weighted.ts";
 
 type Kind = RoutingPolicy["kind"];
@@ -23,7 +24,13 @@ export const kindNames = {
 } as const satisfies Record<NonNullable<Kind["case"]>, string>;
 
 /** Compiles a policy with all that are nested in it; one that `examinePolicy` finds no error in never throws. */
-export function createPolicy({ kind, shadow }: RoutingPolicy): Policy {
+export function createPolicy(policy: RoutingPolicy): Policy {
+  if (conditionCharacters(policy) > conditionCharactersMax)
+    throw new ChatError("INVALID_REQUEST", "the conditions of a policy are too long");
+  return compiled(policy);
+}
+
+function compiled({ kind, shadow }: RoutingPolicy): Policy {
   const policy = createKind(kind);
   return shadow === undefined || shadow.share === 0 ? policy : withShadow(policy, shadow);
 }
@@ -41,12 +48,12 @@ function createKind(kind: Kind): Policy {
     case "leastBusy":
       return createLeastBusy();
     case "experiment": {
-      const policies = kind.value.arms.map(({ policy }) => createPolicy(present(policy)));
+      const policies = kind.value.arms.map(({ policy }) => compiled(present(policy)));
       return createExperiment(kind.value, policies);
     }
     case "rules": {
-      const rules = kind.value.rules.map(({ policy }) => policy && createPolicy(policy));
-      return createRules(kind.value, { rules, otherwise: createPolicy(present(kind.value.otherwise)) });
+      const rules = kind.value.rules.map(({ policy }) => policy && compiled(policy));
+      return createRules(kind.value, { rules, otherwise: compiled(present(kind.value.otherwise)) });
     }
     default:
       throw new ChatError("INVALID_REQUEST", missingKind, { field: "" });

@@ -2,7 +2,7 @@ import type { Target, TargetId } from "../core/catalog.ts";
 import type { CandidateRecord, DecisionRecord } from "../core/decision.ts";
 import { untouched } from "../core/decision.ts";
 import type { SimulationReport } from "../core/operations.ts";
-import { type Candidate, decidedBy, type Policy } from "../core/policy.ts";
+import { type Candidate, decidedBy, type Policy, type Ranked, withHolder } from "../core/policy.ts";
 
 /** Adds up calls one by one, so that whoever replays many can pause in between. */
 export interface Simulator {
@@ -76,21 +76,39 @@ interface Choice {
 
 /** The first of the first group that has anybody in it. */
 function firstOf(record: DecisionRecord, policy: Policy, find: (id: string) => Target | undefined): CandidateRecord | undefined {
-  const { facts, candidates, groups } = record;
-  const size = groups.find((each) => each > 0);
-  if (facts === undefined || size === undefined) return undefined;
-  const group = candidates.slice(0, size);
-  const [first] = decidedBy(policy, facts).rank(
+  const group = record.groups.findIndex((size) => size > 0);
+  const [first] = group < 0 ? [] : rankAgain(record, group, { policy, find });
+  return first && record.candidates.find(({ target }) => target === first.candidate.target.id);
+}
+
+/** Who ranks, and who knows the targets of now. */
+export interface Ranker {
+  readonly policy: Policy;
+  readonly find: (id: string) => Target | undefined;
+}
+
+/**
+ * What a policy makes of one of a decision's groups: from the facts, the candidates in their old places, and the seed of then. By the
+ * policy that made the decision it is the same ranking again.
+ */
+export function rankAgain(record: DecisionRecord, group: number, { policy, find }: Ranker): readonly Ranked[] {
+  const { facts, candidates, groups, resorts = 0 } = record;
+  if (facts === undefined) return [];
+  const start = groups.slice(0, group).reduce((sum, size) => sum + size, 0);
+  const members = candidates.slice(start, start + (groups[group] ?? 0)).map((each, index) => ({ each, place: each.place ?? index }));
+  members.sort((one, other) => one.place - other.place);
+  const ranking = decidedBy(policy, facts).rank(
     facts,
-    group.map((each) => candidateFrom(each, find)),
-  ).order;
-  return first && group.find(({ target }) => target === first.candidate.target.id);
+    members.map(({ each }) => candidateFrom(each, find)),
+  );
+  const isUsable = group < groups.length - resorts;
+  return facts.holder === undefined || !isUsable ? ranking.order : withHolder(ranking, facts.holder);
 }
 
 function candidateFrom(record: CandidateRecord, find: (id: string) => Target | undefined): Candidate {
   return {
     target: find(record.target) ?? goneTarget(record),
-    health: { ...untouched, ...record.health },
+    health: { ...untouched, ...record.health, ...(record.means !== undefined && { otherMeans: new Map(record.means) }) },
     costMicroUsd: record.cost,
     load: record.load ?? 0,
   };

@@ -127,11 +127,14 @@ export function createAdminGate(options: AdminGateOptions): AdminGate {
       const shown = bearerOf(caller.authorization);
       if (shown !== undefined && timingSafeEqual(Buffer.from(digestOf(shown), "hex"), digest)) return;
       if (!options.configured && readingMethods.has(method) && isDirectLoopback(caller)) return;
-      if (shown === undefined) throw new ChatError("CALLER_UNAUTHENTICATED", "the admin token is needed: authorization: Bearer");
-      throw refuseGuess(options.throttle, caller.remoteAddress ?? "", "the admin token is another");
+      if (shown === undefined)
+        throw new ChatError("CALLER_UNAUTHENTICATED", `the admin token is needed as authorization: Bearer; ${whereTokenIs}`);
+      throw refuseGuess(options.throttle, caller.remoteAddress ?? "", `the admin token is another; ${whereTokenIs}`);
     },
   };
 }
+
+const whereTokenIs = "it is admin.token, else in the file that the start-up line names (admin_token_file)";
 
 const forwardingHeaders: ReadonlySet<string> = new Set(["forwarded", "x-real-ip", "via", "cf-connecting-ip", "true-client-ip"]);
 

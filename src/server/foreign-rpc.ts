@@ -7,13 +7,13 @@ import type { RestCall } from "./rest/context.ts";
 // Calls of methods that are not here, each answered as its own protocol says no.
 
 /** A gRPC client understands only its own protocol's no (gRPC over HTTP2, Responses: trailers only). */
-export function refuseGrpc({ request, response, headers }: RestCall, path: string): void {
+export function refuseGrpc({ request, response, headers }: RestCall, text: string): void {
   const refusal = {
     ...Object.fromEntries(headers),
     "content-type":
       /^application\/grpc(?:-web)?(?:-text)?(?:\+\w+)?/.exec(request.headers["content-type"] ?? "")?.[0] ?? "application/grpc",
     "grpc-status": "12",
-    "grpc-message": `there is no method at ${path}`.replace(/[^ -$&-~]+/g, encodeURIComponent),
+    "grpc-message": text.replace(/[^ -$&-~]+/g, encodeURIComponent),
   };
   // The head itself has to end the stream, or clients wait for trailers; Node's writeHead cannot do that.
   if ("stream" in response) response.stream.respond({ ":status": 200, ...refusal }, { endStream: true });
@@ -24,8 +24,8 @@ export function refuseGrpc({ request, response, headers }: RestCall, path: strin
 }
 
 /** In Connect's JSON, which is also what clients of its streams understand where the status is not 200. */
-export function refuseConnect({ response, headers }: RestCall, path: string): void {
-  const body = JSON.stringify({ code: codeToString(Code.Unimplemented), message: `there is no method at ${path}` });
+export function refuseConnect({ response, headers }: RestCall, text: string): void {
+  const body = JSON.stringify({ code: codeToString(Code.Unimplemented), message: text });
   sendJson(response, 404, headers, body);
 }
 

@@ -1,5 +1,6 @@
 import type { ConnectRouter } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
+import { RouterService } from "../../gen/semaroute/v1/router_pb.ts";
 import type { ErrorShape } from "../core/dialect.ts";
 import { chatErrorFrom, ChatError } from "../core/error.ts";
 import type { RefusedRequest } from "../core/telemetry.ts";
@@ -21,7 +22,7 @@ import { oneHeader, type RestCall, type RestParts } from "./rest/context.ts";
 import { serveCount } from "./rest/count-door.ts";
 import { healthAnswer, type HealthAnswer, type HealthFacts, liveAnswer, readyAnswer } from "./rest/health.ts";
 import { getModel, listModels, speaksAnthropic } from "./rest/models.ts";
-import { hintedPath, notFound } from "./rest/not-found.ts";
+import { hintedPath, meant, notFound } from "./rest/not-found.ts";
 import { Refusal, sendRefusal } from "./rest/refusal.ts";
 import { createOpenapiDoor } from "./openapi/door.ts";
 import { createRealtimeDoor } from "./realtime/door.ts";
@@ -88,16 +89,17 @@ export function createRequestHandler(parts: ServerParts, doors: DoorSet): Reques
       }
       const facts = { peer: { ...browser, remoteAddress: request.socket?.remoteAddress }, id, requestId, receivedMs };
       const served = { request, response, facts };
-      const isHere = isAdminPath(path) ? doors.admin : doors.data;
-      const handler = isHere ? rpc(path) : undefined;
+      const isAdmin = isAdminPath(path);
+      const handler = rpc(path);
       if (handler !== undefined) {
         for (const [name, value] of rules.headers(browser)) response.setHeader(name, value);
         handler(request, response, facts);
-      } else if (isHere && path.startsWith("/admin/") && !crooked.test(path)) {
+      } else if (isAdmin && doors.admin && path.startsWith("/admin/") && !crooked.test(path)) {
         if (request.method !== "GET" && request.method !== "HEAD") refuseContent(request);
         serveAdmin(parts, served, rest);
-      } else if (isGrpc(request)) refuseGrpc(rest, path);
-      else if (isConnect(request, path)) refuseConnect(rest, path);
+      } else if (isGrpc(request)) refuseGrpc(rest, `there is no method at ${path}${elsewhere(path, doors)}`);
+      else if (isConnect(request, path)) refuseConnect(rest, `there is no method at ${path}${elsewhere(path, doors)}`);
+      else if (isAdmin) sendRefusal(rest, notFound(path, elsewhere(path, doors)));
       else serveRest(routes, rest, path, parts);
     } catch (thrown) {
       const isRpc = rpc(path) !== undefined;
@@ -108,6 +110,12 @@ export function createRequestHandler(parts: ServerParts, doors: DoorSet): Reques
       else sendError(rest, chatErrorFrom(thrown));
     }
   };
+}
+
+/** Where a service is that this listener has not; empty: nowhere. Whether there is one is no secret: its port says no by itself. */
+function elsewhere(path: string, doors: DoorSet): string {
+  if (isAdminPath(path)) return doors.admin ? "" : "; the admin doors are on another port here: admin.port, else server.port";
+  return path.startsWith(`/${RouterService.typeName}/`) && !doors.data ? "; calls are taken on server.port" : "";
 }
 
 /** Doors for chats, by path. */
@@ -232,7 +240,7 @@ function routeTable(routes: readonly Route[]): RouteTable {
   return {
     find(verb, path) {
       const at = exact.get(path) ?? open.filter((route) => path.length >= route.path.length && path.startsWith(route.path.slice(0, -1)));
-      if (at.length === 0) throw notFound(path, hintOf(path));
+      if (at.length === 0) throw notFound(path, meant(hintOf(path)));
       const route = at.find((each) => each.verb === verb || (verb === "HEAD" && each.verb === "GET"));
       if (route === undefined) {
         const allowed = at.map((each) => (each.verb === "GET" ? "GET, HEAD" : each.verb)).join(", ");

@@ -9,11 +9,12 @@ import {
   type CallFacts,
   type Candidate,
   decidedBy,
-  type Holder,
   type Policy,
   type Ranked,
-  type Ranking,
+  type RankedGroup,
   type ShadowTraffic,
+  withHolder,
+  withRemark,
 } from "../core/policy.ts";
 import { approximateMicroUsd } from "../core/price.ts";
 import type { Conversation } from "./conversation.ts";
@@ -53,7 +54,7 @@ export interface Plan {
   readonly ranked: readonly Ranked[];
   readonly excluded: readonly Exclusion[];
   /** See `PlanView`. */
-  readonly groups: readonly number[];
+  readonly groups: readonly RankedGroup[];
   readonly rule: string;
   /** Name of the experiment's arm; empty: none. */
   readonly arm: string;
@@ -83,39 +84,38 @@ export function planCall(call: Call, sources: PlanSources, policy: Policy = call
   const { nowMs } = known;
   const decided = decidedBy(policy, known);
   const excluded: Exclusion[] = [];
-  const groups = fittingGroups({ call, sources, needs, outlook, model: decided.model }, excluded);
+  const fittingTargets = fittingGroups({ call, sources, needs, outlook, model: decided.model }, excluded);
   // Found out with the targets' prices, and only where one depends on it.
   const { conversation, holder } = outlook;
   const facts: CallFacts = holder === undefined ? known : { ...known, holder };
-  const fitting = sizeOf(groups);
+  const fitting = sizeOf(fittingTargets);
   const standing = (wanted: Standing): Candidate[][] =>
-    groups.map((candidates) => candidates.filter((candidate) => standingOf(candidate, call, fitting === 1) === wanted));
+    fittingTargets.map((candidates) => candidates.filter((candidate) => standingOf(candidate, call, fitting === 1) === wanted));
 
-  const usable = standing("usable");
+  const issuer = isEmbedRequest(request) ? undefined : loopIssuer(request);
+  const usable = issuer === undefined ? standing("usable") : issuersFirst(standing("usable"), issuer);
   const insist = insistenceOf(fitting, sizeOf(usable));
   const ranked: Ranked[] = [];
-  const sizes: number[] = [];
+  const groups: RankedGroup[] = [];
   // A policy without rules may still name one with its ranking.
   let { rule, arm } = decided;
-  for (let i = 0; i < usable.length; i++) {
-    const ranking = decided.rank(facts, usable[i] ?? []);
-    if (i === 0 && policy.decide === undefined) ({ rule, arm = "" } = ranking);
-    ranked.push(...(holder === undefined ? ranking.order : withHolder(ranking, holder)));
-    sizes.push(ranking.order.length);
+  for (const candidates of usable) {
+    const ranking = decided.rank(facts, candidates);
+    if (groups.length === 0 && policy.decide === undefined) ({ rule, arm = "" } = ranking);
+    const order = holder === undefined ? ranking.order : withHolder(ranking, holder);
+    ranked.push(...(issuer === undefined ? order : order.map((each) => withLoop(each, issuer))));
+    groups.push({ candidates, isLastResort: false });
   }
-  if (!isEmbedRequest(request)) pinLoop(ranked, sizes, loopIssuer(request));
   const { shadows, failedRules } = decided;
-  const plan: Plan = { ranked, groups: sizes, excluded, rule, arm, shadows, failedRules, facts, inputTokens, insist, conversation };
+  const plan: Plan = { ranked, groups, excluded, rule, arm, shadows, failedRules, facts, inputTokens, insist, conversation };
   if (ranked.length === fitting) return plan;
 
   // Behind all others, whatever name led to it: who most likely fails is still better than nobody.
   const lastResort = (candidates: readonly Candidate[]): void => {
     if (candidates.length === 0) return;
-    sizes.push(candidates.length);
-    for (const each of decided.rank(facts, candidates).order) {
-      const why = lastResortRemark(each.candidate.health, call, insist);
-      ranked.push({ ...each, remark: each.remark === "" ? why : `${each.remark}; ${why}` });
-    }
+    groups.push({ candidates, isLastResort: true });
+    for (const each of decided.rank(facts, candidates).order)
+      ranked.push(withRemark(each, lastResortRemark(each.candidate.health, call, insist)));
   };
   const exclude = (candidates: readonly Candidate[]): void => {
     for (const candidate of candidates)
@@ -127,27 +127,15 @@ export function planCall(call: Call, sources: PlanSources, policy: Policy = call
   return plan;
 }
 
-/** Says who holds the conversation, and puts it first where the caller named it and the policy has no word of its own on that. */
-function withHolder({ order, weighsHolder }: Ranking, { target, tokens, named }: Holder): readonly Ranked[] {
-  const at = order.findIndex(({ candidate }) => candidate.target.id === target);
-  const found = order[at];
-  if (found === undefined) return order;
-  const why = tokens > 0 ? `holds about ${tokens} tokens of this conversation` : "holds this conversation";
-  const holder = { ...found, remark: found.remark === "" ? why : `${found.remark}; ${why}` };
-  if (!named || weighsHolder === true) return order.with(at, holder);
-  return [holder, ...order.toSpliced(at, 1)];
+/** An open tool loop stays where its sealed state can be read, as long as anybody there is usable; each part in the policy's order. */
+function issuersFirst(groups: readonly Candidate[][], issuer: string): readonly Candidate[][] {
+  const own = groups.map((candidates) => candidates.filter(({ target }) => target.issuer === issuer));
+  if (sizeOf(own) === 0) return groups;
+  return [...own, ...groups.map((candidates) => candidates.filter(({ target }) => target.issuer !== issuer))];
 }
 
-/** An open tool loop stays where its sealed state can be read, as long as anybody there is usable; in the policy's order. */
-function pinLoop(ranked: Ranked[], sizes: number[], issuer: string | undefined): void {
-  if (issuer === undefined) return;
-  const own = ranked.filter(({ candidate }) => candidate.target.issuer === issuer);
-  if (own.length === 0) return;
-  const others = ranked.filter(({ candidate }) => candidate.target.issuer !== issuer);
-  const why = `reads the open tool loop's ${issuer} tokens`;
-  const pinned = own.map((each) => ({ ...each, remark: each.remark === "" ? why : `${each.remark}; ${why}` }));
-  ranked.splice(0, ranked.length, ...pinned, ...others);
-  sizes.splice(0, sizes.length, own.length, others.length);
+function withLoop(ranked: Ranked, issuer: string): Ranked {
+  return ranked.candidate.target.issuer === issuer ? withRemark(ranked, `reads the open tool loop's ${issuer} tokens`) : ranked;
 }
 
 /** Targets that can serve the call whatever the moment is like: a group for the model, and one for each fallback. */

@@ -35,10 +35,12 @@ export interface DecisionLogOptions {
 const gatherMs = 10;
 /** So many do not wait. */
 const gatherMax = 256;
-/** Decisions of one write. */
+/** Decisions of one write, and about so many characters. */
 const batchMax = 500;
-/** Decisions that wait for a slow store; more, and the oldest are lost. */
+const batchCharactersMax = 4 * 2 ** 20;
+/** Decisions that wait for a slow store; more, in number or in characters, and the oldest are lost. */
 const waitingMax = 20_000;
+const waitingCharactersMax = 64 * 2 ** 20;
 const ringMaxDefault = 10_000;
 const ringBytesMax = 64 * 2 ** 20;
 /** How often what is too old is forgotten, and how much of it at once. */
@@ -73,7 +75,7 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
   /** What was noted until now can be found from now on. */
   const settled = async (): Promise<void> => {
     gather();
-    await writer?.idle();
+    await writer?.settled();
   };
   const cancelPruning = startPruning(options, (beforeWall) => ring.prune(beforeWall));
 
@@ -112,17 +114,35 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
 
 interface Writer {
   add(row: DecisionRow): void;
-  /** Resolves when all that was added so far is kept, or lost. */
-  idle(): Promise<void>;
+  /** Resolves when all that was added so far is kept, or lost; what is added meanwhile is not waited for. */
+  settled(): Promise<void>;
   lost(): number;
 }
 
 /** One write at a time, as large as what has come meanwhile. */
 function createWriter(store: DecisionStore, { onLost, onFound }: DecisionLogOptions): Writer {
-  let waiting: DecisionRow[] = [];
+  const waiting: DecisionRow[] = [];
+  let characters = 0;
+  /** The oldest that wait, which no longer do. */
+  const taken = (): DecisionRow[] => {
+    let count = 0;
+    let size = 0;
+    while (count < batchMax && count < waiting.length && size < batchCharactersMax) size += waiting[count++]?.text.length ?? 0;
+    characters -= size;
+    return waiting.splice(0, count);
+  };
   let running: Promise<void> | undefined;
+  let added = 0;
+  /** Of those, how many of the oldest are kept or lost. */
+  let done = 0;
+  let settlers: { readonly at: number; readonly resolve: () => void }[] = [];
   let lost = 0;
   let isLosing = false;
+  const settle = (): void => {
+    done = added - waiting.length;
+    for (const { at, resolve } of settlers) if (at <= done) resolve();
+    settlers = settlers.filter(({ at }) => at > done);
+  };
   const lose = (count: number, cause: unknown): void => {
     lost += count;
     if (!isLosing) onLost(cause);
@@ -130,8 +150,7 @@ function createWriter(store: DecisionStore, { onLost, onFound }: DecisionLogOpti
   };
   const write = async (): Promise<void> => {
     while (waiting.length > 0) {
-      const batch = waiting.slice(0, batchMax);
-      waiting = waiting.slice(batchMax);
+      const batch = taken();
       try {
         await store.add(batch);
         if (isLosing) onFound?.(lost);
@@ -139,19 +158,19 @@ function createWriter(store: DecisionStore, { onLost, onFound }: DecisionLogOpti
       } catch (cause) {
         lose(batch.length, cause);
       }
+      settle();
     }
     running = undefined;
   };
   return {
     add(row) {
       waiting.push(row);
-      if (waiting.length > waitingMax) {
-        waiting = waiting.slice(batchMax);
-        lose(batchMax, new Error("the store is too slow"));
-      }
+      added++;
+      characters += row.text.length;
+      if (waiting.length > waitingMax || characters > waitingCharactersMax) lose(taken().length, new Error("the store is too slow"));
       running ??= Promise.resolve().then(write);
     },
-    idle: () => running ?? Promise.resolve(),
+    settled: () => (done === added ? Promise.resolve() : new Promise((resolve) => settlers.push({ at: added, resolve }))),
     lost: () => lost,
   };
 }

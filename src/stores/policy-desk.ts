@@ -2,14 +2,13 @@ import { createHash } from "node:crypto";
 
 import { toBinary } from "@bufbuild/protobuf";
 
-import type { ActivePolicy } from "../core/call.ts";
 import { type PolicyIssue, PolicyIssue_Severity, type PolicyRevision, type RoutingPolicy, RoutingPolicySchema } from "../core/chat.ts";
 import { type Clock, timestampFromMs } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
 import type { NoRevision, PolicyChange, PolicyDesk, PolicyReturn, PolicyVerdict } from "../core/operations.ts";
 import type { Policy } from "../core/policy.ts";
 import type { KeptPolicies } from "../core/store.ts";
-import { createPolicyRegister, type TriedPolicy } from "./policy-register.ts";
+import { createPolicyRegister, type PolicyRegisterOptions } from "./policy-register.ts";
 
 /** Revisions remembered, where nobody says otherwise; the oldest are forgotten. */
 const revisionsMaxDefault = 1000;
@@ -48,7 +47,7 @@ export interface PolicyDeskOptions {
   /** Default 1000. */
   readonly revisionsMax?: number;
   /** Told of each change of what is in force, the first included, before `swap` returns. What it throws leaves everything as it was. */
-  readonly onActive: (policy: ActivePolicy, canary: TriedPolicy | undefined) => void;
+  readonly onActive: PolicyRegisterOptions["onActive"];
   /** What an earlier process kept; undefined: nothing. */
   readonly kept?: KeptPolicies | undefined;
   /** Keeps changes; undefined: they end with the process. */

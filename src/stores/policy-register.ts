@@ -40,7 +40,8 @@ export interface PolicyRegister {
 export interface PolicyRegisterOptions {
   readonly createPolicy: (policy: RoutingPolicy) => Policy;
   readonly revisionsMax: number;
-  readonly onActive: (policy: ActivePolicy, canary: TriedPolicy | undefined) => void;
+  /** `messages` is what both were compiled from. */
+  readonly onActive: (policy: ActivePolicy, canary: TriedPolicy | undefined, messages: readonly RoutingPolicy[]) => void;
   readonly kept?: KeptPolicies | undefined;
   readonly keep?: ((change: KeptPolicies) => Promise<void>) | undefined;
 }
@@ -48,6 +49,7 @@ export interface PolicyRegisterOptions {
 /** A revision, and what calls use of it. */
 interface InForce {
   readonly revision: PolicyRevision;
+  readonly policy: RoutingPolicy;
   readonly compiled: ActivePolicy;
 }
 
@@ -58,12 +60,14 @@ export function createPolicyRegister({ createPolicy, revisionsMax, onActive, kep
   let active: InForce | undefined;
   let canary: InForce | undefined;
   const force = (nextActive: InForce, nextCanary: InForce | undefined): void => {
-    onActive(nextActive.compiled, nextCanary && { policy: nextCanary.compiled, share: nextCanary.revision.share });
+    const messages = nextCanary === undefined ? [nextActive.policy] : [nextActive.policy, nextCanary.policy];
+    onActive(nextActive.compiled, nextCanary && { policy: nextCanary.compiled, share: nextCanary.revision.share }, messages);
     active = nextActive;
     canary = nextCanary;
   };
   const compiled = (revision: PolicyRevision, policy: RoutingPolicy): InForce => ({
     revision,
+    policy,
     compiled: { revision: revision.revision, name: policy.name, rank: createPolicy(policy) },
   });
   const adopt = (state: KeptPolicies, isGood: (policy: RoutingPolicy) => boolean): boolean => {

@@ -37,7 +37,7 @@ export interface SharedChange {
 
 /** How often the store is asked. No notice from the database is waited for: poolers and failovers lose them. */
 const askEveryMs = 2000;
-/** As many as the store keeps. */
+/** As many as the store keeps, beside the active one. */
 const revisionsMax = 1000;
 /** So many others may come first. */
 const triesMax = 5;
@@ -193,7 +193,8 @@ class InStep {
   async #replace(change: KeptPolicies): Promise<boolean> {
     const before = this.#state;
     if (!(await this.#options.store.replace(change, before && markOf(before)))) return false;
-    this.#state = { ...change, revisions: [...change.revisions, ...(before?.revisions ?? [])].slice(0, revisionsMax) };
+    const known = [...change.revisions, ...(before?.revisions ?? [])];
+    this.#state = { ...change, revisions: known.filter(({ number }, at) => at < revisionsMax || number === change.active) };
     this.#adopt(true);
     return true;
   }

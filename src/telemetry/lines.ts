@@ -21,10 +21,16 @@ export function startupLine(log: Log, { url, simulated, adminTokenFile, doors, v
   log.flush();
 }
 
-/** The trace a change by an operator leaves. */
+/** The trace a change by an operator leaves: at once, and whatever levels the log shows. */
 export function auditLine(log: Log): Operations["audit"] {
-  return ({ action, subject, author, comment }) => log.info({ action, subject, author, comment }, "audit");
+  return ({ requestId, ...entry }) => {
+    const level = levels.find((each) => log.writes(each)) ?? "error";
+    log[level]({ ...entry, request_id: requestId }, "audit");
+    log.flush();
+  };
 }
+
+const levels = ["info", "warn", "error"] as const;
 
 /** A change of how much load is shed. */
 export interface OverloadFacts {

@@ -8,8 +8,8 @@ const suspicious: ReadonlySet<Failure> = new Set(["CALLER_UNAUTHENTICATED", "CAL
 /** One line a refused request. `statusOf` is the REST status of a failure, also for requests by other doors. */
 export function refusalLog(log: Log, statusOf: (failure: Failure) => number): RefusalObserver {
   return {
-    refused({ id, requestId, door, address, failure }) {
-      const fields = { call_id: id, request_id: requestId, door, address, reason: failure, status: statusOf(failure) };
+    refused({ id, requestId, door, action, address, failure }) {
+      const fields = { call_id: id, request_id: requestId, door, action, address, reason: failure, status: statusOf(failure) };
       log[suspicious.has(failure) ? "warn" : "info"](fields, "refused");
     },
   };

@@ -93,7 +93,11 @@ describe("a reload", () => {
   function scene(initial: Loaded, next: () => Loaded | Refused, problems: Refused["problems"] = []) {
     const heard: unknown[] = [];
     const reloader = createReloader(initial, next, {
-      log: { error: (fields) => heard.push(["error", fields]), info: (fields) => heard.push(["info", fields]) },
+      log: {
+        error: (fields) => heard.push(["error", fields]),
+        warn: (fields) => heard.push(["warn", fields]),
+        info: (fields) => heard.push(["info", fields]),
+      },
       metrics: { reloaded: (result) => heard.push(result) },
       apply: ({ revision }) => {
         heard.push(["apply", revision]);
@@ -131,6 +135,15 @@ describe("a reload", () => {
     expect(heard).toContain("applied");
     expect(reloader.settings()).toBe(next.settings);
     expect(await reloader.reload()).toMatchObject({ changed: false, restartNeeded: ["server.port"] });
+  });
+
+  test("of a file that deserves a warning tells it once", async () => {
+    const next = loaded(base.replace("providers: {", "providers: {ollama: , "), environment);
+    const { reloader, heard } = scene(firstOf(), () => next);
+    await reloader.reload();
+    await reloader.reload();
+    const warnings = heard.filter((each) => Array.isArray(each) && each[0] === "warn");
+    expect(warnings).toEqual([["warn", { path: "providers.ollama", problem: expect.stringContaining("warning: is empty") }]]);
   });
 
   test("under a secret that was rotated is a change, though the text is the same", async () => {

@@ -18,6 +18,7 @@ describe("the command line", () => {
     { line: "check --strict", command: { kind: "check", config: undefined, strict: true } },
     { line: "check --strict --config=a.yaml", command: { kind: "check", config: "a.yaml", strict: true } },
     { line: "-config=a.yaml check -strict", command: { kind: "check", config: "a.yaml", strict: true } },
+    { line: "schema", command: { kind: "schema" } },
     { line: "--version", command: { kind: "version" } },
     { line: "-version", command: { kind: "version" } },
     { line: "serve --version", command: { kind: "version" } },

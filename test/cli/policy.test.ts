@@ -96,6 +96,7 @@ test("a policy may stand under routing_policy, as in the configuration", () => {
 test.for([
   { model: "auto", code: 0, first: /^ {3}1 {2}a\/sim-chat {2}score 1\.000/ },
   { model: "nope", code: 1, first: /^model "nope" is not known here$/ },
+  { model: "sim-caht", code: 1, first: /^model "sim-caht" is not known here; did you mean sim-chat\?$/ },
 ])("semaroute explain --model $model ends with $code", async ({ model, code, first }) => {
   const lines: string[] = [];
   const cwd = folderWith({ "config.yaml": providers });

@@ -2,7 +2,7 @@
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { isFields } from "../../src/core/json-object.ts";
+import { isJsonObject } from "../../src/core/json-fields.ts";
 import {
   type BedrockCall,
   type BedrockHandler,
@@ -219,7 +219,7 @@ describe("tools", () => {
       expect(await runner.finalContent()).toBe("Rome is 9 degrees warmer");
       expect(called).toEqual([{ city: "Paris" }, { city: "Rome" }, { of: [21, 30] }]);
       const last = callsOf("tools").at(-1)?.body;
-      const messages = isFields(last) ? last["messages"] : undefined;
+      const messages = isJsonObject(last) ? last["messages"] : undefined;
       expect(messages).toMatchObject([
         { role: "user" },
         { role: "assistant", content: [{ toolUse: { toolUseId: "tooluse_p" } }, { toolUse: { toolUseId: "tooluse_r" } }] },

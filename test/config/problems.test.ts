@@ -101,6 +101,16 @@ const cases: readonly Case[] = [
     lines: ['1:15 cache.mode: expected one of deterministic, all, on_request, got "determinstic"; did you mean deterministic?'],
   },
   { name: "a flag that is no flag", text: "cache: {enabled: yes}\n", lines: ['1:18 cache.enabled: expected true or false, got "yes"'] },
+  {
+    name: "a flag in other letters",
+    text: "cache: {enabled: True}\n",
+    lines: ['1:18 cache.enabled: expected true or false, got "True"; did you mean true?'],
+  },
+  {
+    name: "a line that is too far to the right, once",
+    text: "cache:\n ttl: 5m\n  mode: all\n",
+    lines: ["2:7: not valid YAML: nested mappings are not allowed in compact mappings"],
+  },
   { name: "a scalar where a section belongs", text: "server: 8080\n", lines: ['1:9 server: expected a map, got "8080"'] },
   { name: "a list where a section belongs", text: "server: [8080]\n", lines: ["1:9 server: expected a map, got a list"] },
   {

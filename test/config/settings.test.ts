@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { loadConfiguration } from "../../src/config/load.ts";
 import { policySchema } from "../../src/config/policy-schema.ts";
 import type { Settings } from "../../src/config/schema.ts";
-import { build, folderWith, load, loaded, settingsOf, warningsOf } from "./workspace.ts";
+import { build, exampleWith, folderWith, load, loaded, settingsOf, warningsOf } from "./workspace.ts";
 
 /** The defaults that the contract shows. */
 const defaults: Omit<Settings, "providers"> = {
@@ -90,14 +90,7 @@ test("the example file loads without a warning, and is the defaults", () => {
 test.for(["cost_based", "failover", "weighted", "latency", "least_busy", "experiment", "rules"])(
   "what the example file shows in comments loads too, with the policy %s",
   (type) => {
-    const text = readFileSync(join(import.meta.dirname, "../../config.example.yaml"), "utf8");
-    const open = text
-      .replaceAll(/^#(?= {2})/gm, "")
-      .replaceAll(/^( *(?:providers|models|keys):) (?:\{\}|\[\])$/gm, "$1")
-      // One of the policies, with the shadow behind all of them.
-      .replaceAll(/^ {2}type: (\w+)(?:.*)\n(?:(?: {2}config:| {4}).*\n)*/gm, (policy, name) => (name === type ? policy : ""))
-      // A part that this build has not.
-      .replace(/^ {2}retention:.*\n/m, "");
+    const open = exampleWith(type);
     const aws = { AWS_ACCESS_KEY_ID: "i", AWS_SECRET_ACCESS_KEY: "s" };
     const environment = {
       OPENAI_API_KEY: "k",

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { onTestFinished } from "vitest";
@@ -70,4 +70,18 @@ export function problemsOf(...input: Parameters<typeof load>): readonly string[]
 /** As `load`: the warnings of what must be good. */
 export function warningsOf(...input: Parameters<typeof load>): readonly string[] {
   return loaded(...input).warnings.map(formatProblem);
+}
+
+/** The example file with everything that it shows in comments, and one of its policies. */
+export function exampleWith(policyType: string): string {
+  const text = readFileSync(join(import.meta.dirname, "../../config.example.yaml"), "utf8");
+  return (
+    text
+      .replaceAll(/^#(?= {2})/gm, "")
+      .replaceAll(/^( *(?:providers|models|keys):) (?:\{\}|\[\])$/gm, "$1")
+      // One of the policies, with the shadow behind all of them.
+      .replaceAll(/^ {2}type: (\w+)(?:.*)\n(?:(?: {2}config:| {4}).*\n)*/gm, (policy, name) => (name === policyType ? policy : ""))
+      // A part that this build has not.
+      .replace(/^ {2}retention:.*\n/m, "")
+  );
 }

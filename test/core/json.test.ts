@@ -27,6 +27,9 @@ describe("integers", () => {
   test("safe ones stay numbers", () =>
     expect(parseJson(`[9007199254740991,"9007199254740993"]`)).toEqual([9007199254740991, "9007199254740993"]));
 
+  test("keeps the digits of an integer behind fractions that have as many", () =>
+    expect(JSON.stringify(parseJson("[-0.123456789012345678,9007199254740993]"))).toBe("[-0.12345678901234568,9007199254740993]"));
+
   for (const value of [1.5, Number.NaN, Number.POSITIVE_INFINITY, "1", null, undefined, {}, [], { rawJSON: 1 }]) {
     test(`${JSON.stringify(value)} is none`, () => expect(integerText(value)).toBeUndefined());
   }
@@ -78,6 +81,12 @@ describe("a caller's JSON", () => {
     for (const text of ["[1e5,1.5E-3]", "[0.12345678901234567890]", "1234567890123456", "[1234567890123456]"])
       expect(refuseExcess(text)).toBe(false);
     for (const text of ["9007199254740993", "[-9007199254740993]", '{"a":12345678901234567}']) expect(refuseExcess(text)).toBe(true);
+  });
+
+  test("with an integer that a double does not hold may have a hundred thousand values, and not many more", () => {
+    const build = (n: number): string => `[${"1,".repeat(n)}9007199254740993]`;
+    expect(() => parseCallerJson(build(99_998))).not.toThrow();
+    expect(() => parseCallerJson(build(100_000))).toThrow("more than 100000 JSON values, and an integer beyond 2^53 among them");
   });
 
   test("brackets in strings are text, escaped quotes included", () => {

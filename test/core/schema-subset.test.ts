@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Fields, isFields } from "../../src/core/json-object.ts";
+import { type Fields, isJsonObject } from "../../src/core/json-fields.ts";
 import { subsetSchema } from "../../src/core/schema-subset.ts";
 
 const object = (properties: Fields, more: Fields = {}): Fields => ({ type: "object", properties, ...more });
@@ -84,6 +84,6 @@ test.each([
 
 test("a property called __proto__ stays a property", () => {
   const schema: unknown = JSON.parse(`{"type":"object","properties":{"__proto__":{"type":"string"}}}`);
-  if (!isFields(schema)) throw new Error("no object");
+  if (!isJsonObject(schema)) throw new Error("no object");
   expect(JSON.stringify(subsetSchema(schema)?.schema)).toContain(`"__proto__":{"type":"string"}`);
 });

@@ -78,11 +78,25 @@ describe("a condition", () => {
     ["hour.exists(x, x == 1)", "line 1, column 5: int has no elements"],
     ["model.matches('(')", "line 1, column 15: this is no regular expression of RE2"],
     ["model.matches('(?=x)')", "line 1, column 15: this is no regular expression of RE2"],
+    [
+      "[1, 2].map(n, n + n).exists(n, n == hour)",
+      "line 1, column 7: only lists that are written out, tags and key.labels can be gone through",
+    ],
+    ["[[1], [2]].exists(l, l.exists(n, n == hour))", "line 1, column 22: only lists that are written out, tags and key.labels"],
     [`model == "${"x".repeat(5000)}"`, "expected at most 4096 characters, got 5011"],
   ])("%s is refused", ([text, message]) => expect(asked(text)).toContain(message));
 
   test("of brackets without end is refused, and nothing worse", () => {
     expect(asked(`${"(".repeat(2000)}has_tools${")".repeat(2000)}`)).toSatisfy((answer) => answer === true || typeof answer === "string");
+  });
+
+  test("of macros within macros is refused beyond ten thousand steps, and those below are asked", () => {
+    const list = (count: number): string => `[${Array.from({ length: count }, (_, n) => n).join(", ")}]`;
+    expect(asked(`${list(24)}.exists(a, ${list(10)}.exists(b, a * b == hour))`)).toBe(true);
+    expect(asked('tags.all(one, key.labels.all(other, one != other + "!"))')).toBe(true);
+    expect(asked(`${list(100)}.all(a, ${list(100)}.all(b, ${list(100)}.all(c, ${list(100)}.all(d, true))))`)).toMatch(
+      /^line 1, column \d+: it may take \d+ steps, and 10000 are the most$/,
+    );
   });
 
   test("takes a pattern that would keep JavaScript busy for years", () => {

@@ -227,6 +227,19 @@ test("more time constants than means can be kept of are refused", () => {
   expect(issues({ ...nine, value: { ...nine.value, rules: rules.slice(1) } } as Kind)).toEqual([]);
 });
 
+test("conditions that are too long together are refused, and not compiled", () => {
+  const when = `model == "${"x".repeat(4000)}"`;
+  const rules = Array.from({ length: 9 }, (_, i) => ({ name: `r${i}`, when }));
+  const nine: Kind = { case: "rules", value: { rules, otherwise: { kind: { case: "leastBusy", value: {} } } } };
+  expect(issues(nine)).toEqual(["error rules"]);
+  expect(() => createPolicy(create(RoutingPolicySchema, { kind: nine }))).toThrow("too long");
+  const outer: Kind = {
+    case: "rules",
+    value: { rules: [{ name: "in", when: "true", policy: { kind: nine } }], otherwise: { kind: nine } },
+  };
+  expect(issues(outer)).toEqual(["error rules"]);
+});
+
 test("a shadow is held against what it needs", () => {
   const fields = (target: string, share = 0.5, facts: Partial<PolicyFacts> = {}) =>
     examinePolicy(create(RoutingPolicySchema, { kind: { case: "leastBusy", value: {} }, shadow: { target, share } }), {

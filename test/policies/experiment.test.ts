@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import type { KeyId } from "../../src/core/call.ts";
 import type { CallFacts } from "../../src/core/policy.ts";
@@ -26,11 +27,37 @@ describe("arms", () => {
     }
   });
 
-  test("get callers by their weights (χ²)", () => {
-    const policy = experiment({ a: 6, b: 3, c: 1 });
-    const counts = { a: 0, b: 0, c: 0 };
-    for (const affinityKey of users) counts[armOf(policy, { affinityKey }) as "a" | "b" | "c"] += 1;
-    expect(chiSquare(Object.values(counts), [6, 3, 1])).toBeLessThan(limit(3));
+  for (const { unit, by } of [
+    { unit: "affinity_key", by: (word: string) => ({ affinityKey: word }) },
+    { unit: "end_user_id", by: (word: string) => ({ endUserId: word }) },
+    { unit: "key", by: (word: string) => ({ key: { id: word as KeyId, name: "k" } }) },
+    { unit: "tag:tenant", by: (word: string) => ({ tags: { tenant: word } }) },
+  ]) {
+    test(`get callers by their weights (χ²), known by ${unit}`, () => {
+      const policy = experiment({ a: 6, b: 3, c: 1 }, unit);
+      const counts = { a: 0, b: 0, c: 0 };
+      for (const word of users) counts[armOf(policy, by(word)) as "a" | "b" | "c"] += 1;
+      expect(chiSquare(Object.values(counts), [6, 3, 1])).toBeLessThan(limit(3));
+    });
+  }
+
+  test("are the same in another process", () => {
+    const root = new URL("../../", import.meta.url).href;
+    const message = `{ $typeName: "semaroute.v1.ExperimentPolicy", experiment: "e", unit: "", arms: [{ name: "a", weight: 6 }, { name: "b", weight: 3 }] }`;
+    const script = `
+      const { createExperiment } = await import("${root}src/policies/experiment.ts");
+      const none = () => ({ order: [], rule: "" });
+      const policy = createExperiment(${message}, [none, none]);
+      const arms = Array.from({ length: 200 }, (_, i) => policy.decide({ affinityKey: "user-" + i, endUserId: "", key: { id: "k" }, tags: {}, seed: i }).arm);
+      process.stdout.write(arms.join(""));`;
+    const there = execFileSync(process.execPath, ["--input-type=module", "--eval", script], { encoding: "utf8" });
+    const policy = experiment({ a: 6, b: 3 });
+    expect(there).toBe(
+      users
+        .slice(0, 200)
+        .map((affinityKey) => armOf(policy, { affinityKey }))
+        .join(""),
+    );
   });
 
   test("keep their callers, whatever the seed, the hour and the model", () => {
@@ -118,4 +145,10 @@ test("experiments within arms name both", () => {
   const inner = policyOf({ case: "experiment", value: { experiment: "in", arms: arms(failover("a"), ["red", "blue"]) } });
   const policy = createPolicy(policyOf({ case: "experiment", value: { experiment: "out", arms: arms(inner, ["left", "right"]) } }));
   expect(armOf(policy, { affinityKey: "x" })).toMatch(/^(left|right)\/(red|blue)$/);
+});
+
+test("an arm whose policy ranks nobody leaves an empty ranking", () => {
+  const ranking = experiment({ a: 1, b: 1 })(facts({ affinityKey: "x" }), []);
+  expect(ranking.order).toEqual([]);
+  expect(ranking.arm).toMatch(/^[ab]$/);
 });

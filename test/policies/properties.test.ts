@@ -1,35 +1,11 @@
 /** What holds of every policy, whatever its candidates. */
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Candidate } from "../../src/core/policy.ts";
+import type { Candidate, Policy } from "../../src/core/policy.ts";
+import { createCostBased } from "../../src/policies/cost-based.ts";
 import { createPolicy, withDefaults } from "../../src/policies/index.ts";
-import { candidate, facts, idsOf, policyOf } from "./candidates.ts";
-
-const nested = policyOf({ case: "leastBusy", value: {} });
-const policies = {
-  cost_based: policyOf({ case: "costBased", value: {} }),
-  failover: policyOf({ case: "failover", value: { primaryProvider: "p1", backupProviders: ["p2"] } }),
-  weighted: policyOf({ case: "weighted", value: { weights: { p0: 3, p1: 2, p2: 1, p3: 0 } } }),
-  latency: policyOf({ case: "latency", value: {} }),
-  least_busy: nested,
-  experiment: policyOf({
-    case: "experiment",
-    value: {
-      experiment: "e",
-      arms: [
-        { name: "a", weight: 1, policy: nested },
-        { name: "b", weight: 2, policy: policyOf({ case: "latency", value: {} }) },
-      ],
-    },
-  }),
-  rules: policyOf({
-    case: "rules",
-    value: {
-      rules: [{ name: "r", when: "input_tokens > 5 && streamed", policy: nested }],
-      otherwise: policyOf({ case: "costBased", value: {} }),
-    },
-  }),
-} as const;
+import { candidate, costBased, facts, idsOf } from "./candidates.ts";
+import { everyPolicy } from "./every-policy.ts";
 
 const ratio = fc.double({ min: 0, max: 1, noNaN: true });
 const ms = fc.double({ min: 0, max: 10_000, noNaN: true });
@@ -53,7 +29,7 @@ const call = fc.record({
   affinityKey: fc.string(),
 });
 
-describe.each(Object.entries(policies))("%s", (_name, message) => {
+describe.each(Object.entries(everyPolicy))("%s", (_name, message) => {
   const policy = createPolicy(withDefaults(message));
 
   test("ranks every candidate exactly once, and nobody else", () => {
@@ -92,13 +68,19 @@ describe.each(Object.entries(policies))("%s", (_name, message) => {
   });
 });
 
+function policyNamed(name: string): Policy {
+  const message = everyPolicy[name];
+  if (message === undefined) throw new Error(`no policy ${name}`);
+  return createPolicy(message);
+}
+
 /** Better in all that a policy could look at. */
 const better = { cost: 1, load: 0.1, successRatio: 0.9, firstTokenMs: 100, unaryMs: 100, heardMs: 99_000 };
 const factor = fc.double({ min: 1.001, max: 100, noNaN: true });
 
 for (const name of ["cost_based", "latency", "least_busy"] as const) {
   test(`under ${name} a target that is better in every term is not behind`, () => {
-    const policy = createPolicy(policies[name]);
+    const policy = policyNamed(name);
     fc.assert(
       fc.property(factor, factor, factor, fc.nat({ max: Number.MAX_SAFE_INTEGER }), (cost, load, latency, seed) => {
         const worse = candidate("worse/m", {
@@ -120,7 +102,7 @@ for (const name of ["cost_based", "latency", "least_busy"] as const) {
 }
 
 test("under latency, of many, only the one first by lot can be before a quicker one", () => {
-  const policy = createPolicy(policies.latency);
+  const policy = policyNamed("latency");
   fc.assert(
     fc.property(fc.array(ms, { minLength: 2, maxLength: 12 }), fc.nat({ max: Number.MAX_SAFE_INTEGER }), (list, seed) => {
       const [first, ...others] = policy(
@@ -132,4 +114,50 @@ test("under latency, of many, only the one first by lot can be before a quicker 
       expect(first?.candidate.health.firstTokenMs).toBeLessThanOrEqual(Math.max(...means));
     }),
   );
+});
+
+test("under least_busy, of many, nobody is before one that is less busy and fails less", () => {
+  const policy = policyNamed("least_busy");
+  fc.assert(
+    fc.property(candidates, call, (list, init) => {
+      const { order } = policy(facts(init), list);
+      for (const [index, { candidate: before }] of order.entries()) {
+        for (const { candidate: behind } of order.slice(index + 1)) {
+          const isBetter = behind.load < before.load && healthOf(behind) > healthOf(before);
+          expect(isBetter, `${behind.target.id} behind ${before.target.id}`).toBe(false);
+        }
+      }
+    }),
+  );
+});
+
+const healthOf = ({ health }: Candidate): number => health.successRatio * health.warmth;
+
+describe("a greater weight in cost_based", () => {
+  const names = ["costWeight", "latencyWeight", "healthWeight"] as const;
+  const weight = fc.double({ min: 0.01, max: 10, noNaN: true });
+  const raised = fc.double({ min: 1, max: 100, noNaN: true });
+
+  for (const [term, name] of names.entries()) {
+    test(`of ${name} puts nobody behind one that is worse in that term`, () => {
+      fc.assert(
+        fc.property(candidates, call, fc.tuple(weight, weight, weight), raised, (list, init, [cost, latency, health], times) => {
+          const weights = { costWeight: cost, latencyWeight: latency, healthWeight: health };
+          const before = createCostBased(costBased(weights))(facts(init), list).order;
+          const after = createCostBased(costBased({ ...weights, [name]: weights[name] * times }))(facts(init), list).order;
+          for (const [index, one] of before.entries()) {
+            for (const other of before.slice(index + 1)) {
+              if ((one.terms[term]?.ratio ?? 0) < (other.terms[term]?.ratio ?? 0)) continue;
+              const [now, than] = [one, other].map((each) =>
+                after.findIndex((ranked) => ranked.candidate.target === each.candidate.target),
+              );
+              // Scores that differ by rounding alone may change places.
+              const gap = Math.abs((after[now ?? 0]?.score ?? 0) - (after[than ?? 0]?.score ?? 0));
+              if (gap > 1e-12) expect(now, `${one.candidate.target.id} before ${other.candidate.target.id}`).toBeLessThan(than ?? -1);
+            }
+          }
+        }),
+      );
+    });
+  }
 });

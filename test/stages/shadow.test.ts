@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Attempt, AttemptRecord, Call } from "../../src/core/call.ts";
+import { placeOf } from "../../src/core/chance.ts";
 import { AttemptKind, ProviderState } from "../../src/core/chat.ts";
 import { ChatError } from "../../src/core/error.ts";
 import type { AttemptStream } from "../../src/core/handler.ts";
@@ -9,7 +10,7 @@ import { createShadows } from "../../src/stages/shadow.ts";
 import { chatRequest } from "../support/attempt.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 import { facts } from "../policies/candidates.ts";
-import { seedsFrom } from "../policies/chi-square.ts";
+import { chiSquare, limit, seedsFrom } from "../policies/chi-square.ts";
 import { callOf, healthy, rankedOf, snapshotOf, targetOf } from "./support.ts";
 
 const targets = [targetOf("real/m"), targetOf("shade/m"), targetOf("other/m")];
@@ -58,7 +59,7 @@ function planOf(list: readonly ShadowTraffic[]): Plan {
     arm: "",
     shadows: list,
     failedRules: [],
-    groups: [ranked.length],
+    groups: [{ candidates: ranked.map(({ candidate }) => candidate), isLastResort: false }],
     facts: facts(),
     inputTokens: 1,
     insist: undefined,
@@ -171,4 +172,26 @@ test("the seed decides, by the share: the same calls are copied again", async ()
   expect(once.length).toBeGreaterThan(65);
   expect(once.length).toBeLessThan(135);
   expect(await copied()).toEqual(once);
+});
+
+test("the share is kept over calls that follow each other (χ²), and has nothing to do with where weights put a call", async () => {
+  const { shadows, copies } = scene();
+  const copied = new Set<number>();
+  const seeds = seedsFrom(0.2, 4000);
+  for (const [index, seed] of seeds.entries()) {
+    shadows.send(call({ seed }), planOf([{ target: "shade/m", share: 0.1 }]));
+    if (index % 50 !== 49) continue;
+    await turn();
+    for (const copy of copies.splice(0)) {
+      copied.add(copy.attempt.seed);
+      copy.answer();
+    }
+    await turn();
+  }
+  const counts = [0, 0, 0, 0];
+  for (const seed of seeds) {
+    const cell = (copied.has(seed) ? 2 : 0) + (placeOf(seed) < 0.5 ? 1 : 0);
+    counts[cell] = (counts[cell] ?? 0) + 1;
+  }
+  expect(chiSquare(counts, [9, 9, 1, 1])).toBeLessThan(limit(4));
 });

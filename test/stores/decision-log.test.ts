@@ -3,7 +3,9 @@ import type { DecisionRow, DecisionStore } from "../../src/core/store.ts";
 import { decisionMessage } from "../../src/core/decision-message.ts";
 import { createDecisionLog } from "../../src/stores/decision-log.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
-import { canaries, record } from "../telemetry/records.ts";
+import { facts } from "../policies/candidates.ts";
+import { healthy } from "../support/health.ts";
+import { canaries, record, target } from "../telemetry/records.ts";
 
 /** A store that does as it is told. */
 function fakeStore() {
@@ -116,6 +118,24 @@ describe("a store", () => {
     expect(rows.map(({ id }) => id)).toEqual(["d"]);
   });
 
+  test("that never gets to the end of what comes is waited for no longer than what was asked about", async () => {
+    const { clock, log, ended, store, state, rows } = setUp();
+    const add = store.add.bind(store);
+    let coming = 100;
+    store.add = async (batch) => {
+      await add(batch);
+      if (coming-- === 0) return;
+      ended(`later${coming}`);
+      clock.advance(100);
+    };
+    ended("a");
+    expect(await log.find("a")).toMatchObject({ id: "a" });
+    expect(state.writes).toBeLessThan(10);
+    await log.close();
+    for (let left = 200; left > 0 && rows.length < 101; left--) await new Promise((resolve) => setImmediate(resolve));
+    expect(rows).toHaveLength(101);
+  });
+
   test("that hangs holds up no call, and loses the oldest beyond its bound", async () => {
     const { clock, log, ended, lost, state } = setUp();
     const gate = Promise.withResolvers<void>();
@@ -126,6 +146,22 @@ describe("a store", () => {
     expect(lost).toHaveLength(1);
     gate.resolve();
     await log.close();
+  });
+
+  test("that hangs does not fill memory with decisions of a thousand targets either", () => {
+    const { clock, log, state } = setUp();
+    state.gate = new Promise(() => {});
+    const candidate = { target: target("p", "m".repeat(1000)), health: healthy, costMicroUsd: 1, load: 0 };
+    const ranked = Array.from({ length: 100 }, () => ({ candidate, score: 1, terms: [], remark: "" }));
+    const group = { candidates: ranked.map(() => candidate), isLastResort: false };
+    for (let each = 0; each < 600; each++) {
+      const plan = { facts: facts(), ranked, groups: [group], excluded: [], rule: "" };
+      log.observer.ended({ ...record({ call: { ...record().call, id: `c${each}` } }), plan });
+    }
+    clock.advance(100);
+    // 600 of some 220,000 characters each are twice as much as may wait.
+    expect(log.lost()).toBeGreaterThan(200);
+    expect(log.lost()).toBeLessThan(400);
   });
 
   test("is asked to forget what is older than it is to keep, again and again, until the end", async () => {

@@ -131,17 +131,26 @@ describe("lines", () => {
     expect(sink.flushes()).toBe(1);
   });
 
+  const entry = { action: "SwapPolicy", subject: "rev-2", author: "ops", comment: "cheaper", address: "192.0.2.1", requestId: "req-1" };
   test("a change by an operator leaves an audit line", () => {
     const sink = memorySink();
-    auditLine(logTo(sink))({ action: "policy.swap", subject: "rev-2", author: "ops", comment: "cheaper" });
+    auditLine(logTo(sink))(entry);
     expect(sink.lines()[0]).toMatchObject({
       level: "info",
       message: "audit",
-      action: "policy.swap",
+      action: "SwapPolicy",
       subject: "rev-2",
       author: "ops",
       comment: "cheaper",
+      address: "192.0.2.1",
+      request_id: "req-1",
     });
+    expect(sink.flushes()).toBe(1);
+  });
+  test.each(["warn", "error"] as const)("an audit line is written where the log shows nothing below %s", (level) => {
+    const sink = memorySink();
+    auditLine(logTo(sink, { level }))(entry);
+    expect(sink.lines()).toMatchObject([{ level, message: "audit", action: "SwapPolicy" }]);
   });
 });
 

@@ -2,7 +2,7 @@ import type { ContentPart, ReasoningPart, ServerToolPart, TextPart, ToolCallPart
 import { parseJson } from "../../core/json.ts";
 import { sealBlock, signatureText, sortedTokens, tokenBlock } from "./carried-tokens.ts";
 import { foreignCitation } from "./citations.ts";
-import { extensionFields, type Fields, isFields, issuer, mergedBlock } from "./fields.ts";
+import { extensionFields, type Fields, isJsonObject, issuer, mergedBlock } from "./fields.ts";
 
 /** The blocks that say a part of an answer; none for empty text, and for what has no form here. */
 export function answerBlocks(part: ContentPart): readonly Fields[] {
@@ -75,7 +75,7 @@ export function objectIn(text: string): Fields | undefined {
   if (trimmed === "" || trimmed === "null") return {};
   try {
     const value = parseJson(text);
-    return isFields(value) ? value : undefined;
+    return isJsonObject(value) ? value : undefined;
   } catch {
     return undefined;
   }

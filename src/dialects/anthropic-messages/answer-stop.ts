@@ -1,6 +1,6 @@
 import { type ChoiceEnded, FinishReason } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
-import { extensionFields, type Fields, isFields } from "./fields.ts";
+import { extensionFields, type Fields, isJsonObject } from "./fields.ts";
 import { finishReasonFrom } from "./stop-reasons.ts";
 
 /** How an answer ended: the facts of a choice, whole or streamed. */
@@ -20,7 +20,7 @@ export function stopFields(ended: Ended, held: Held): Fields {
   return {
     stop_reason: reason,
     stop_sequence: reason === "stop_sequence" ? ended.stopSequence : null,
-    stop_details: isFields(details) ? details : reason === "refusal" ? { type: "refusal", category: null, explanation: null } : null,
+    stop_details: isJsonObject(details) ? details : reason === "refusal" ? { type: "refusal", category: null, explanation: null } : null,
   };
 }
 

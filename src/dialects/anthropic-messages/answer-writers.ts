@@ -2,7 +2,7 @@ import type { ContentPart, Opaque, PartDelta, ToolCallPart } from "../../core/ch
 import { answerBlocks, callStart, extensionOf, objectIn } from "./answer-blocks.ts";
 import { sealBlock, signatureText, sortedTokens, tokenBlock } from "./carried-tokens.ts";
 import { foreignCitation } from "./citations.ts";
-import { extensionFields, type Fields, isFields, mergedBlock } from "./fields.ts";
+import { extensionFields, type Fields, isJsonObject, mergedBlock } from "./fields.ts";
 
 /** Writes the blocks of one part; open until it is closed. All give server-sent events, or none. */
 export interface PartWriter {
@@ -52,7 +52,7 @@ function stopOf(index: number): string {
 function wholeBlock(block: Fields, take: TakeIndex): string {
   const index = take();
   const { input } = block;
-  if (!isFields(input)) return startOf(index, block) + stopOf(index);
+  if (!isJsonObject(input)) return startOf(index, block) + stopOf(index);
   const delta = deltaOf(index, { type: "input_json_delta", partial_json: JSON.stringify(input) });
   return startOf(index, { ...block, input: {} }) + delta + stopOf(index);
 }

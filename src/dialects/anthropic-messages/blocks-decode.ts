@@ -11,7 +11,7 @@ import type { AnswerContext } from "../../core/dialect.ts";
 import { unwrapped } from "../../core/freeform.ts";
 import { callerTool } from "../../core/tool-names.ts";
 import { unfenced } from "../../core/unfence.ts";
-import { extensionsOf, type Fields, isFields, issuer, textAt } from "./fields.ts";
+import { extensionsOf, type Fields, isJsonObject, issuer, textAt } from "./fields.ts";
 
 const textKnown: ReadonlySet<string> = new Set(["type", "text", "citations"]);
 const thinkingKnown: ReadonlySet<string> = new Set(["type", "thinking", "signature"]);
@@ -27,9 +27,9 @@ export function partFromBlock(block: Fields, context: AnswerContext): ContentPar
     case "redacted_thinking":
       return reasoningFromBlock(block);
     case "tool_use": {
-      if (textAt(block, "name") === context.jsonTool) return textPart(JSON.stringify(isFields(block["input"]) ? block["input"] : {}));
+      if (textAt(block, "name") === context.jsonTool) return textPart(JSON.stringify(isJsonObject(block["input"]) ? block["input"] : {}));
       const part = toolCallFromBlock(block, context);
-      const argumentsJson = JSON.stringify(isFields(block["input"]) ? block["input"] : {});
+      const argumentsJson = JSON.stringify(isJsonObject(block["input"]) ? block["input"] : {});
       if (part.part.case === "toolCall") part.part.value.argumentsJson = part.part.value.custom ? unwrapped(argumentsJson) : argumentsJson;
       return part;
     }
@@ -44,7 +44,7 @@ export function textFromBlock(block: Fields): ContentPart {
   part.extensionsJson = extensionsOf(block, textKnown);
   const { citations } = block;
   if (!Array.isArray(citations) || citations.length === 0 || part.part.case !== "text") return part;
-  part.part.value.citations = citations.filter(isFields).map(citationFrom);
+  part.part.value.citations = citations.filter(isJsonObject).map(citationFrom);
   part.extensionsJson = extensionsOf(block, new Set(["type", "text"]));
   return part;
 }

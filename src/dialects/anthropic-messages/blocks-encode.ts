@@ -3,7 +3,7 @@ import { ChatError } from "../../core/error.ts";
 import { wrapped } from "../../core/freeform.ts";
 import type { ToolNames } from "../../core/tool-names.ts";
 import { wireCacheControl } from "./cache-control.ts";
-import { callerFields, extensionFields, type Fields, issuer, mergedBlock } from "./fields.ts";
+import { callerObject, extensionFields, type Fields, issuer, mergedBlock } from "./fields.ts";
 import { type Betas, documentSource, imageSource } from "./media.ts";
 import type { Notes } from "../../core/notes.ts";
 import { argumentsObject } from "../../core/tool-arguments.ts";
@@ -59,7 +59,7 @@ function ownBlocks(part: ContentPart, place: Place, path: string, encoding: Enco
     case "serverTool":
       return serverTool(inner.value, path, encoding.notes);
     case "native":
-      if (inner.value.issuer === issuer) return [callerFields(inner.value.json, `${path}.native.json`)];
+      if (inner.value.issuer === issuer) return [callerObject(inner.value.json, `${path}.native.json`)];
       encoding.notes.dropped(`${path}.native`, "blocks of another vendor cannot be replayed at anthropic");
       return [];
     case undefined:
@@ -131,7 +131,7 @@ function serverTool(tool: ServerToolPart, path: string, notes: Notes): readonly 
     notes.dropped(`${path}.server_tool`, "server tools of another vendor cannot be replayed at anthropic");
     return [];
   }
-  const input = tool.inputJson === "" ? {} : callerFields(tool.inputJson, `${path}.server_tool.input_json`);
+  const input = tool.inputJson === "" ? {} : callerObject(tool.inputJson, `${path}.server_tool.input_json`);
   const call: Fields = { type: "server_tool_use", id: tool.id, name: tool.name, input };
-  return tool.outputJson === "" ? [call] : [call, callerFields(tool.outputJson, `${path}.server_tool.output_json`)];
+  return tool.outputJson === "" ? [call] : [call, callerObject(tool.outputJson, `${path}.server_tool.output_json`)];
 }

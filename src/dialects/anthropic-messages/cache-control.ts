@@ -1,5 +1,5 @@
 import type { CacheControl } from "../../core/chat.ts";
-import { type Fields, isFields } from "./fields.ts";
+import { type Fields, isJsonObject } from "./fields.ts";
 import type { Notes } from "../../core/notes.ts";
 
 const breakpointsMax = 4;
@@ -34,7 +34,7 @@ export function limitBreakpoints(body: Fields, notes: Notes): void {
   let short = false;
   for (const block of kept) {
     const control = block["cache_control"];
-    if (!isFields(control)) continue;
+    if (!isJsonObject(control)) continue;
     if (control["ttl"] !== "1h") short = true;
     else if (short) {
       block["cache_control"] = { ...control, ttl: "5m" };
@@ -46,5 +46,5 @@ export function limitBreakpoints(body: Fields, notes: Notes): void {
 /** The blocks of a list in prompt order: a message's own come from within it, a tool result's from before its end. */
 function blocksOf(list: unknown): Fields[] {
   if (!Array.isArray(list)) return [];
-  return list.filter(isFields).flatMap((block) => [...blocksOf(block["content"]), block]);
+  return list.filter(isJsonObject).flatMap((block) => [...blocksOf(block["content"]), block]);
 }

@@ -4,7 +4,7 @@ import { at, fieldsAt, optionalBoolean, optionalList, refuse, requiredFields, re
 import { beside, cacheControlFrom } from "./caller-cache-control.ts";
 import { isForeignCitation } from "./citations.ts";
 import { tokensOfSignature } from "./carried-tokens.ts";
-import { extensionsFrom, type Fields, isFields, issuer, textAt } from "./fields.ts";
+import { extensionsFrom, type Fields, isJsonObject, issuer, textAt } from "./fields.ts";
 import { documentFrom, imageFrom, sourceKnown } from "./caller-media.ts";
 import { searchResultText, standIn } from "./stand-in.ts";
 
@@ -67,7 +67,7 @@ function decodeText(block: Fields, path: string, place: BlockPlace): Decoded {
   const citations = optionalList(block, "citations", path) ?? [];
   if (citations.length === 0) return { part };
   if (place.strict && place.in !== "assistant") return refuse(at(path, "citations"), "only text of the assistant can have citations");
-  const told = citations.filter(isFields);
+  const told = citations.filter(isJsonObject);
   if (part.part.case === "text") part.part.value.citations = told.map(citationFrom);
   // Anthropic wants its own back as they were, and knows no others.
   const own = told.filter((citation) => !isForeignCitation(citation));

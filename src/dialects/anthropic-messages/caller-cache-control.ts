@@ -1,6 +1,6 @@
 import type { CacheControl } from "../../core/chat.ts";
 import { at, optionalFields, optionalText, refuse } from "./caller-fields.ts";
-import { type Fields, isFields, restOf } from "./fields.ts";
+import { type Fields, isJsonObject, restOf } from "./fields.ts";
 
 const controlKnown: ReadonlySet<string> = new Set(["type", "ttl"]);
 
@@ -29,7 +29,7 @@ export function beside(
   const rest: Fields = { ...restOf(object, new Set([...known, "cache_control"])) };
   for (const [key, names] of Object.entries({ ...inside, cache_control: controlKnown })) {
     const inner = object[key];
-    const left = isFields(inner) ? restOf(inner, names) : undefined;
+    const left = isJsonObject(inner) ? restOf(inner, names) : undefined;
     if (left !== undefined) rest[key] = left;
   }
   return Object.keys(rest).length === 0 ? undefined : rest;

@@ -1,5 +1,5 @@
 import { ChatError } from "../../core/error.ts";
-import { type Fields, isFields } from "./fields.ts";
+import { type Fields, isJsonObject } from "./fields.ts";
 
 /** Path of a field as Anthropic writes it: `messages.0.content.1.text`; `path` is the object's, empty at the root. */
 export function at(path: string, key: string | number): string {
@@ -64,7 +64,7 @@ export function optionalInteger(fields: Fields, key: string, path: string, least
 export function optionalFields(fields: Fields, key: string, path: string): Fields | undefined {
   const value = fields[key];
   if (value === undefined || value === null) return undefined;
-  return isFields(value) ? value : refuse(at(path, key), "must be an object");
+  return isJsonObject(value) ? value : refuse(at(path, key), "must be an object");
 }
 
 /** An object that must be there. */
@@ -81,5 +81,5 @@ export function optionalList(fields: Fields, key: string, path: string): readonl
 
 /** A list's element as an object. */
 export function fieldsAt(value: unknown, path: string): Fields {
-  return isFields(value) ? value : refuse(path, "must be an object");
+  return isJsonObject(value) ? value : refuse(path, "must be an object");
 }

@@ -12,7 +12,7 @@ import {
 } from "./caller-fields.ts";
 import { ChatError } from "../../core/error.ts";
 import { messagesFrom, systemFrom } from "./caller-messages.ts";
-import { extensionsFrom, type Fields, isFields, restOf } from "./fields.ts";
+import { extensionsFrom, type Fields, isJsonObject, restOf } from "./fields.ts";
 import { reasoningFromWords, wordsIn } from "./thinking-words.ts";
 import { choiceKnown, outputFormatFrom, toolChoiceFrom, toolsFrom } from "./caller-tools.ts";
 
@@ -30,7 +30,7 @@ const messagesMax = 100_000;
 
 /** Reads the body of `/v1/messages`, or of its counter, which takes no `max_tokens`. Throws INVALID_REQUEST with the field at fault. */
 export function requestFrom(body: unknown, { version, beta }: CallerHeaders, what: "answer" | "count"): ChatRequest {
-  if (!isFields(body)) return refuse("body", "must be a JSON object");
+  if (!isJsonObject(body)) return refuse("body", "must be a JSON object");
   const strict = version !== undefined && /^\d{4}-\d{2}-\d{2}$/.test(version) && version >= strictVersion;
   const model = requiredName(body, "model", "");
   if (model.length > 256) return refuse("model", "must be at most 256 characters long");
@@ -67,7 +67,7 @@ export function requestFrom(body: unknown, { version, beta }: CallerHeaders, wha
 
 /** Whether the caller wants events. */
 export function isStreamed(body: unknown): boolean {
-  return isFields(body) && optionalBoolean(body, "stream", "") === true;
+  return isJsonObject(body) && optionalBoolean(body, "stream", "") === true;
 }
 
 function samplingFrom(body: Fields, strict: boolean): Sampling | undefined {
@@ -124,7 +124,7 @@ function extensionOf(body: Fields, beta: string | undefined): Fields | undefined
   const inside = { tool_choice: choiceKnown, metadata: new Set(["user_id"]), output_config: formatKnown(body) };
   for (const [key, names] of Object.entries(inside)) {
     const object = body[key];
-    const left = isFields(object) ? restOf(object, names) : undefined;
+    const left = isJsonObject(object) ? restOf(object, names) : undefined;
     if (left !== undefined) rest[key] = left;
   }
   const betas = [...namesIn(body["anthropic_beta"]), ...namesIn(beta)];

@@ -5,7 +5,7 @@ import { retryAfterMs } from "../../core/retry-after.ts";
 import { sanitized, shownId } from "../../core/sanitize.ts";
 import { callerMayRead, failureOfPage, failureOfStatus, waitHeals } from "../../core/upstream-status.ts";
 import { knownBodies } from "./error-bodies.ts";
-import { type Fields, isFields, textAt } from "./fields.ts";
+import { type Fields, isJsonObject, textAt } from "./fields.ts";
 
 /** What an error answer says, wherever it stood. */
 interface Complaint {
@@ -62,8 +62,8 @@ const failureByWord: ReadonlyMap<string, Failure> = new Map<string, Failure>([
 ]);
 
 function complaintIn(body: Fields, status: number): Complaint {
-  const error = isFields(body["error"]) ? body["error"] : {};
-  const details = isFields(error["details"]) ? error["details"] : {};
+  const error = isJsonObject(body["error"]) ? body["error"] : {};
+  const details = isJsonObject(error["details"]) ? error["details"] : {};
   return { status, type: textAt(error, "type"), code: textAt(details, "error_code"), message: textAt(error, "message") };
 }
 
@@ -90,7 +90,7 @@ function ownMessage(said: Complaint): string {
 function parsed(text: string): Fields {
   try {
     const value: unknown = JSON.parse(text);
-    return isFields(value) ? value : {};
+    return isJsonObject(value) ? value : {};
   } catch {
     return {};
   }

@@ -1,6 +1,6 @@
-import { callerFields, type Fields, isFields, mergedFields } from "../../core/json-object.ts";
+import { callerObject, type Fields, isJsonObject, mergedFields } from "../../core/json-fields.ts";
 
-export { callerFields, type Fields, isFields, mergedFields, textAt } from "../../core/json-object.ts";
+export { callerObject, type Fields, isJsonObject, mergedFields, textAt } from "../../core/json-fields.ts";
 
 /** The family's name in `Opaque.issuer`, `FileHandle.issuer` and the keys of `extensions_json`. */
 export const issuer = "anthropic";
@@ -10,7 +10,7 @@ export function extensionFields(extensionsJson: Readonly<Record<string, string>>
   const text = extensionsJson[issuer];
   return text === undefined
     ? undefined
-    : callerFields(text, path === "" ? `extensions_json.${issuer}` : `${path}.extensions_json.${issuer}`);
+    : callerObject(text, path === "" ? `extensions_json.${issuer}` : `${path}.extensions_json.${issuer}`);
 }
 
 /** Objects within a block or a tool that hold fields of ours beside a caller's; all others are one's or the other's. */
@@ -22,7 +22,7 @@ export function mergedBlock(under: Fields | undefined, over: Fields): Fields {
   const whole = mergedFields(under, over);
   for (const key of shared) {
     const [below, own] = [under[key], over[key]];
-    if (isFields(below) && isFields(own)) whole[key] = mergedFields(below, own);
+    if (isJsonObject(below) && isJsonObject(own)) whole[key] = mergedFields(below, own);
   }
   return whole;
 }

@@ -1,7 +1,7 @@
 import type { ChatRequest, OutputFormat } from "../../core/chat.ts";
 import { jsonInstruction } from "../../core/json-instruction.ts";
 import { legalToolName } from "../../core/tool-names.ts";
-import { callerFields, type Fields } from "./fields.ts";
+import { callerObject, type Fields } from "./fields.ts";
 import type { Notes } from "../../core/notes.ts";
 import { describedSchema, subsetSchema } from "../../core/schema-subset.ts";
 
@@ -32,7 +32,7 @@ export function encodeOutputFormat(request: Readonly<ChatRequest>, means: Output
   }
   if (format?.case !== "jsonSchema") return {};
   const path = "output_format.json_schema.json_schema";
-  const schema = describedSchema(callerFields(format.value.jsonSchema, path), format.value.description);
+  const schema = describedSchema(callerObject(format.value.jsonSchema, path), format.value.description);
   const subset = means.structured ? subsetSchema(schema) : undefined;
   if (subset !== undefined) {
     if (subset.changed) notes.approximated(path, "keywords that anthropic cannot enforce moved into descriptions");

@@ -6,7 +6,7 @@ import { noteForeign } from "../../core/foreign.ts";
 import { reservedFields } from "../../core/reserved.ts";
 import { ToolNames } from "../../core/tool-names.ts";
 import { limitBreakpoints } from "./cache-control.ts";
-import { extensionFields, type Fields, isFields, issuer, mergedFields, textAt } from "./fields.ts";
+import { extensionFields, type Fields, isJsonObject, issuer, mergedFields, textAt } from "./fields.ts";
 import { encodeSampling, outputLimit } from "./limits-encode.ts";
 import { encodePrompt, type PromptEncoding } from "./messages-encode.ts";
 import { Notes } from "../../core/notes.ts";
@@ -119,7 +119,7 @@ function requestExtension(request: Readonly<ChatRequest>, encoding: PromptEncodi
   }
   dropThread(rest, encoding);
   const { metadata } = rest;
-  if (isFields(metadata) && metadata["user_id"] !== undefined) {
+  if (isJsonObject(metadata) && metadata["user_id"] !== undefined) {
     encoding.notes.dropped(`extensions_json.${issuer}.metadata.user_id`, "decided by the request itself");
     const { user_id: _, ...others } = metadata;
     rest["metadata"] = others;
@@ -136,7 +136,7 @@ function dropThread(extension: Fields, { notes }: PromptEncoding): void {
   const { thread } = extension;
   if (thread === undefined) return;
   const field = `extensions_json.${issuer}.thread`;
-  if (isFields(thread) && thread["type"] === "continue")
+  if (isJsonObject(thread) && thread["type"] === "continue")
     throw new ChatError("UNSUPPORTED_FEATURE", "a conversation that an upstream keeps cannot be gone on with", { field });
   notes.dropped(field, "no conversation is kept at an upstream");
   delete extension["thread"];
@@ -148,7 +148,7 @@ function withExtension(extension: Fields | undefined, body: Fields): Fields {
   if (extension === undefined) return whole;
   for (const [key, value] of Object.entries(body)) {
     const below = extension[key];
-    if (isFields(value) && isFields(below)) whole[key] = mergedFields(below, value);
+    if (isJsonObject(value) && isJsonObject(below)) whole[key] = mergedFields(below, value);
   }
   return whole;
 }
@@ -183,5 +183,5 @@ function isBareToolTurn(messages: readonly Fields[]): boolean {
 
 function contentOf(message: Fields): readonly Fields[] {
   const { content } = message;
-  return Array.isArray(content) ? content.filter(isFields) : [];
+  return Array.isArray(content) ? content.filter(isJsonObject) : [];
 }

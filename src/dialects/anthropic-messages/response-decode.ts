@@ -4,7 +4,7 @@ import { ChatError } from "../../core/error.ts";
 import { textOf } from "../../core/fold.ts";
 import { partFromBlock } from "./blocks-decode.ts";
 import { failureInside } from "./errors.ts";
-import { extensionsOf, type Fields, isFields, issuer, textAt } from "./fields.ts";
+import { extensionsOf, type Fields, isJsonObject, issuer, textAt } from "./fields.ts";
 import { finishReasonFrom, isKnownReason } from "./stop-reasons.ts";
 import { usageFrom } from "./usage-decode.ts";
 
@@ -23,12 +23,12 @@ export const messageKnown: ReadonlySet<string> = new Set([
 
 /** A whole answer. */
 export function decodeResponse(body: unknown, _quirks: Quirks, context: AnswerContext = {}): ChatResponse {
-  if (!isFields(body)) throw broken("the answer is not a JSON object");
-  if (isFields(body["error"])) throw failureInside(body);
+  if (!isJsonObject(body)) throw broken("the answer is not a JSON object");
+  if (isJsonObject(body["error"])) throw failureInside(body);
   const { content } = body;
   if (!Array.isArray(content)) throw broken("the answer has no content");
   const parts = content.map((block: unknown) => {
-    if (!isFields(block)) throw broken("a content block is not a JSON object");
+    if (!isJsonObject(block)) throw broken("a content block is not a JSON object");
     return partFromBlock(block, context);
   });
   const calledTool = parts.some((part) => part.part.case === "toolCall");
@@ -49,13 +49,13 @@ export function stopExtensions(from: Fields): Record<string, string> {
   const extension: Fields = {};
   const reason = textAt(from, "stop_reason");
   if (reason !== "" && !isKnownReason(reason)) extension["stop_reason"] = reason;
-  if (isFields(from["stop_details"])) extension["stop_details"] = from["stop_details"];
+  if (isJsonObject(from["stop_details"])) extension["stop_details"] = from["stop_details"];
   return Object.keys(extension).length === 0 ? {} : { [issuer]: JSON.stringify(extension) };
 }
 
 /** The tier that served the call; Anthropic says it with the usage. */
 export function serviceTierOf(usage: unknown): string {
-  return isFields(usage) ? textAt(usage, "service_tier") : "";
+  return isJsonObject(usage) ? textAt(usage, "service_tier") : "";
 }
 
 /** An answer that broke Anthropic's protocol. */

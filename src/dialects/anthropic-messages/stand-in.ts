@@ -1,5 +1,5 @@
 import { type ContentPart, textPart } from "../../core/chat.ts";
-import { type Fields, isFields, textAt } from "./fields.ts";
+import { type Fields, isJsonObject, textAt } from "./fields.ts";
 
 /**
  * Blocks that other vendors have not, but whose text they can read, are text with the block itself as extension: Anthropic gets
@@ -22,14 +22,14 @@ export function searchResultText(block: Fields): string {
 /** The text in a list of blocks; undefined where there is anything else in it. */
 export function plainText(content: unknown): string | undefined {
   if (typeof content === "string") return content;
-  if (!Array.isArray(content) || !content.every((block) => isFields(block) && block["type"] === "text")) return undefined;
+  if (!Array.isArray(content) || !content.every((block) => isJsonObject(block) && block["type"] === "text")) return undefined;
   return textOfContent(content);
 }
 
 function textOfContent(content: unknown): string {
   if (!Array.isArray(content)) return "";
   return content
-    .filter(isFields)
+    .filter(isJsonObject)
     .map((block) => textAt(block, "text"))
     .join("\n");
 }

@@ -5,7 +5,7 @@ import { parseJson } from "../../core/json.ts";
 import { callerTool } from "../../core/tool-names.ts";
 import { createUnfencer, type Unfencer } from "../../core/unfence.ts";
 import { anthropicToken, citationFrom, nativePart, reasoningFromBlock, textFromBlock, toolCallFromBlock } from "./blocks-decode.ts";
-import { type Fields, isFields, textAt } from "./fields.ts";
+import { type Fields, isJsonObject, textAt } from "./fields.ts";
 import { broken } from "./response-decode.ts";
 
 /** The block under way. */
@@ -48,7 +48,7 @@ export class BlockStream {
 
   start(event: Fields, out: ChatEvent[]): void {
     const block = event["content_block"];
-    if (this.#open !== undefined || !isFields(block)) throw broken("content_block_start out of order");
+    if (this.#open !== undefined || !isJsonObject(block)) throw broken("content_block_start out of order");
     const kind = kindOf(block, this.#context);
     this.#open = { kind, index: event["index"], block, argumentsText: "", hasArguments: false, citations: [] };
     switch (kind) {
@@ -82,7 +82,7 @@ export class BlockStream {
   delta(event: Fields, out: ChatEvent[]): void {
     const open = this.#open;
     const { delta } = event;
-    if (open === undefined || open.index !== event["index"] || !isFields(delta)) throw broken("content_block_delta without its block");
+    if (open === undefined || open.index !== event["index"] || !isJsonObject(delta)) throw broken("content_block_delta without its block");
     if (open.kind === "native") {
       grow(open, delta);
       return;
@@ -139,7 +139,7 @@ export class BlockStream {
   }
 
   #citation(open: OpenBlock, citation: unknown, out: ChatEvent[]): void {
-    if (open.kind !== "text" || !isFields(citation)) throw misfit("citations_delta");
+    if (open.kind !== "text" || !isJsonObject(citation)) throw misfit("citations_delta");
     open.citations.push(citation);
     const event = partDelta(0, this.#partIndex, { case: "citation", value: citationFrom(citation) });
     // All of them each time: of extensions, the last one stays.
@@ -177,7 +177,7 @@ function misfit(delta: string): Error {
 
 /** The input that came with the block's start; hosts that do not stream arguments send it so. */
 function inputOf(open: OpenBlock): string {
-  return JSON.stringify(isFields(open.block["input"]) ? open.block["input"] : {});
+  return JSON.stringify(isJsonObject(open.block["input"]) ? open.block["input"] : {});
 }
 
 /** A block of an unknown kind grows as its deltas say: text is appended, everything else replaced. */
@@ -200,5 +200,5 @@ function wholeNative(open: OpenBlock): ContentPart {
   } catch {
     // Cut off by max_tokens; the block must hold an object to be replayed at all.
   }
-  return nativePart({ ...open.block, input: isFields(input) ? input : { _raw: open.argumentsText } });
+  return nativePart({ ...open.block, input: isJsonObject(input) ? input : { _raw: open.argumentsText } });
 }

@@ -3,7 +3,7 @@ import type { AnswerContext, Quirks, StreamDecoder } from "../../core/dialect.ts
 import { ChatError } from "../../core/error.ts";
 import { parseJson } from "../../core/json.ts";
 import { failureInside } from "./errors.ts";
-import { extensionsOf, type Fields, isFields, textAt } from "./fields.ts";
+import { extensionsOf, type Fields, isJsonObject, textAt } from "./fields.ts";
 import { broken, messageKnown, serviceTierOf, stopExtensions } from "./response-decode.ts";
 import { finishReasonFrom } from "./stop-reasons.ts";
 import { BlockStream } from "./stream-blocks.ts";
@@ -52,7 +52,7 @@ class MessageStream implements StreamDecoder {
         return;
       default:
         // `error`, and hosts that forget to call it so. `ping` and what later versions add mean nothing here.
-        if (event["type"] === "error" || isFields(event["error"])) throw failureInside(event);
+        if (event["type"] === "error" || isJsonObject(event["error"])) throw failureInside(event);
     }
   }
 
@@ -63,7 +63,7 @@ class MessageStream implements StreamDecoder {
 
   #start(event: Fields, out: ChatEvent[]): void {
     const { message } = event;
-    if (this.#phase !== "before" || !isFields(message)) throw broken("message_start out of order");
+    if (this.#phase !== "before" || !isJsonObject(message)) throw broken("message_start out of order");
     this.#phase = "content";
     out.push({ case: "started", value: { $typeName: "semaroute.v1.StreamStarted", id: "", model: textAt(message, "model") } });
     this.#remember(message, messageKnown);
@@ -72,7 +72,7 @@ class MessageStream implements StreamDecoder {
 
   #change(event: Fields, out: ChatEvent[]): void {
     if (this.#phase === "before") throw broken("message_delta before message_start");
-    const delta = isFields(event["delta"]) ? event["delta"] : {};
+    const delta = isJsonObject(event["delta"]) ? event["delta"] : {};
     this.#remember(delta, messageKnown);
     this.#remember(event, deltaEventKnown);
     const reason = textAt(delta, "stop_reason");
@@ -115,7 +115,7 @@ class MessageStream implements StreamDecoder {
   }
 
   #count(usage: unknown, out: ChatEvent[]): void {
-    if (!isFields(usage)) return;
+    if (!isJsonObject(usage)) return;
     for (const [key, value] of Object.entries(usage)) if (value !== null) this.#counts[key] = value;
     const counted = usageFrom(this.#counts);
     this.#usage = counted;
@@ -137,6 +137,6 @@ function parsed(data: string, eventName: string | undefined): Fields {
   } catch {
     throw broken("a stream event is not valid JSON");
   }
-  if (!isFields(value)) throw broken("a stream event is not a JSON object");
+  if (!isJsonObject(value)) throw broken("a stream event is not a JSON object");
   return value;
 }

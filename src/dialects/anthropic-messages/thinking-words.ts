@@ -1,6 +1,6 @@
 import { type Reasoning, ReasoningEffort, ReasoningSummary } from "../../core/chat.ts";
 import type { ThinkingWords } from "../../core/claude-thinking.ts";
-import { type Fields, isFields } from "./fields.ts";
+import { type Fields, isJsonObject } from "./fields.ts";
 
 const efforts: ReadonlyMap<string, ReasoningEffort> = new Map([
   ["low", ReasoningEffort.LOW],
@@ -43,9 +43,9 @@ function summaryOf(thinking: Fields | undefined): ReasoningSummary {
 export function wordsIn(extension: Fields | undefined): ThinkingWords | undefined {
   const thinking = extension?.["thinking"];
   const config = extension?.["output_config"];
-  const effort = isFields(config) ? config["effort"] : undefined;
-  if (!isFields(thinking) && typeof effort !== "string") return undefined;
-  return { thinking: isFields(thinking) ? thinking : undefined, effort: typeof effort === "string" ? effort : undefined };
+  const effort = isJsonObject(config) ? config["effort"] : undefined;
+  if (!isJsonObject(thinking) && typeof effort !== "string") return undefined;
+  return { thinking: isJsonObject(thinking) ? thinking : undefined, effort: typeof effort === "string" ? effort : undefined };
 }
 
 /** Whether words say what the request says; then they are its exact form, and not a second wish beside it. */
@@ -67,7 +67,7 @@ export function withoutWords(extension: Fields): Fields {
 }
 
 function remaining(object: unknown, known: ReadonlySet<string>): Fields | undefined {
-  if (!isFields(object)) return undefined;
+  if (!isJsonObject(object)) return undefined;
   const entries = Object.entries(object).filter(([key]) => !known.has(key));
   return entries.length === 0 ? undefined : Object.fromEntries(entries);
 }

@@ -3,7 +3,7 @@ import { ChatError } from "../../core/error.ts";
 import { freeformFunction } from "../../core/freeform.ts";
 import { declaredName, type ToolNames } from "../../core/tool-names.ts";
 import { wireCacheControl } from "./cache-control.ts";
-import { callerFields, extensionFields, type Fields, issuer, mergedBlock, textAt } from "./fields.ts";
+import { callerObject, extensionFields, type Fields, issuer, mergedBlock, textAt } from "./fields.ts";
 import type { Notes } from "../../core/notes.ts";
 import { ownTools, toolName } from "../../core/own-tools.ts";
 import { subsetSchema } from "../../core/schema-subset.ts";
@@ -77,7 +77,7 @@ function ownTool(tool: Tool, path: string, context: ToolContext): Fields {
       return description === "" ? { name, input_schema: schema } : { name, description, input_schema: schema };
     }
     case "native":
-      return callerFields(kind.value.json, `${path}.native.json`);
+      return callerObject(kind.value.json, `${path}.native.json`);
     case undefined:
       throw new ChatError("INVALID_REQUEST", "a tool has no kind", { field: path });
     default:
@@ -103,7 +103,7 @@ function functionTool(tool: FunctionTool, path: string, context: ToolContext): F
 
 /** Anthropic requires the root's type, even where nothing else is said. */
 function parameters(text: string, path: string): Fields {
-  const schema = text === "" ? {} : callerFields(text, path);
+  const schema = text === "" ? {} : callerObject(text, path);
   if (Object.keys(schema).length === 0) return { type: "object", properties: {} };
   return "type" in schema ? schema : { type: "object", ...schema };
 }

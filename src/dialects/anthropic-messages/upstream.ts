@@ -1,7 +1,7 @@
 import type { UpstreamDialect } from "../../core/dialect.ts";
 import { counting } from "./counting.ts";
 import { failureFrom } from "./errors.ts";
-import { isFields } from "./fields.ts";
+import { isJsonObject } from "./fields.ts";
 import { encodeRequest } from "./request-encode.ts";
 import { decodeResponse } from "./response-decode.ts";
 import { streamDecoder } from "./stream-decode.ts";
@@ -18,6 +18,6 @@ export const anthropicMessages: UpstreamDialect = {
 
 /** `{data: [{id}]}`. */
 function decodeModels(body: unknown): readonly string[] | undefined {
-  if (!isFields(body) || !Array.isArray(body["data"])) return undefined;
-  return body["data"].flatMap((model: unknown) => (isFields(model) && typeof model["id"] === "string" ? [model["id"]] : []));
+  if (!isJsonObject(body) || !Array.isArray(body["data"])) return undefined;
+  return body["data"].flatMap((model: unknown) => (isJsonObject(model) && typeof model["id"] === "string" ? [model["id"]] : []));
 }

@@ -1,5 +1,5 @@
 import { type Usage, usageOf } from "../../core/chat.ts";
-import { extensionsOf, isFields } from "./fields.ts";
+import { extensionsOf, isJsonObject } from "./fields.ts";
 
 const known: ReadonlySet<string> = new Set([
   "input_tokens",
@@ -12,7 +12,7 @@ const known: ReadonlySet<string> = new Set([
 
 /** Anthropic counts cached input apart from the rest; here the input is all of it. Undefined where no usage was told. */
 export function usageFrom(value: unknown): Usage | undefined {
-  if (!isFields(value)) return undefined;
+  if (!isJsonObject(value)) return undefined;
   const read = count(value["cache_read_input_tokens"]);
   const written = count(value["cache_creation_input_tokens"]);
   const input = (count(value["input_tokens"]) ?? 0) + (read ?? 0) + (written ?? 0);
@@ -20,13 +20,13 @@ export function usageFrom(value: unknown): Usage | undefined {
   if (read !== undefined) usage.cacheReadTokens = read;
   if (written !== undefined) usage.cacheWriteTokens = written;
   const kept = value["cache_creation"];
-  const hour = isFields(kept) ? count(kept["ephemeral_1h_input_tokens"]) : undefined;
+  const hour = isJsonObject(kept) ? count(kept["ephemeral_1h_input_tokens"]) : undefined;
   if (hour !== undefined) usage.cacheWriteHourTokens = Math.min(hour, written ?? 0);
   const served = value["server_tool_use"];
-  const searches = isFields(served) ? count(served["web_search_requests"]) : undefined;
+  const searches = isJsonObject(served) ? count(served["web_search_requests"]) : undefined;
   if (searches !== undefined) usage.webSearches = searches;
   const details = value["output_tokens_details"];
-  const thinking = isFields(details) ? count(details["thinking_tokens"]) : undefined;
+  const thinking = isJsonObject(details) ? count(details["thinking_tokens"]) : undefined;
   if (thinking !== undefined) usage.reasoningTokens = thinking;
   usage.extensionsJson = extensionsOf(value, known);
   return usage;

@@ -1,5 +1,5 @@
 import type { CacheControl } from "../../core/chat.ts";
-import { type Fields, isFields } from "../../core/json-object.ts";
+import { type Fields, isJsonObject } from "../../core/json-fields.ts";
 import type { Notes } from "../../core/notes.ts";
 import type { ModelRules } from "./model-rules.ts";
 
@@ -31,7 +31,7 @@ export function cachePoint(control: CacheControl, place: "tools" | "prompt", pat
 
 /** Keeps the last breakpoints of a body, whose prefixes hold the earlier ones', and no long one after a short one. Changes the lists in place. */
 export function limitCachePoints(lists: readonly Fields[][], notes: Notes): void {
-  const points = lists.flatMap((list) => list.filter((block) => isFields(block["cachePoint"])));
+  const points = lists.flatMap((list) => list.filter((block) => isJsonObject(block["cachePoint"])));
   const excess = new Set(points.slice(0, Math.max(0, points.length - pointsMax)));
   if (excess.size > 0) {
     notes.dropped("messages.content.cache_control", `bedrock takes ${pointsMax} cache points; the last ones are kept`);
@@ -40,7 +40,7 @@ export function limitCachePoints(lists: readonly Fields[][], notes: Notes): void
   let short = false;
   for (const point of points) {
     const inner = point["cachePoint"];
-    if (excess.has(point) || !isFields(inner)) continue;
+    if (excess.has(point) || !isJsonObject(inner)) continue;
     if (inner["ttl"] !== "1h") short = true;
     else if (short) {
       point["cachePoint"] = { ...inner, ttl: "5m" };

@@ -1,6 +1,6 @@
 import type { UpstreamFailure } from "../../core/dialect.ts";
 import { ChatError, type ChatErrorOptions, type Failure } from "../../core/error.ts";
-import { type Fields, isFields, textAt } from "../../core/json-object.ts";
+import { type Fields, isJsonObject, textAt } from "../../core/json-fields.ts";
 import { knownBody } from "../../core/known-bodies.ts";
 import { retryAfterMs } from "../../core/retry-after.ts";
 import { sanitized, shownId } from "../../core/sanitize.ts";
@@ -139,7 +139,7 @@ function messageIn(body: Fields): string {
 function parsed(text: string): Fields {
   try {
     const value: unknown = JSON.parse(text);
-    return isFields(value) ? value : {};
+    return isJsonObject(value) ? value : {};
   } catch {
     return {};
   }

@@ -1,6 +1,6 @@
 import type { ChatRequest } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
-import { type Fields, isFields, mergedFields } from "../../core/json-object.ts";
+import { type Fields, isJsonObject, mergedFields } from "../../core/json-fields.ts";
 import type { Notes } from "../../core/notes.ts";
 import { reservedFields } from "../../core/reserved.ts";
 import { extensionFields, issuer } from "./fields.ts";
@@ -15,7 +15,7 @@ export function requestExtension(request: Readonly<ChatRequest>, notes: Notes): 
   const path = `extensions_json.${issuer}`;
   const rest = without(extension, (key) => ours.has(key) || reservedFields.has(key), path, notes);
   const additional = rest["additionalModelRequestFields"];
-  if (!isFields(additional)) return rest;
+  if (!isJsonObject(additional)) return rest;
   const inner = without(additional, (key) => reservedFields.has(key), `${path}.additionalModelRequestFields`, notes);
   return { ...rest, additionalModelRequestFields: inner };
 }
@@ -36,7 +36,7 @@ export function joined(under: Fields | undefined, over: Fields): Fields {
   if (under === undefined) return whole;
   for (const [key, value] of Object.entries(over)) {
     const below = under[key];
-    if (isFields(value) && isFields(below)) whole[key] = joined(below, value);
+    if (isJsonObject(value) && isJsonObject(below)) whole[key] = joined(below, value);
   }
   return whole;
 }

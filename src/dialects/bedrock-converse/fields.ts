@@ -1,4 +1,4 @@
-import { callerFields, type Fields } from "../../core/json-object.ts";
+import { callerObject, type Fields } from "../../core/json-fields.ts";
 
 /** The family's name in `Opaque.issuer`, `FileHandle.issuer` and the keys of `extensions_json`. */
 export const issuer = "bedrock";
@@ -11,7 +11,7 @@ export function extensionFields(extensionsJson: Readonly<Record<string, string>>
   const text = extensionsJson[issuer];
   return text === undefined
     ? undefined
-    : callerFields(text, path === "" ? `extensions_json.${issuer}` : `${path}.extensions_json.${issuer}`);
+    : callerObject(text, path === "" ? `extensions_json.${issuer}` : `${path}.extensions_json.${issuer}`);
 }
 
 /** What is left of an object besides the known fields, as `extensions_json`; nulls say nothing and are left out. */

@@ -1,6 +1,6 @@
 import type { Target } from "../../core/catalog.ts";
 import type { ChatRequest, Sampling } from "../../core/chat.ts";
-import type { Fields } from "../../core/json-object.ts";
+import type { Fields } from "../../core/json-fields.ts";
 import type { Notes } from "../../core/notes.ts";
 import { dropSampling } from "../../core/sampling.ts";
 import type { ModelRules } from "./model-rules.ts";

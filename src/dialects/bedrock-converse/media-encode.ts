@@ -1,6 +1,6 @@
 import type { DocumentPart, Media } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
-import type { Fields } from "../../core/json-object.ts";
+import type { Fields } from "../../core/json-fields.ts";
 import { sniffed } from "../../core/media-type.ts";
 import { base64, issuer } from "./fields.ts";
 

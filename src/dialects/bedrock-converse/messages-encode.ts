@@ -1,6 +1,6 @@
 import { type Message, Role } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
-import { type Fields, isFields, mergedFields, textAt } from "../../core/json-object.ts";
+import { type Fields, isJsonObject, mergedFields, textAt } from "../../core/json-fields.ts";
 import { partsOf } from "../../core/message-parts.ts";
 import { extensionFields } from "./fields.ts";
 import { blocksOfPart, type Encoding } from "./parts-encode.ts";
@@ -71,7 +71,7 @@ function turnsOf(messages: readonly Message[], from: number, encoding: Encoding)
     const extension = extensionFields(each.extensionsJson, `messages[${i}]`);
     if (extension !== undefined) turn.extension = mergedFields(turn.extension, extension);
     for (const piece of pieces) {
-      if (isFields(piece[0]?.["toolResult"])) turn.results.push(piece);
+      if (isJsonObject(piece[0]?.["toolResult"])) turn.results.push(piece);
       else turn.content.push(...piece);
     }
   }
@@ -108,10 +108,10 @@ function laterInstructions(each: Message, path: string, encoding: Encoding): rea
 /** Results of parallel calls in the order of their calls; those without a call stay behind, as they came. */
 function inCallOrder(results: readonly (readonly Fields[])[], calls: readonly Fields[]): readonly Fields[] {
   const order = new Map<unknown, number>();
-  for (const { toolUse } of calls) if (isFields(toolUse)) order.set(toolUse["toolUseId"], order.size);
+  for (const { toolUse } of calls) if (isJsonObject(toolUse)) order.set(toolUse["toolUseId"], order.size);
   const place = ([first]: readonly Fields[]): number => {
     const result = first?.["toolResult"];
-    return order.get(isFields(result) ? result["toolUseId"] : undefined) ?? order.size;
+    return order.get(isJsonObject(result) ? result["toolUseId"] : undefined) ?? order.size;
   };
   const sorted = results.toSorted((a, b) => place(a) - place(b));
   // Models want the results of one turn next to each other, so that what stands behind them comes after the last.

@@ -1,5 +1,5 @@
 import type { ChatRequest } from "../../core/chat.ts";
-import { callerFields, type Fields } from "../../core/json-object.ts";
+import { callerObject, type Fields } from "../../core/json-fields.ts";
 import { jsonInstruction } from "../../core/json-instruction.ts";
 import type { Notes } from "../../core/notes.ts";
 import { subsetSchema } from "../../core/schema-subset.ts";
@@ -22,7 +22,7 @@ export function encodeOutputFormat(request: Readonly<ChatRequest>, structured: b
   if (format?.case !== "jsonSchema") return { textFormat: undefined, instruction: undefined };
   const path = "output_format.json_schema.json_schema";
   const { name, description, jsonSchema } = format.value;
-  const schema = callerFields(jsonSchema, path);
+  const schema = callerObject(jsonSchema, path);
   const subset = structured ? subsetSchema(schema) : undefined;
   if (subset === undefined) {
     notes.emulated("output_format.json_schema", "the schema cannot be enforced; the model is told to follow it");

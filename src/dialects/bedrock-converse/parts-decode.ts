@@ -9,7 +9,7 @@ import {
 } from "../../core/chat.ts";
 import type { AnswerContext } from "../../core/dialect.ts";
 import { unwrapped } from "../../core/freeform.ts";
-import { type Fields, isFields, textAt } from "../../core/json-object.ts";
+import { type Fields, isJsonObject, textAt } from "../../core/json-fields.ts";
 import { callerTool } from "../../core/tool-names.ts";
 import { unfenced } from "../../core/unfence.ts";
 import { extensionsOf, issuer } from "./fields.ts";
@@ -20,11 +20,11 @@ const toolKnown: ReadonlySet<string> = new Set(["toolUseId", "name", "input"]);
 export function partFromBlock(block: Fields, context: AnswerContext): ContentPart {
   const { text, toolUse, reasoningContent, citationsContent } = block;
   if (typeof text === "string") return textPart(context.fencedJson === true ? unfenced(text) : text);
-  if (isFields(reasoningContent)) return reasoningFrom(reasoningContent);
-  if (isFields(citationsContent)) return citedFrom(citationsContent);
-  if (!isFields(toolUse) || isOfServer(toolUse)) return nativePart(block);
+  if (isJsonObject(reasoningContent)) return reasoningFrom(reasoningContent);
+  if (isJsonObject(citationsContent)) return citedFrom(citationsContent);
+  if (!isJsonObject(toolUse) || isOfServer(toolUse)) return nativePart(block);
   const part = toolCallFrom(toolUse, context);
-  const argumentsJson = JSON.stringify(isFields(toolUse["input"]) ? toolUse["input"] : {});
+  const argumentsJson = JSON.stringify(isJsonObject(toolUse["input"]) ? toolUse["input"] : {});
   if (part.part.case === "toolCall") part.part.value.argumentsJson = part.part.value.custom ? unwrapped(argumentsJson) : argumentsJson;
   return part;
 }
@@ -60,7 +60,7 @@ export function bedrockToken(kind: "signature" | "redacted_content", value: stri
 }
 
 function reasoningFrom(content: Fields): ContentPart {
-  const readable = isFields(content["reasoningText"]) ? content["reasoningText"] : {};
+  const readable = isJsonObject(content["reasoningText"]) ? content["reasoningText"] : {};
   const opaque: Opaque[] = [];
   const signature = textAt(readable, "signature");
   const redacted = textAt(content, "redactedContent");
@@ -71,9 +71,9 @@ function reasoningFrom(content: Fields): ContentPart {
 
 /** Text with its citations; these go along verbatim as well, since a later turn sends them back. */
 function citedFrom({ content, citations }: Fields): ContentPart {
-  const text = Array.isArray(content) ? content.filter(isFields).map((piece) => textAt(piece, "text")) : [];
+  const text = Array.isArray(content) ? content.filter(isJsonObject).map((piece) => textAt(piece, "text")) : [];
   const part = textPart(text.join(""));
-  const found = Array.isArray(citations) ? citations.filter(isFields) : [];
+  const found = Array.isArray(citations) ? citations.filter(isJsonObject) : [];
   if (part.part.case === "text") part.part.value.citations = found.map(citationFrom);
   part.extensionsJson = citationExtension(found);
   return part;
@@ -87,8 +87,8 @@ export function citationExtension(citations: readonly Fields[]): Record<string, 
 /** A citation stands for the whole text part; its offsets count in the source, which the vocabulary does not name. */
 export function citationFrom(citation: Fields): Citation {
   const { sourceContent, location } = citation;
-  const pieces = Array.isArray(sourceContent) ? sourceContent.filter(isFields).map((piece) => textAt(piece, "text")) : [];
-  const places = isFields(location) ? Object.values(location).filter(isFields) : [];
+  const pieces = Array.isArray(sourceContent) ? sourceContent.filter(isJsonObject).map((piece) => textAt(piece, "text")) : [];
+  const places = isJsonObject(location) ? Object.values(location).filter(isJsonObject) : [];
   const url = places.map((place) => textAt(place, "url")).find((each) => each !== "");
   const source = textAt(citation, "source");
   const found: Citation = {

@@ -1,7 +1,7 @@
 import type { CacheControl, ContentPart, ReasoningPart, ToolCallPart, ToolResultPart } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
 import { wrapped } from "../../core/freeform.ts";
-import { callerFields, type Fields, mergedFields } from "../../core/json-object.ts";
+import { callerObject, type Fields, mergedFields } from "../../core/json-fields.ts";
 import { fnv1a, hex32 } from "../../core/text-hash.ts";
 import { argumentsObject } from "../../core/tool-arguments.ts";
 import type { ToolNames } from "../../core/tool-names.ts";
@@ -63,7 +63,7 @@ function ownBlocks(part: ContentPart, place: Place, path: string, encoding: Enco
       encoding.notes.dropped(`${path}.server_tool`, "server tools of another vendor cannot be replayed at bedrock");
       return [];
     case "native":
-      if (inner.value.issuer === issuer) return [callerFields(inner.value.json, `${path}.native.json`)];
+      if (inner.value.issuer === issuer) return [callerObject(inner.value.json, `${path}.native.json`)];
       encoding.notes.dropped(`${path}.native`, "blocks of another vendor cannot be replayed at bedrock");
       return [];
     case undefined:

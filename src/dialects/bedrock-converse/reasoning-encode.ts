@@ -1,7 +1,7 @@
 import type { Target } from "../../core/catalog.ts";
 import { type ChatRequest, type Reasoning, ReasoningEffort, ReasoningSummary } from "../../core/chat.ts";
 import { effortOfBudget, encodeThinking, wishOf } from "../../core/claude-thinking.ts";
-import type { Fields } from "../../core/json-object.ts";
+import type { Fields } from "../../core/json-fields.ts";
 import type { Notes } from "../../core/notes.ts";
 import type { ModelRules } from "./model-rules.ts";
 

@@ -3,7 +3,7 @@ import type { ChatRequest } from "../../core/chat.ts";
 import type { AnswerContext, EncodedRequest } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
 import { noteForeign } from "../../core/foreign.ts";
-import { type Fields, mergedFields, textAt } from "../../core/json-object.ts";
+import { type Fields, mergedFields, textAt } from "../../core/json-fields.ts";
 import { Notes } from "../../core/notes.ts";
 import { ToolNames } from "../../core/tool-names.ts";
 import { issuer, toolNameMax } from "./fields.ts";

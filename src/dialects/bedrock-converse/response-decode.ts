@@ -2,7 +2,7 @@ import { chatResponse, type ChatResponse, choice } from "../../core/chat.ts";
 import type { AnswerContext, Quirks } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
 import { textOf } from "../../core/fold.ts";
-import { type Fields, isFields, textAt } from "../../core/json-object.ts";
+import { type Fields, isJsonObject, textAt } from "../../core/json-fields.ts";
 import { failureInside } from "./errors.ts";
 import { extensionsOf } from "./fields.ts";
 import { partFromBlock } from "./parts-decode.ts";
@@ -14,12 +14,12 @@ export const answerKnown: ReadonlySet<string> = new Set(["output", "stopReason",
 
 /** A whole answer. */
 export function decodeResponse(body: unknown, _quirks: Quirks, context: AnswerContext = {}): ChatResponse {
-  if (!isFields(body)) throw broken("the answer is not a JSON object");
+  if (!isJsonObject(body)) throw broken("the answer is not a JSON object");
   if (typeof body["__type"] === "string") throw failureInside(body["__type"], body);
-  const message = isFields(body["output"]) ? body["output"]["message"] : undefined;
-  if (!isFields(message) || !Array.isArray(message["content"])) throw broken("the answer has no message");
+  const message = isJsonObject(body["output"]) ? body["output"]["message"] : undefined;
+  if (!isJsonObject(message) || !Array.isArray(message["content"])) throw broken("the answer has no message");
   const parts = message["content"].flatMap((block: unknown) => {
-    if (!isFields(block)) throw broken("a content block is not a JSON object");
+    if (!isJsonObject(block)) throw broken("a content block is not a JSON object");
     return block["text"] === "" ? [] : [partFromBlock(block, context)];
   });
   const calledTool = parts.some((part) => part.part.case === "toolCall");
@@ -37,18 +37,18 @@ export function decodeResponse(body: unknown, _quirks: Quirks, context: AnswerCo
 /** Which stop sequence was met, where it was asked for and told. */
 export function stopSequenceOf(from: Fields): string {
   const told = from["additionalModelResponseFields"];
-  return isFields(told) ? textAt(told, "stop_sequence") : "";
+  return isJsonObject(told) ? textAt(told, "stop_sequence") : "";
 }
 
 /** The tier that served the call. */
 export function serviceTierOf(from: Fields): string {
-  return isFields(from["serviceTier"]) ? textAt(from["serviceTier"], "type") : "";
+  return isJsonObject(from["serviceTier"]) ? textAt(from["serviceTier"], "type") : "";
 }
 
 /** Converse names no model, but for the one that a prompt router chose. */
 function modelOf(from: Fields): string {
-  const router = isFields(from["trace"]) ? from["trace"]["promptRouter"] : undefined;
-  return isFields(router) ? textAt(router, "invokedModelId") : "";
+  const router = isJsonObject(from["trace"]) ? from["trace"]["promptRouter"] : undefined;
+  return isJsonObject(router) ? textAt(router, "invokedModelId") : "";
 }
 
 /** An answer that broke Converse's protocol. */

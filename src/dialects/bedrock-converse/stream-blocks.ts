@@ -1,7 +1,7 @@
 import { type ChatEvent, type PartDelta, partDelta, partEnded, partStarted, textPart } from "../../core/chat.ts";
 import type { AnswerContext } from "../../core/dialect.ts";
 import { unwrapped } from "../../core/freeform.ts";
-import { type Fields, isFields, textAt } from "../../core/json-object.ts";
+import { type Fields, isJsonObject, textAt } from "../../core/json-fields.ts";
 import { parseJson } from "../../core/json.ts";
 import { createUnfencer, type Unfencer } from "../../core/unfence.ts";
 import { bedrockToken, citationExtension, citationFrom, isOfServer, nativePart, reasoningPart, toolCallFrom } from "./parts-decode.ts";
@@ -40,12 +40,12 @@ export class BlockStream {
   }
 
   start({ contentBlockIndex, start }: Fields, out: ChatEvent[]): void {
-    if (!isFields(start)) throw broken("contentBlockStart without a start");
+    if (!isJsonObject(start)) throw broken("contentBlockStart without a start");
     if (this.#open.has(contentBlockIndex)) throw broken("contentBlockStart of an open block");
     const { toolUse, text: _said, reasoningContent: _thought, ...others } = start;
     // Servers that imitate Converse announce text and reasoning as well, with nothing in it; the first delta tells which.
     if (toolUse === undefined && Object.keys(others).length === 0) return;
-    if (isFields(toolUse) && !isOfServer(toolUse)) {
+    if (isJsonObject(toolUse) && !isOfServer(toolUse)) {
       const part = toolCallFrom(toolUse, this.#context);
       const custom = part.part.case === "toolCall" && part.part.value.custom;
       const block = this.#begin(contentBlockIndex, custom ? "freeform" : "call", {});
@@ -57,14 +57,14 @@ export class BlockStream {
   }
 
   delta({ contentBlockIndex, delta }: Fields, out: ChatEvent[]): void {
-    if (!isFields(delta)) throw broken("contentBlockDelta without a delta");
+    if (!isJsonObject(delta)) throw broken("contentBlockDelta without a delta");
     const { text, toolUse, reasoningContent, citation } = delta;
     const open = this.#open.get(contentBlockIndex);
     if (open?.kind === "native") open.deltas.push(delta);
     else if (typeof text === "string") this.#text(open, contentBlockIndex, text, out);
-    else if (isFields(reasoningContent)) reason(this.#of("reasoning", contentBlockIndex, out), reasoningContent, out);
-    else if (isFields(citation)) cite(this.#of("text", contentBlockIndex, out), citation, out);
-    else if (isFields(toolUse)) this.#arguments(open, textAt(toolUse, "input"), out);
+    else if (isJsonObject(reasoningContent)) reason(this.#of("reasoning", contentBlockIndex, out), reasoningContent, out);
+    else if (isJsonObject(citation)) cite(this.#of("text", contentBlockIndex, out), citation, out);
+    else if (isJsonObject(toolUse)) this.#arguments(open, textAt(toolUse, "input"), out);
     // Anything else is a kind of delta that is younger than this code.
   }
 
@@ -171,21 +171,21 @@ function end(open: OpenBlock, out: ChatEvent[]): void {
 /** A block as a whole answer would have it. */
 function wholeNative({ native, deltas }: OpenBlock): Fields {
   const [kind = "", start] = Object.entries(native)[0] ?? [];
-  const inner = isFields(start) ? start : {};
+  const inner = isJsonObject(start) ? start : {};
   const pieces = deltas.map((delta) => delta[kind]);
   if (kind === "toolResult") return { toolResult: { ...inner, content: pieces.flat() } };
   if (kind === "toolUse") {
-    const text = pieces.map((piece) => (isFields(piece) ? textAt(piece, "input") : "")).join("");
+    const text = pieces.map((piece) => (isJsonObject(piece) ? textAt(piece, "input") : "")).join("");
     return { toolUse: { ...inner, input: inputFrom(text) } };
   }
-  return { [kind]: Object.assign({}, inner, ...pieces.filter(isFields)) };
+  return { [kind]: Object.assign({}, inner, ...pieces.filter(isJsonObject)) };
 }
 
 function inputFrom(text: string): Fields {
   if (text === "") return {};
   try {
     const value = parseJson(text);
-    if (isFields(value)) return value;
+    if (isJsonObject(value)) return value;
   } catch {
     // Cut off; the block must hold an object to be replayed at all.
   }

@@ -1,7 +1,7 @@
 import type { ChatEvent } from "../../core/chat.ts";
 import type { AnswerContext, Quirks, StreamDecoder } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
-import { type Fields, isFields, textAt } from "../../core/json-object.ts";
+import { type Fields, isJsonObject, textAt } from "../../core/json-fields.ts";
 import { parseJson } from "../../core/json.ts";
 import { failureInside } from "./errors.ts";
 import { extensionsOf } from "./fields.ts";
@@ -117,6 +117,6 @@ function parsed(data: string): Fields {
   } catch {
     throw broken("a stream event is not valid JSON");
   }
-  if (!isFields(value)) throw broken("a stream event is not a JSON object");
+  if (!isJsonObject(value)) throw broken("a stream event is not a JSON object");
   return value;
 }

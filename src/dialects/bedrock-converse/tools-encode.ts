@@ -1,7 +1,7 @@
 import { type ChatRequest, type FunctionTool, type Tool, type ToolChoice, ToolChoice_Mode } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
 import { freeformFunction } from "../../core/freeform.ts";
-import { callerFields, type Fields, isFields, mergedFields, textAt } from "../../core/json-object.ts";
+import { callerObject, type Fields, isJsonObject, mergedFields, textAt } from "../../core/json-fields.ts";
 import { ownTools, type PlacedTool } from "../../core/own-tools.ts";
 import { subsetSchema } from "../../core/schema-subset.ts";
 import { declaredName } from "../../core/tool-names.ts";
@@ -60,8 +60,8 @@ interface WireTool {
 function encodeTool({ tool, path }: PlacedTool, encoding: Encoding): WireTool {
   const { kind } = tool;
   if (kind.case === "native") {
-    const wire = callerFields(kind.value.json, `${path}.native.json`);
-    const inner = Object.values(wire).find(isFields);
+    const wire = callerObject(kind.value.json, `${path}.native.json`);
+    const inner = Object.values(wire).find(isJsonObject);
     const name = inner === undefined ? "" : textAt(inner, "name");
     return { name, wireName: name, blocks: withCachePoint(wire, tool, path, encoding) };
   }
@@ -105,7 +105,7 @@ function functionTool(tool: FunctionTool, path: string, encoding: Encoding): Fie
 
 /** Converse requires the root's type, even where nothing else is said. */
 function parameters(text: string, path: string): Fields {
-  const schema = text === "" ? {} : callerFields(text, path);
+  const schema = text === "" ? {} : callerObject(text, path);
   if (Object.keys(schema).length === 0) return { type: "object", properties: {} };
   return "type" in schema ? schema : { type: "object", ...schema };
 }
@@ -118,7 +118,7 @@ function isOfTool(block: Fields): boolean {
 function toolsOfHistory(history: readonly Turn[], { notes }: Encoding): Fields[] {
   const blocks = history.flatMap(({ content }) => content.filter(isOfTool));
   if (blocks.length === 0) return [];
-  const names = new Set(blocks.flatMap(({ toolUse }) => (isFields(toolUse) ? [textAt(toolUse, "name")] : [])));
+  const names = new Set(blocks.flatMap(({ toolUse }) => (isJsonObject(toolUse) ? [textAt(toolUse, "name")] : [])));
   notes.emulated("tools", "the history has calls of tools that the request does not list; their names are shown");
   // Results alone need one, too.
   if (names.size === 0) names.add("unlisted");

@@ -1,5 +1,5 @@
 import { type Usage, usageOf } from "../../core/chat.ts";
-import { isFields } from "../../core/json-object.ts";
+import { isJsonObject } from "../../core/json-fields.ts";
 import { extensionsOf } from "./fields.ts";
 
 const known: ReadonlySet<string> = new Set([
@@ -15,7 +15,7 @@ const known: ReadonlySet<string> = new Set([
 
 /** Converse counts cached input apart from the rest; here the input is all of it. Undefined where no usage was told. */
 export function usageFrom(value: unknown): Usage | undefined {
-  if (!isFields(value)) return undefined;
+  if (!isJsonObject(value)) return undefined;
   const read = count(value["cacheReadInputTokens"]) ?? count(value["cacheReadInputTokenCount"]);
   const written = count(value["cacheWriteInputTokens"]) ?? count(value["cacheWriteInputTokenCount"]);
   const input = Math.min((count(value["inputTokens"]) ?? 0) + (read ?? 0) + (written ?? 0), uint32Max);
@@ -31,8 +31,8 @@ export function usageFrom(value: unknown): Usage | undefined {
 /** Of what was written, by how long it is kept. */
 function hourTokens(details: unknown): number | undefined {
   if (!Array.isArray(details)) return undefined;
-  const found: unknown = details.find((each: unknown) => isFields(each) && each["ttl"] === "1h");
-  return isFields(found) ? count(found["inputTokens"]) : undefined;
+  const found: unknown = details.find((each: unknown) => isJsonObject(each) && each["ttl"] === "1h");
+  return isJsonObject(found) ? count(found["inputTokens"]) : undefined;
 }
 
 /** Largest count the vocabulary holds. */

@@ -1,7 +1,7 @@
 import { type Citation, type ContentPart, contentPart, type TokenLogprob } from "../../core/chat.ts";
 import type { AnswerContext } from "../../core/dialect.ts";
 import { callerTool } from "../../core/tool-names.ts";
-import { type Fields, fieldsAt, isFields, issuer, listAt, textAt } from "./fields.ts";
+import { type Fields, fieldsAt, isJsonObject, issuer, listAt, textAt } from "./fields.ts";
 import { count } from "./usage-decode.ts";
 
 // Pieces that whole answers and streams have in common.
@@ -31,7 +31,7 @@ export function citedIn(citation: Fields): "text" | "plan" | "thinking" {
 
 /** One for each source of the span; one without a source, where none is told. */
 export function citationsFrom(citation: Fields): Citation[] {
-  const sources = listAt(citation, "sources").filter(isFields);
+  const sources = listAt(citation, "sources").filter(isJsonObject);
   return (sources.length === 0 ? [{}] : sources).map((source) => citationOf(citation, source));
 }
 
@@ -52,7 +52,7 @@ function citationOf(citation: Fields, source: Fields): Citation {
 
 /** Cohere tells of a piece of text and its tokens: the piece's probability is the product of theirs. */
 export function logprobsFrom(value: unknown): TokenLogprob[] {
-  if (!isFields(value)) return [];
+  if (!isJsonObject(value)) return [];
   const numbers = listAt(value, "logprobs").filter((each) => typeof each === "number");
   if (numbers.length === 0) return [];
   const logprob = numbers.reduce((sum, each) => sum + each, 0);

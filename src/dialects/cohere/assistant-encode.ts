@@ -3,7 +3,7 @@ import { ChatError } from "../../core/error.ts";
 import { wrapped } from "../../core/freeform.ts";
 import type { PlacedPart } from "../../core/message-parts.ts";
 import type { Encoding } from "./encoding.ts";
-import { callerFields, extensionFields, type Fields, issuer } from "./fields.ts";
+import { callerObject, extensionFields, type Fields, issuer } from "./fields.ts";
 import { argumentsText } from "./tool-arguments.ts";
 
 /** An earlier answer; none where nothing of it can be said here. Beside tool calls, its words are the plan. */
@@ -29,7 +29,7 @@ export function assistantMessage(
         calls.push({ ...extensionFields(part.extensionsJson, at), ...callJson(inner.value, encoding) });
         break;
       case "native":
-        if (inner.value.issuer === issuer) content.push(callerFields(inner.value.json, `${at}.native.json`));
+        if (inner.value.issuer === issuer) content.push(callerObject(inner.value.json, `${at}.native.json`));
         else encoding.notes.dropped(`${at}.native`, "parts of another vendor cannot be sent to cohere");
         break;
       case "audio":

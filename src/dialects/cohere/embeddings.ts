@@ -3,7 +3,7 @@ import { type EmbedRequest, type EmbedResponse, embedResponse } from "../../core
 import type { EmbeddingLanguage, EncodedRequest } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
 import { type Encoding, encodingFor, unsupported } from "./encoding.ts";
-import { extensionFields, type Fields, fieldsAt, isFields, issuer, listAt } from "./fields.ts";
+import { extensionFields, type Fields, fieldsAt, isJsonObject, issuer, listAt } from "./fields.ts";
 import { broken } from "./response-decode.ts";
 import { usageFrom } from "./usage-decode.ts";
 
@@ -72,10 +72,10 @@ function requestExtension(request: Readonly<EmbedRequest>): Fields | undefined {
 }
 
 function decodeResponse(body: unknown, request: Readonly<EmbedRequest>): EmbedResponse {
-  if (!isFields(body)) throw broken("the answer is not a JSON object");
+  if (!isJsonObject(body)) throw broken("the answer is not a JSON object");
   const told = body["embeddings"];
   // Without `embedding_types` it is the list itself.
-  const list = isFields(told) ? listAt(told, "float") : listAt(body, "embeddings");
+  const list = isJsonObject(told) ? listAt(told, "float") : listAt(body, "embeddings");
   if (list.length !== request.inputs.length) throw broken(`the answer has ${list.length} embeddings for ${request.inputs.length} texts`);
   return embedResponse("", list.map(vectorFrom), usageFrom(fieldsAt(body, "meta")));
 }

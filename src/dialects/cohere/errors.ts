@@ -5,7 +5,7 @@ import { retryAfterMs } from "../../core/retry-after.ts";
 import { sanitized, shownId } from "../../core/sanitize.ts";
 import { callerMayRead, failureOfPage, failureOfStatus, waitHeals } from "../../core/upstream-status.ts";
 import { knownBodies } from "./error-bodies.ts";
-import { type Fields, isFields, textAt } from "./fields.ts";
+import { type Fields, isJsonObject, textAt } from "./fields.ts";
 
 /** What an error says, wherever it stood. */
 interface Complaint {
@@ -37,7 +37,7 @@ export function failureInside(body: Fields): ChatError {
 
 /** Whether parsed JSON is an error where an answer was expected: an answer's `message` is an object. */
 export function isErrorBody(body: Fields): boolean {
-  return typeof body["message"] === "string" || isFields(body["error"]) || textAt(body, "error_type") !== "";
+  return typeof body["message"] === "string" || isJsonObject(body["error"]) || textAt(body, "error_type") !== "";
 }
 
 /** What `error_type` means. */
@@ -51,7 +51,7 @@ const failureByType: ReadonlyMap<string, Failure> = new Map<string, Failure>([
 const unreadableCall = /^your request resulted in an invalid tool generation\b/;
 
 function complaintIn(body: Fields, status: number): Complaint {
-  const inner = isFields(body["error"]) ? body["error"] : body;
+  const inner = isJsonObject(body["error"]) ? body["error"] : body;
   return { status, type: textAt(inner, "error_type"), message: textAt(inner, "message") };
 }
 
@@ -86,7 +86,7 @@ function ownMessage({ status, type }: Complaint): string {
 function parsed(text: string): Fields {
   try {
     const value: unknown = JSON.parse(text);
-    return isFields(value) ? value : {};
+    return isJsonObject(value) ? value : {};
   } catch {
     return {};
   }

@@ -1,6 +1,6 @@
-import { callerFields, type Fields, isFields } from "../../core/json-object.ts";
+import { callerObject, type Fields, isJsonObject } from "../../core/json-fields.ts";
 
-export { callerFields, type Fields, isFields, textAt } from "../../core/json-object.ts";
+export { callerObject, type Fields, isJsonObject, textAt } from "../../core/json-fields.ts";
 
 /** The family's name in `Opaque.issuer` and the keys of `extensions_json`. */
 export const issuer = "cohere";
@@ -8,7 +8,7 @@ export const issuer = "cohere";
 /** The object under the key; an empty one where there is none. */
 export function fieldsAt(fields: Fields, key: string): Fields {
   const value = fields[key];
-  return isFields(value) ? value : {};
+  return isJsonObject(value) ? value : {};
 }
 
 /** The array under the key; an empty one where there is none. */
@@ -21,7 +21,7 @@ export function listAt(fields: Fields, key: string): readonly unknown[] {
 export function extensionFields(extensionsJson: Readonly<Record<string, string>>, path: string): Fields | undefined {
   const text = extensionsJson[issuer];
   if (text === undefined || text === "") return undefined;
-  return callerFields(text, `${path === "" ? "" : `${path}.`}extensions_json.${issuer}`);
+  return callerObject(text, `${path === "" ? "" : `${path}.`}extensions_json.${issuer}`);
 }
 
 /** What is left of an answer's object besides the known fields, as `extensions_json`; what says nothing is left out. */

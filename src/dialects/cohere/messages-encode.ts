@@ -3,7 +3,7 @@ import { ChatError } from "../../core/error.ts";
 import { partsOf, type PlacedPart } from "../../core/message-parts.ts";
 import { assistantMessage } from "./assistant-encode.ts";
 import { type Encoding, unsupported } from "./encoding.ts";
-import { callerFields, extensionFields, type Fields, issuer, textAt } from "./fields.ts";
+import { callerObject, extensionFields, type Fields, issuer, textAt } from "./fields.ts";
 import { documentData, imagePart } from "./media-encode.ts";
 
 /** A conversation as Cohere takes it. */
@@ -114,7 +114,7 @@ function ownParts({ part: inner }: ContentPart, { path, role }: Spot, place: Pla
     case "video":
       throw unsupported(`${path}.${inner.case}`, `takes no ${inner.case}`);
     case "native":
-      if (inner.value.issuer === issuer) return [callerFields(inner.value.json, `${path}.native.json`)];
+      if (inner.value.issuer === issuer) return [callerObject(inner.value.json, `${path}.native.json`)];
       place.notes.dropped(`${path}.native`, "parts of another vendor cannot be sent to cohere");
       return [];
     case "serverTool":

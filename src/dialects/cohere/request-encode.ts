@@ -6,7 +6,7 @@ import { jsonInstruction } from "../../core/json-instruction.ts";
 import { reservedFields } from "../../core/reserved.ts";
 import { describedSchema } from "../../core/schema-subset.ts";
 import { type Encoding, encodingFor, unsupported } from "./encoding.ts";
-import { callerFields, extensionFields, type Fields, isFields, issuer, listAt } from "./fields.ts";
+import { callerObject, extensionFields, type Fields, isJsonObject, issuer, listAt } from "./fields.ts";
 import { encodePrompt, type PromptOptions } from "./messages-encode.ts";
 import { encodeSampling } from "./sampling-encode.ts";
 import { encodeThinking } from "./thinking-encode.ts";
@@ -29,7 +29,7 @@ export function encodeRequest(request: Readonly<ChatRequest>, target: Target, st
   if (documents.length > 0) {
     body["documents"] = [...listAt(extension ?? {}, "documents"), ...documents];
     if (!wantsCitations(request))
-      body["citation_options"] = { mode: "OFF", ...(isFields(extension?.["citation_options"]) && extension["citation_options"]) };
+      body["citation_options"] = { mode: "OFF", ...(isJsonObject(extension?.["citation_options"]) && extension["citation_options"]) };
   }
   const whole = withExtension(extension, body);
   // Last, so that the bodies of two turns begin alike.
@@ -73,7 +73,7 @@ function withExtension(extension: Fields | undefined, body: Fields): Fields {
   const whole: Fields = { ...extension, ...body };
   for (const [key, value] of Object.entries(body)) {
     const below = extension?.[key];
-    if (isFields(value) && isFields(below)) whole[key] = { ...below, ...value };
+    if (isJsonObject(value) && isJsonObject(below)) whole[key] = { ...below, ...value };
   }
   return whole;
 }
@@ -90,7 +90,7 @@ function encodeOutputFormat(request: Readonly<ChatRequest>, body: Fields, encodi
     return beside ? jsonInstruction(format) : undefined;
   }
   const { description, jsonSchema } = format.value;
-  const schema = callerFields(jsonSchema, "output_format.json_schema.json_schema");
+  const schema = callerObject(jsonSchema, "output_format.json_schema.json_schema");
   if (beside) return jsonInstruction(format);
   body["response_format"] = { type: "json_object", json_schema: describedSchema(schema, description) };
   return undefined;

@@ -6,7 +6,7 @@ import { unwrapped } from "../../core/freeform.ts";
 import { unfenced } from "../../core/unfence.ts";
 import { callPart, citationsFrom, citedIn, logprobsFrom, nativePart, reasoningPart } from "./answer-decode.ts";
 import { failureInside, isErrorBody } from "./errors.ts";
-import { extensionsOf, type Fields, fieldsAt, isFields, listAt, textAt } from "./fields.ts";
+import { extensionsOf, type Fields, fieldsAt, isJsonObject, listAt, textAt } from "./fields.ts";
 import { finishReasonFrom, refuseFailure } from "./finish-reasons.ts";
 import { argumentsText } from "./tool-arguments.ts";
 import { usageFrom } from "./usage-decode.ts";
@@ -16,10 +16,10 @@ const messageKnown: ReadonlySet<string> = new Set(["role", "content", "tool_call
 
 /** A whole answer. Throws UPSTREAM_PROTOCOL for what is none, or what an error in it says. */
 export function decodeResponse(body: unknown, context: AnswerContext = {}): ChatResponse {
-  if (!isFields(body)) throw broken("the answer is not a JSON object");
+  if (!isJsonObject(body)) throw broken("the answer is not a JSON object");
   if (isErrorBody(body)) throw failureInside(body);
   const { message } = body;
-  if (!isFields(message)) throw broken("the answer has no message");
+  if (!isJsonObject(message)) throw broken("the answer has no message");
   const native = textAt(body, "finish_reason");
   refuseFailure(native, textAt(body, "error"));
   const id = textAt(body, "id");
@@ -48,12 +48,12 @@ export function decodeResponse(body: unknown, context: AnswerContext = {}): Chat
 /** Thoughts and text, then the plan, which is the text in front of the calls. */
 function partsOf(message: Fields, answerId: string, context: AnswerContext): ContentPart[] {
   const { content } = message;
-  const blocks = typeof content === "string" ? [{ type: "text", text: content }] : listAt(message, "content").filter(isFields);
+  const blocks = typeof content === "string" ? [{ type: "text", text: content }] : listAt(message, "content").filter(isJsonObject);
   const byBlock = blocks.map((block) => partFromBlock(block, context));
   const parts = byBlock.flatMap((part) => part ?? []);
   const planText = textAt(message, "tool_plan");
   const plan = planText === "" ? undefined : textPart(planText);
-  for (const citation of listAt(message, "citations").filter(isFields)) {
+  for (const citation of listAt(message, "citations").filter(isJsonObject)) {
     const where = citedIn(citation);
     if (where === "thinking") continue;
     const block = citation["content_index"];
@@ -61,7 +61,7 @@ function partsOf(message: Fields, answerId: string, context: AnswerContext): Con
     const cited = where === "plan" ? plan : text;
     if (cited?.part.case === "text") cited.part.value.citations.push(...citationsFrom(citation));
   }
-  const calls = listAt(message, "tool_calls").filter(isFields);
+  const calls = listAt(message, "tool_calls").filter(isJsonObject);
   return [...parts, ...(plan === undefined ? [] : [plan]), ...calls.map((call, i) => wholeCall(call, inventedId(answerId, i), context))];
 }
 

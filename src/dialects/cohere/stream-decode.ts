@@ -13,7 +13,7 @@ import { ChatError } from "../../core/error.ts";
 import { createUnfencer, type Unfencer } from "../../core/unfence.ts";
 import { citationsFrom, citedIn, logprobsFrom, nativePart, reasoningPart } from "./answer-decode.ts";
 import { failureInside, isErrorBody } from "./errors.ts";
-import { extensionsOf, type Fields, fieldsAt, isFields, textAt } from "./fields.ts";
+import { extensionsOf, type Fields, fieldsAt, isJsonObject, textAt } from "./fields.ts";
 import { finishReasonFrom, refuseFailure } from "./finish-reasons.ts";
 import { broken } from "./response-decode.ts";
 import { CallStream } from "./stream-calls.ts";
@@ -211,6 +211,6 @@ function parsed(data: string): Fields {
     // The text itself may be a piece of the answer, so it is not shown.
     throw broken("a stream event is not valid JSON");
   }
-  if (!isFields(value)) throw broken("a stream event is not a JSON object");
+  if (!isJsonObject(value)) throw broken("a stream event is not a JSON object");
   return value;
 }

@@ -4,7 +4,7 @@ import { freeformFunction } from "../../core/freeform.ts";
 import { ownTools, type PlacedTool, toolName } from "../../core/own-tools.ts";
 import { declaredName } from "../../core/tool-names.ts";
 import type { Encoding } from "./encoding.ts";
-import { callerFields, extensionFields, type Fields, isFields, issuer, listAt } from "./fields.ts";
+import { callerObject, extensionFields, type Fields, isJsonObject, issuer, listAt } from "./fields.ts";
 
 /** Puts `tools`, `tool_choice` and `strict_tools` into the body. */
 export function encodeTools(request: Readonly<ChatRequest>, body: Fields, encoding: Encoding): void {
@@ -48,7 +48,7 @@ function ownTool({ kind }: Tool, path: string, encoding: Encoding): Fields {
       return { type: "function", function: { name, ...(description !== "" && { description }), parameters: schema } };
     }
     case "native":
-      return callerFields(kind.value.json, `${path}.native.json`);
+      return callerObject(kind.value.json, `${path}.native.json`);
     case undefined:
       throw new ChatError("INVALID_REQUEST", "a tool has no kind", { field: path });
     default:
@@ -58,7 +58,7 @@ function ownTool({ kind }: Tool, path: string, encoding: Encoding): Fields {
 
 /** The root's type is required, even where nothing else is said. */
 function parameters(text: string, path: string): Fields {
-  const schema = text === "" ? {} : callerFields(text, path);
+  const schema = text === "" ? {} : callerObject(text, path);
   if (Object.keys(schema).length === 0) return { type: "object", properties: {} };
   return "type" in schema ? schema : { type: "object", ...schema };
 }
@@ -74,7 +74,7 @@ function isStrict(tools: readonly PlacedTool[], wire: readonly unknown[], encodi
 }
 
 function requiresSomething(tool: unknown): boolean {
-  const inner = isFields(tool) ? tool["function"] : undefined;
-  const schema = isFields(inner) ? inner["parameters"] : undefined;
-  return isFields(schema) && listAt(schema, "required").length > 0;
+  const inner = isJsonObject(tool) ? tool["function"] : undefined;
+  const schema = isJsonObject(inner) ? inner["parameters"] : undefined;
+  return isJsonObject(schema) && listAt(schema, "required").length > 0;
 }

@@ -1,7 +1,7 @@
 import type { UpstreamDialect } from "../../core/dialect.ts";
 import { embeddings } from "./embeddings.ts";
 import { failureFrom } from "./errors.ts";
-import { isFields, listAt, textAt } from "./fields.ts";
+import { isJsonObject, listAt, textAt } from "./fields.ts";
 import { encodeRequest } from "./request-encode.ts";
 import { decodeResponse } from "./response-decode.ts";
 import { streamDecoder } from "./stream-decode.ts";
@@ -18,6 +18,6 @@ export const cohere: UpstreamDialect = {
 
 /** `{models: [{name}]}`. */
 function decodeModels(body: unknown): readonly string[] | undefined {
-  if (!isFields(body) || !Array.isArray(body["models"])) return undefined;
-  return listAt(body, "models").flatMap((model) => (isFields(model) && textAt(model, "name") !== "" ? [textAt(model, "name")] : []));
+  if (!isJsonObject(body) || !Array.isArray(body["models"])) return undefined;
+  return listAt(body, "models").flatMap((model) => (isJsonObject(model) && textAt(model, "name") !== "" ? [textAt(model, "name")] : []));
 }

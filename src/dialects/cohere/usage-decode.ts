@@ -1,5 +1,5 @@
 import { type Usage, usageOf } from "../../core/chat.ts";
-import { extensionsOf, type Fields, fieldsAt, isFields } from "./fields.ts";
+import { extensionsOf, type Fields, fieldsAt, isJsonObject } from "./fields.ts";
 
 const known: ReadonlySet<string> = new Set(["tokens", "cached_tokens"]);
 /** Largest count the vocabulary holds. */
@@ -7,7 +7,7 @@ const uint32Max = 0xffff_ffff;
 
 /** `tokens` counts everything; `billed_units` leaves out what Cohere adds, and stands in where nothing else is told. Undefined: none is. */
 export function usageFrom(value: unknown): Usage | undefined {
-  if (!isFields(value)) return undefined;
+  if (!isJsonObject(value)) return undefined;
   const tokens = fieldsAt(value, "tokens");
   const counted = hasCounts(tokens) ? tokens : fieldsAt(value, "billed_units");
   if (!hasCounts(counted)) return undefined;

@@ -1,7 +1,7 @@
 import { decodeBase64 } from "../../core/base64.ts";
 import { type ChatEvent, type ContentPart, FinishReason, partDelta, type PartDelta, partEnded, partStarted } from "../../core/chat.ts";
 import type { AnswerContext } from "../../core/dialect.ts";
-import { type Fields, isFields, textAt } from "../../core/json-object.ts";
+import { type Fields, isJsonObject, textAt } from "../../core/json-fields.ts";
 import { fnv1a, hex32 } from "../../core/text-hash.ts";
 import { citationsFrom } from "./citations-decode.ts";
 import { broken } from "./errors.ts";
@@ -61,9 +61,9 @@ export class CandidateReader {
   take(candidate: Fields, source: string, out: ChatEvent[]): void {
     const before = out.length;
     const content = candidate["content"];
-    const parts = isFields(content) ? content["parts"] : undefined;
+    const parts = isJsonObject(content) ? content["parts"] : undefined;
     for (const part of Array.isArray(parts) ? parts : []) {
-      if (!isFields(part)) throw broken("a part is not a JSON object");
+      if (!isJsonObject(part)) throw broken("a part is not a JSON object");
       this.#part(part, source, out);
     }
     if (candidate["logprobsResult"] !== undefined) this.#logprobs(candidate["logprobsResult"], out, before);
@@ -93,8 +93,8 @@ export class CandidateReader {
 
   #part(part: Fields, source: string, out: ChatEvent[]): void {
     const { functionCall: call, inlineData: data } = part;
-    if (isFields(call)) this.#call(part, call, source, out);
-    else if (isFields(data)) this.#media(part, data, out);
+    if (isJsonObject(call)) this.#call(part, call, source, out);
+    else if (isJsonObject(data)) this.#media(part, data, out);
     else if (typeof part["text"] === "string" || isOnlySigned(part)) this.#words(part, textAt(part, "text"), out);
     else if (Object.keys(part).length > 0) this.#whole(nativePart(part), out);
   }

@@ -1,5 +1,5 @@
 import type { Citation } from "../../core/chat.ts";
-import { type Fields, isFields, textAt } from "../../core/json-object.ts";
+import { type Fields, isJsonObject, textAt } from "../../core/json-fields.ts";
 
 /**
  * Sources of a candidate's text: what was searched for it (`groundingMetadata`) and what it quotes (`citationMetadata`). Both stay
@@ -33,7 +33,7 @@ interface Found {
 }
 
 function grounded(metadata: unknown): Found[] {
-  if (!isFields(metadata)) return [];
+  if (!isJsonObject(metadata)) return [];
   const sources = listAt(metadata, "groundingChunks").map(sourceOf);
   const supports = listAt(metadata, "groundingSupports");
   // Searched, but not told for which words.
@@ -41,7 +41,7 @@ function grounded(metadata: unknown): Found[] {
   return supports.flatMap((support) => {
     const segment = support["segment"];
     const indices = support["groundingChunkIndices"];
-    const span = isFields(segment) ? { ...spanOf(segment), text: textAt(segment, "text") || undefined } : undefined;
+    const span = isJsonObject(segment) ? { ...spanOf(segment), text: textAt(segment, "text") || undefined } : undefined;
     return (Array.isArray(indices) ? indices : []).flatMap((index: unknown) => {
       const source = typeof index === "number" ? sources[index] : undefined;
       return source === undefined ? [] : [{ source, span }];
@@ -52,12 +52,12 @@ function grounded(metadata: unknown): Found[] {
 /** A page of the web, a place on the map, or a piece of a document. */
 function sourceOf(chunk: Fields): Found["source"] | undefined {
   const inner = chunk["web"] ?? chunk["maps"] ?? chunk["retrievedContext"];
-  return isFields(inner) ? { title: textAt(inner, "title"), url: textAt(inner, "uri"), citedText: textAt(inner, "text") } : undefined;
+  return isJsonObject(inner) ? { title: textAt(inner, "title"), url: textAt(inner, "uri"), citedText: textAt(inner, "text") } : undefined;
 }
 
 /** The Gemini API and Vertex have different names for the list. */
 function quoted(metadata: unknown): Found[] {
-  if (!isFields(metadata)) return [];
+  if (!isJsonObject(metadata)) return [];
   return [...listAt(metadata, "citationSources"), ...listAt(metadata, "citations")].map((each) => ({
     source: { title: textAt(each, "title"), url: textAt(each, "uri"), citedText: "" },
     span: typeof each["endIndex"] === "number" ? { ...spanOf(each), text: undefined } : undefined,
@@ -87,5 +87,5 @@ function placesOf(text: string, bytes: readonly number[]): ReadonlyMap<number, {
 
 function listAt(fields: Fields, key: string): readonly Fields[] {
   const value = fields[key];
-  return Array.isArray(value) ? value.filter(isFields) : [];
+  return Array.isArray(value) ? value.filter(isJsonObject) : [];
 }

@@ -1,6 +1,6 @@
 import { type ContentPart, type Message, Role } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
-import { type Fields, mergedFields } from "../../core/json-object.ts";
+import { type Fields, mergedFields } from "../../core/json-fields.ts";
 import { partsOf } from "../../core/message-parts.ts";
 import { argumentsObject } from "../../core/tool-arguments.ts";
 import type { Encoding } from "./encoding.ts";

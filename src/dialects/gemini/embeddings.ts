@@ -2,7 +2,7 @@ import type { Target } from "../../core/catalog.ts";
 import { type EmbedRequest, type EmbedResponse, usageOf, embedResponse } from "../../core/chat.ts";
 import type { EmbeddingLanguage, EncodedRequest } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
-import { type Fields, isFields, mergedFields } from "../../core/json-object.ts";
+import { type Fields, isJsonObject, mergedFields } from "../../core/json-fields.ts";
 import { Notes } from "../../core/notes.ts";
 import { broken, failureInside } from "./errors.ts";
 import { extensionFields } from "./fields.ts";
@@ -56,17 +56,17 @@ function taskTypeOf(word: string, notes: Notes): string | undefined {
 }
 
 function decodeResponse(body: unknown, request: Readonly<EmbedRequest>): EmbedResponse {
-  if (!isFields(body)) throw broken("the answer is not a JSON object");
-  if (isFields(body["error"])) throw failureInside(body);
+  if (!isJsonObject(body)) throw broken("the answer is not a JSON object");
+  if (isJsonObject(body["error"])) throw failureInside(body);
   const { embeddings: list, usageMetadata } = body;
   if (!Array.isArray(list) || list.length !== request.inputs.length) throw broken("there is not one embedding for each input");
-  const tokens = isFields(usageMetadata) ? usageMetadata["promptTokenCount"] : undefined;
+  const tokens = isJsonObject(usageMetadata) ? usageMetadata["promptTokenCount"] : undefined;
   const usage = typeof tokens === "number" && tokens >= 0 ? usageOf(Math.trunc(tokens), 0) : undefined;
   return embedResponse("", list.map(valuesOf), usage);
 }
 
 function valuesOf(embedding: unknown): number[] {
-  const values = isFields(embedding) ? embedding["values"] : undefined;
+  const values = isJsonObject(embedding) ? embedding["values"] : undefined;
   if (!Array.isArray(values) || values.length === 0) throw broken("an embedding has no values");
   return values.map((value: unknown) => {
     if (typeof value !== "number") throw broken("an embedding has a value that is no number");

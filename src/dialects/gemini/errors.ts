@@ -1,7 +1,7 @@
 import type { UpstreamFailure } from "../../core/dialect.ts";
 import { ChatError, type ChatErrorOptions, type Failure } from "../../core/error.ts";
 import { failureByGoogleReason, isDailyQuota, retryDelayMs } from "../../core/google-errors.ts";
-import { type Fields, isFields, textAt } from "../../core/json-object.ts";
+import { type Fields, isJsonObject, textAt } from "../../core/json-fields.ts";
 import { knownBody } from "../../core/known-bodies.ts";
 import { retryAfterMs } from "../../core/retry-after.ts";
 import { sanitized, shownId } from "../../core/sanitize.ts";
@@ -36,7 +36,7 @@ export function failureFrom(answer: UpstreamFailure): ChatError {
 /** The failure behind an error object inside an answer that began well. */
 export function failureInside(body: Fields): ChatError {
   const said = complaintIn(body, 0);
-  const code = isFields(body["error"]) ? body["error"]["code"] : undefined;
+  const code = isJsonObject(body["error"]) ? body["error"]["code"] : undefined;
   const status = typeof code === "number" && code >= 400 && code <= 599 ? code : (statuses.get(said.word) ?? 500);
   const waitMs = retryAfterMs({ status: 200, headers: {}, wallMs: 0, bodyMs: retryDelayMs(said.details) });
   return errorOf({ ...said, status }, { upstream: { status: 200, requestId: "" }, retryAfterMs: waitMs });
@@ -65,8 +65,8 @@ const failureByCode: ReadonlyMap<string, Failure> = new Map<string, Failure>([
 ]);
 
 function complaintIn(body: Fields, status: number): Complaint {
-  const error = isFields(body["error"]) ? body["error"] : {};
-  const details = Array.isArray(error["details"]) ? error["details"].filter(isFields) : [];
+  const error = isJsonObject(body["error"]) ? body["error"] : {};
+  const details = Array.isArray(error["details"]) ? error["details"].filter(isJsonObject) : [];
   return { status, word: textAt(error, "status"), message: textAt(error, "message"), details };
 }
 
@@ -88,7 +88,7 @@ function errorOf(said: Complaint, { retryAfterMs: waitMs, ...rest }: ChatErrorOp
 
 /** The field at fault in a BadRequest, in Google's words. */
 function violatedField(details: readonly Fields[]): string | undefined {
-  const violations = details.flatMap(({ fieldViolations: list }) => (Array.isArray(list) ? list.filter(isFields) : []));
+  const violations = details.flatMap(({ fieldViolations: list }) => (Array.isArray(list) ? list.filter(isJsonObject) : []));
   const field = violations.map((violation) => textAt(violation, "field")).find((each) => each !== "");
   return field?.slice(0, 256);
 }
@@ -103,7 +103,7 @@ function parsed(text: string): Fields {
   try {
     const value: unknown = JSON.parse(text);
     const error: unknown = Array.isArray(value) ? value[0] : value;
-    return isFields(error) ? error : {};
+    return isJsonObject(error) ? error : {};
   } catch {
     return {};
   }

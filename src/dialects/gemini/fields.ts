@@ -1,4 +1,4 @@
-import { callerFields, type Fields } from "../../core/json-object.ts";
+import { callerObject, type Fields } from "../../core/json-fields.ts";
 
 /** The family's name in `Opaque.issuer`, `FileHandle.issuer` and the keys of `extensions_json`. */
 export const issuer = "google";
@@ -7,7 +7,7 @@ export const issuer = "google";
 export function extensionFields(extensionsJson: Readonly<Record<string, string>>, path: string): Fields | undefined {
   const text = extensionsJson[issuer];
   if (text === undefined) return undefined;
-  return callerFields(text, path === "" ? `extensions_json.${issuer}` : `${path}.extensions_json.${issuer}`);
+  return callerObject(text, path === "" ? `extensions_json.${issuer}` : `${path}.extensions_json.${issuer}`);
 }
 
 /** What is left of Google's object besides the known fields, as `extensions_json`; nulls say nothing and are left out. */

@@ -1,7 +1,7 @@
 import type { Target } from "../../core/catalog.ts";
 import { type ChatRequest, type ContentPart, ImageDetail, type Sampling } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
-import { callerFields, type Fields } from "../../core/json-object.ts";
+import { callerObject, type Fields } from "../../core/json-fields.ts";
 import { dropSampling } from "../../core/sampling.ts";
 import { describedSchema } from "../../core/schema-subset.ts";
 import type { Encoding } from "./encoding.ts";
@@ -89,7 +89,7 @@ function encodeOutputFormat(request: Readonly<ChatRequest>, callsFunctions: bool
   config["responseMimeType"] = "application/json";
   if (format.case !== "jsonSchema") return;
   const path = "output_format.json_schema.json_schema";
-  const schema = plainSchema(callerFields(format.value.jsonSchema, path));
+  const schema = plainSchema(callerObject(format.value.jsonSchema, path));
   config["responseJsonSchema"] = describedSchema(schema, format.value.description);
 }
 

@@ -1,9 +1,9 @@
 import type { TokenLogprob } from "../../core/chat.ts";
-import { type Fields, isFields, textAt } from "../../core/json-object.ts";
+import { type Fields, isJsonObject, textAt } from "../../core/json-fields.ts";
 
 /** Tokens of a `logprobsResult`: the chosen ones, each with those that could have been. Google sends no bytes. */
 export function logprobsFrom(result: unknown): TokenLogprob[] {
-  if (!isFields(result)) return [];
+  if (!isJsonObject(result)) return [];
   const others = listAt(result, "topCandidates");
   return listAt(result, "chosenCandidates").map((chosen, i) => ({
     $typeName: "semaroute.v1.TokenLogprob",
@@ -19,5 +19,5 @@ function tokenOf(candidate: Fields): { token: string; logprob: number; bytes: Ui
 
 function listAt(fields: Fields, key: string): readonly Fields[] {
   const value = fields[key];
-  return Array.isArray(value) ? value.map((each: unknown) => (isFields(each) ? each : {})) : [];
+  return Array.isArray(value) ? value.map((each: unknown) => (isJsonObject(each) ? each : {})) : [];
 }

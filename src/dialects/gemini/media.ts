@@ -1,7 +1,7 @@
 import { encodeBase64 } from "../../core/base64.ts";
 import type { DocumentPart, Media } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
-import type { Fields } from "../../core/json-object.ts";
+import type { Fields } from "../../core/json-fields.ts";
 import { sniffed } from "../../core/media-type.ts";
 import { issuer } from "./fields.ts";
 

@@ -1,7 +1,7 @@
 import { type ContentPart, contentPart, textPart } from "../../core/chat.ts";
 import type { AnswerContext } from "../../core/dialect.ts";
 import { unwrapped } from "../../core/freeform.ts";
-import { type Fields, isFields, textAt } from "../../core/json-object.ts";
+import { type Fields, isJsonObject, textAt } from "../../core/json-fields.ts";
 import { callerTool } from "../../core/tool-names.ts";
 import { extensionsOf, issuer } from "./fields.ts";
 import { signatureTokens } from "./signatures.ts";
@@ -39,7 +39,7 @@ export interface WireCall {
 export function wireCall(call: Fields, context: AnswerContext): WireCall {
   const { name, custom } = callerTool(textAt(call, "name"), context);
   // Absent where there are none.
-  const argumentsJson = JSON.stringify(isFields(call["args"]) ? call["args"] : {});
+  const argumentsJson = JSON.stringify(isJsonObject(call["args"]) ? call["args"] : {});
   return { id: textAt(call, "id"), name, custom, argumentsJson: custom ? unwrapped(argumentsJson) : argumentsJson };
 }
 

@@ -1,6 +1,6 @@
 import type { ContentPart, DocumentPart, ServerToolPart } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
-import { callerFields, type Fields, mergedFields } from "../../core/json-object.ts";
+import { callerObject, type Fields, mergedFields } from "../../core/json-fields.ts";
 import { wordsAbout } from "../../core/media.ts";
 import type { Encoding } from "./encoding.ts";
 import { extensionFields, issuer } from "./fields.ts";
@@ -54,7 +54,7 @@ function ownParts(part: ContentPart, inner: Plain, place: Place, path: string, e
     case "serverTool":
       return serverTool(inner.value, path, encoding);
     case "native":
-      if (inner.value.issuer === issuer) return [callerFields(inner.value.json, `${path}.native.json`)];
+      if (inner.value.issuer === issuer) return [callerObject(inner.value.json, `${path}.native.json`)];
       notes.dropped(`${path}.native`, "parts of another vendor cannot be replayed at gemini");
       return [];
     case undefined:

@@ -3,7 +3,7 @@ import type { ChatRequest } from "../../core/chat.ts";
 import type { EncodedRequest } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
 import { noteForeign } from "../../core/foreign.ts";
-import { type Fields, isFields, mergedFields } from "../../core/json-object.ts";
+import { type Fields, isJsonObject, mergedFields } from "../../core/json-fields.ts";
 import { Notes } from "../../core/notes.ts";
 import { reservedFields } from "../../core/reserved.ts";
 import { encodePrompt } from "./contents-encode.ts";
@@ -64,7 +64,7 @@ function requestExtension(request: Readonly<ChatRequest>, notes: Notes): Fields 
   const path = `extensions_json.${issuer}`;
   const fields = respelled(extension, path, notes);
   const generation = fields["generationConfig"];
-  if (isFields(generation)) fields["generationConfig"] = respelled(generation, `${path}.generationConfig`, notes);
+  if (isJsonObject(generation)) fields["generationConfig"] = respelled(generation, `${path}.generationConfig`, notes);
   return fields;
 }
 
@@ -84,7 +84,7 @@ function withExtension(extension: Fields | undefined, body: Fields): Fields {
   if (extension === undefined) return whole;
   for (const [key, value] of Object.entries(body)) {
     const below = extension[key];
-    if (isFields(value) && isFields(below)) whole[key] = mergedFields(below, value);
+    if (isJsonObject(value) && isJsonObject(below)) whole[key] = mergedFields(below, value);
   }
   return whole;
 }

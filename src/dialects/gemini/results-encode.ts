@@ -1,6 +1,6 @@
 import type { ContentPart, ToolResultPart } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
-import { type Fields, mergedFields } from "../../core/json-object.ts";
+import { type Fields, mergedFields } from "../../core/json-fields.ts";
 import type { Encoding } from "./encoding.ts";
 import { issuer } from "./fields.ts";
 import { encodePart } from "./parts-encode.ts";

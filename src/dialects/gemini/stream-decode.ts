@@ -2,7 +2,7 @@ import { type ChatEvent, FinishReason } from "../../core/chat.ts";
 import type { AnswerContext, StreamDecoder } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
 import { parseJson } from "../../core/json.ts";
-import { type Fields, isFields, textAt } from "../../core/json-object.ts";
+import { type Fields, isJsonObject, textAt } from "../../core/json-fields.ts";
 import { CandidateReader } from "./candidate-decode.ts";
 import { broken, failureInside } from "./errors.ts";
 import { extensionsOf } from "./fields.ts";
@@ -44,16 +44,16 @@ export class AnswerReader implements StreamDecoder {
       for (const each of value) this.take(each, out);
       return;
     }
-    if (!isFields(value)) throw broken("an answer is not a JSON object");
-    if (isFields(value["error"])) throw failureInside(value);
+    if (!isJsonObject(value)) throw broken("an answer is not a JSON object");
+    if (isJsonObject(value["error"])) throw failureInside(value);
     this.#start(value, out);
     const { candidates, promptFeedback } = value;
     if (candidates !== undefined && !Array.isArray(candidates)) throw broken("candidates are not a list");
     for (const [i, candidate] of (candidates ?? []).entries()) {
-      if (!isFields(candidate)) throw broken("a candidate is not a JSON object");
+      if (!isJsonObject(candidate)) throw broken("a candidate is not a JSON object");
       this.#candidateAt(candidate["index"], i).take(candidate, textAt(value, "responseId"), out);
     }
-    if (isFields(promptFeedback) && textAt(promptFeedback, "blockReason") !== "") this.#blocked = textAt(promptFeedback, "blockReason");
+    if (isJsonObject(promptFeedback) && textAt(promptFeedback, "blockReason") !== "") this.#blocked = textAt(promptFeedback, "blockReason");
     this.#count(value["usageMetadata"], out);
     for (const key of Object.keys(value)) if (!known.has(key)) this.#rest[key] = value[key];
   }
@@ -98,7 +98,7 @@ export class AnswerReader implements StreamDecoder {
   }
 
   #count(metadata: unknown, out: ChatEvent[]): void {
-    if (!isFields(metadata)) return;
+    if (!isJsonObject(metadata)) return;
     this.#counts = metadata;
     const usage = usageFrom(metadata);
     if (usage !== undefined) out.push({ case: "usage", value: usage });

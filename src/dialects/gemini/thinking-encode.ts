@@ -1,6 +1,6 @@
 import type { Target } from "../../core/catalog.ts";
 import { type Reasoning, ReasoningEffort, ReasoningSummary } from "../../core/chat.ts";
-import type { Fields } from "../../core/json-object.ts";
+import type { Fields } from "../../core/json-fields.ts";
 import type { Notes } from "../../core/notes.ts";
 import type { Encoding } from "./encoding.ts";
 import type { ThinkingLevel, ThinkingMode } from "./model-rules.ts";

@@ -1,7 +1,7 @@
 import { type ChatRequest, type FunctionTool, type Tool, type ToolChoice, ToolChoice_Mode } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
 import { freeformFunction } from "../../core/freeform.ts";
-import { callerFields, type Fields, mergedFields } from "../../core/json-object.ts";
+import { callerObject, type Fields, mergedFields } from "../../core/json-fields.ts";
 import { ownTools } from "../../core/own-tools.ts";
 import { declaredName } from "../../core/tool-names.ts";
 import type { Encoding } from "./encoding.ts";
@@ -93,7 +93,7 @@ function addTool(tool: Tool, path: string, declared: Declared[], native: Fields[
       return;
     }
     case "native":
-      native.push(mergedFields(extension, callerFields(kind.value.json, `${path}.native.json`)));
+      native.push(mergedFields(extension, callerObject(kind.value.json, `${path}.native.json`)));
       return;
     case undefined:
       throw new ChatError("INVALID_REQUEST", "a tool has no kind", { field: path });
@@ -106,7 +106,7 @@ function functionDeclaration(tool: FunctionTool, path: string, encoding: Encodin
   const wire: Fields = { name: declaredName(tool.name, { path, freeform: false }, encoding) };
   if (tool.description !== "") wire["description"] = tool.description;
   const text = tool.parametersJsonSchema;
-  const schema = text === "" ? {} : plainSchema(callerFields(text, `${path}.parameters_json_schema`));
+  const schema = text === "" ? {} : plainSchema(callerObject(text, `${path}.parameters_json_schema`));
   // No parameters are told by silence.
   if (!isEmptyObject(schema)) wire["parametersJsonSchema"] = "type" in schema ? schema : { type: "object", ...schema };
   return wire;

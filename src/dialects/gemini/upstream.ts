@@ -1,5 +1,5 @@
 import type { UpstreamDialect } from "../../core/dialect.ts";
-import { isFields, textAt } from "../../core/json-object.ts";
+import { isJsonObject, textAt } from "../../core/json-fields.ts";
 import { counting } from "./counting.ts";
 import { embeddings } from "./embeddings.ts";
 import { failureFrom } from "./errors.ts";
@@ -20,8 +20,8 @@ export const gemini: UpstreamDialect = {
 
 /** `{models: [{name: "models/x"}]}`. */
 function decodeModels(body: unknown): readonly string[] | undefined {
-  if (!isFields(body) || !Array.isArray(body["models"])) return undefined;
+  if (!isJsonObject(body) || !Array.isArray(body["models"])) return undefined;
   return body["models"].flatMap((model: unknown) =>
-    isFields(model) && textAt(model, "name") !== "" ? [textAt(model, "name").replace(/^models\//, "")] : [],
+    isJsonObject(model) && textAt(model, "name") !== "" ? [textAt(model, "name").replace(/^models\//, "")] : [],
   );
 }

@@ -1,5 +1,5 @@
 import { type Usage, usageOf } from "../../core/chat.ts";
-import { type Fields, isFields } from "../../core/json-object.ts";
+import { type Fields, isJsonObject } from "../../core/json-fields.ts";
 import { extensionsOf } from "./fields.ts";
 
 const known: ReadonlySet<string> = new Set([
@@ -17,7 +17,7 @@ const known: ReadonlySet<string> = new Set([
  * 0 are absent. Undefined where nothing was told.
  */
 export function usageFrom(value: unknown): Usage | undefined {
-  if (!isFields(value)) return undefined;
+  if (!isJsonObject(value)) return undefined;
   const [prompt, answer] = [count(value["promptTokenCount"]), count(value["candidatesTokenCount"])];
   const thoughts = count(value["thoughtsTokenCount"]);
   if (prompt === undefined && answer === undefined && thoughts === undefined) return undefined;
@@ -46,8 +46,8 @@ export function isEmptyHanded(usage: Fields | undefined): boolean {
 /** Tokens of one modality among those of each. */
 function tokensOf(details: unknown, modality: "AUDIO" | "IMAGE"): number | undefined {
   if (!Array.isArray(details)) return undefined;
-  const found: unknown = details.find((each: unknown) => isFields(each) && each["modality"] === modality);
-  return isFields(found) ? count(found["tokenCount"]) : undefined;
+  const found: unknown = details.find((each: unknown) => isJsonObject(each) && each["modality"] === modality);
+  return isJsonObject(found) ? count(found["tokenCount"]) : undefined;
 }
 
 /** Largest count the vocabulary holds. */

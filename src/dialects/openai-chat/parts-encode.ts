@@ -3,7 +3,7 @@ import type { AudioPart, DocumentPart, ImagePart, Media } from "../../core/chat.
 import { encodeCacheControl } from "./cache-control.ts";
 import { type EncodeContext, extended, unsupported } from "./encode-context.ts";
 import { extensionIssuer } from "./extensions.ts";
-import { type JsonObject, objectFromText } from "../../core/json-fields.ts";
+import { type JsonObject, callerObject } from "../../core/json-fields.ts";
 import { audioFormat, encodeDataUrl, sniffImage, wordsAbout } from "../../core/media.ts";
 import type { PlacedPart } from "../../core/message-parts.ts";
 import { wordByDetail } from "../../core/openai/words.ts";
@@ -119,7 +119,7 @@ function documentJson(document: DocumentPart, path: string, context: EncodeConte
 }
 
 function nativeJson(native: { readonly issuer: string; readonly json: string }, path: string, context: EncodeContext): JsonObject[] {
-  if (native.issuer === extensionIssuer) return [objectFromText(native.json, `${path}.json`)];
+  if (native.issuer === extensionIssuer) return [callerObject(native.json, `${path}.json`)];
   context.notes.dropped(path, `a part of ${native.issuer} has no form in this dialect`);
   return [];
 }

@@ -5,7 +5,7 @@ import { declaredName } from "../../core/tool-names.ts";
 import { encodeCacheControl } from "./cache-control.ts";
 import { type EncodeContext, extended, unsupported } from "./encode-context.ts";
 import { extensionIssuer } from "./extensions.ts";
-import { type JsonObject, objectFromText } from "../../core/json-fields.ts";
+import { type JsonObject, callerObject } from "../../core/json-fields.ts";
 import { ownTools, type PlacedTool, toolName } from "../../core/own-tools.ts";
 
 /** Puts `tools`, `tool_choice` and `parallel_tool_calls` into the body. */
@@ -54,8 +54,7 @@ function bareTool({ kind }: Tool, path: string, context: EncodeContext): JsonObj
         name: declaredName(kind.value.name, { path: `${path}.function`, freeform: false }, context),
       };
       if (description !== "") known["description"] = description;
-      if (parametersJsonSchema !== "")
-        known["parameters"] = objectFromText(parametersJsonSchema, `${path}.function.parameters_json_schema`);
+      if (parametersJsonSchema !== "") known["parameters"] = callerObject(parametersJsonSchema, `${path}.function.parameters_json_schema`);
       if (strict !== undefined) known["strict"] = strict;
       return { type: "function", function: known };
     }
@@ -69,7 +68,7 @@ function bareTool({ kind }: Tool, path: string, context: EncodeContext): JsonObj
       return { type: "custom", custom: known };
     }
     case "native":
-      return objectFromText(kind.value.json, `${path}.native.json`);
+      return callerObject(kind.value.json, `${path}.native.json`);
     case undefined:
       return undefined;
     default:
@@ -110,7 +109,7 @@ export function encodeOutputFormat(request: Readonly<ChatRequest>): JsonObject |
   const { name, description, jsonSchema, strict } = format.value;
   const known: Record<string, unknown> = { name: name === "" ? "response" : name };
   if (description !== "") known["description"] = description;
-  known["schema"] = objectFromText(jsonSchema, "output_format.json_schema.json_schema");
+  known["schema"] = callerObject(jsonSchema, "output_format.json_schema.json_schema");
   if (strict !== undefined) known["strict"] = strict;
   return { type: "json_schema", json_schema: known };
 }

@@ -1,6 +1,6 @@
 import type { ContentPart, ReasoningPart, ToolCallPart } from "../../core/chat.ts";
 import { hashText } from "../../core/text-hash.ts";
-import { isJsonObject, type JsonObject, objectFromText } from "../../core/json-fields.ts";
+import { isJsonObject, type JsonObject, callerObject } from "../../core/json-fields.ts";
 import type { PlacedPart } from "../../core/message-parts.ts";
 import { encodeAnnotations } from "./annotations.ts";
 import { noteCacheControl } from "./content-encode.ts";
@@ -82,7 +82,7 @@ function callItem(part: ContentPart, { id, name, argumentsJson, custom }: ToolCa
 /** What became of an item of the vendor's, or as it came. */
 function nativeItem(part: ContentPart, json: string, path: string): JsonObject {
   const { item } = ownFields(part.extensionsJson);
-  return isJsonObject(item) ? item : objectFromText(json, `${path}.native.json`);
+  return isJsonObject(item) ? item : callerObject(json, `${path}.native.json`);
 }
 
 /** Only what the vendor sealed can be thought on with; it does not know other reasoning, and refuses what it does not know. */

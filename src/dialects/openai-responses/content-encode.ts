@@ -1,5 +1,5 @@
 import type { AudioPart, DocumentPart, ImagePart, Media } from "../../core/chat.ts";
-import { type JsonObject, objectFromText } from "../../core/json-fields.ts";
+import { type JsonObject, callerObject } from "../../core/json-fields.ts";
 import { encodeBase64 } from "../../core/base64.ts";
 import { audioFormat, encodeDataUrl, sniffImage, wordsAbout } from "../../core/media.ts";
 import type { PlacedPart } from "../../core/message-parts.ts";
@@ -44,7 +44,7 @@ function bare({ part, path }: PlacedPart, context: EncodeContext): JsonObject[] 
     case "video":
       return unsupported(context, at, "takes no video");
     case "native":
-      if (inner.value.issuer === language) return [objectFromText(inner.value.json, `${at}.json`)];
+      if (inner.value.issuer === language) return [callerObject(inner.value.json, `${at}.json`)];
       context.notes.dropped(at, `a part of ${inner.value.issuer} has no form in this dialect`);
       return [];
     case "serverTool":

@@ -1,5 +1,5 @@
 import { type ChatRequest, type Tool, type ToolChoice, ToolChoice_Mode } from "../../core/chat.ts";
-import { type JsonObject, objectFromText } from "../../core/json-fields.ts";
+import { type JsonObject, callerObject } from "../../core/json-fields.ts";
 import { ownTools, type PlacedTool } from "../../core/own-tools.ts";
 import { declaredName } from "../../core/tool-names.ts";
 import { type EncodeContext, unsupported } from "./encode-context.ts";
@@ -34,7 +34,7 @@ function bareTool({ kind }: Tool, path: string, context: EncodeContext): JsonObj
       const { description, parametersJsonSchema: schema, strict = false } = kind.value;
       const name = declaredName(kind.value.name, { path: `${path}.function`, freeform: false }, context);
       const parameters =
-        schema === "" ? { type: "object", properties: {} } : objectFromText(schema, `${path}.function.parameters_json_schema`);
+        schema === "" ? { type: "object", properties: {} } : callerObject(schema, `${path}.function.parameters_json_schema`);
       return { type: "function", name, ...(description !== "" && { description }), parameters, strict };
     }
     case "custom": {
@@ -44,7 +44,7 @@ function bareTool({ kind }: Tool, path: string, context: EncodeContext): JsonObj
       return { type: "custom", name, ...(description !== "" && { description }), ...(format !== undefined && { format }) };
     }
     case "native":
-      return objectFromText(kind.value.json, `${path}.native.json`);
+      return callerObject(kind.value.json, `${path}.native.json`);
     case undefined:
       return undefined;
     default:
@@ -85,7 +85,7 @@ export function encodeOutputFormat(request: Readonly<ChatRequest>): JsonObject |
     type: "json_schema",
     name: name === "" ? "response" : name,
     ...(description !== "" && { description }),
-    schema: objectFromText(jsonSchema, "output_format.json_schema.json_schema"),
+    schema: callerObject(jsonSchema, "output_format.json_schema.json_schema"),
     ...(strict !== undefined && { strict }),
   };
 }

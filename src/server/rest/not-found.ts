@@ -8,8 +8,12 @@ export function hintedPath(path: string, known: readonly string[]): string | und
   return whole ?? (model !== undefined && known.includes("/v1/models/*") ? `/v1${model}` : undefined);
 }
 
-/** 404, with the path that was probably meant. */
-export function notFound(path: string, hint?: string): Refusal {
-  const meant = hint === undefined ? "" : `; did you mean ${hint}?`;
-  return new Refusal(404, "not_found", `there is nothing at ${JSON.stringify(path)}${meant}`);
+/** Asks for a path that was probably meant; empty where there is none. */
+export function meant(hint: string | undefined): string {
+  return hint === undefined ? "" : `; did you mean ${hint}?`;
+}
+
+/** 404, with more to say about it. */
+export function notFound(path: string, more = ""): Refusal {
+  return new Refusal(404, "not_found", `there is nothing at ${JSON.stringify(path)}${more}`);
 }

@@ -9,6 +9,7 @@ import { createRefusal } from "../errors.ts";
 import type { AdminMethods } from "./admin.ts";
 import { invalidArgument, quoted } from "./admin-changes.ts";
 import { collectRecent } from "./changes.ts";
+import { openedKey } from "./context.ts";
 import { abortError } from "./error-details.ts";
 
 const pageDefault = 100;
@@ -41,6 +42,7 @@ export function decisionMethods({ decisions }: Operations): AdminMethods {
         { signal: context.signal, max: watchedMax },
       );
       try {
+        context.values.set(openedKey, true);
         for (let next = await recent.next(); next !== undefined; next = await recent.next())
           yield { decision: decisionMessage(next.item), dropped: BigInt(next.dropped) };
         throw abortError(context);

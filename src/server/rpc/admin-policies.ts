@@ -4,7 +4,7 @@ import { durationFromMs } from "../../core/clock.ts";
 import type { Operations, PolicyDesk, PolicyVerdict, SimulationReport } from "../../core/operations.ts";
 import { createRefusal, type FieldProblem } from "../errors.ts";
 import type { AdminMethods } from "./admin.ts";
-import { authorOf, invalidArgument, quoted } from "./admin-changes.ts";
+import { authorOf, invalidArgument, originOf, quoted } from "./admin-changes.ts";
 import { pageOf } from "./pages.ts";
 
 /** Decisions replayed where the caller does not say, and at most. */
@@ -39,7 +39,7 @@ export function policyMethods(operations: Operations): AdminMethods {
       const author = authorOf(context);
       const verdict = await policies.swap({ policy: present(request.policy), expectedRevision, author, comment, dryRun, share });
       const { policy, previousRevision, issues } = swapped(verdict);
-      if (!dryRun) operations.audit({ action: "SwapPolicy", subject: policy.revision, author, comment });
+      if (!dryRun) operations.audit({ action: "SwapPolicy", subject: policy.revision, author, comment, ...originOf(context) });
       const lost = dryRun || (await policies.kept()) ? [] : [notKept];
       return { policy, previousRevision, issues: [...issues, ...lost] };
     },
@@ -49,7 +49,8 @@ export function policyMethods(operations: Operations): AdminMethods {
       const verdict = await policies.rollback({ number, comment, author });
       if (verdict.kind === "missing") throw noWayBack(policies, number);
       const { policy } = swapped(verdict);
-      operations.audit({ action: "RollbackPolicy", subject: canary?.revision ?? policy.revision, author, comment });
+      const subject = canary?.revision ?? policy.revision;
+      operations.audit({ action: "RollbackPolicy", subject, author, comment, ...originOf(context) });
       await policies.kept();
       return { policy };
     },

@@ -5,15 +5,29 @@ import { type ProviderHealth, ProviderState } from "../../core/chat.ts";
 import { timestampFromMs } from "../../core/clock.ts";
 import type { Operations, ProviderView, TargetCounters } from "../../core/operations.ts";
 import { createRefusal, type FieldProblem } from "../errors.ts";
-import { authorOf, quoted } from "./admin-changes.ts";
+import { authorOf, originOf, quoted } from "./admin-changes.ts";
 import { decisionMethods } from "./admin-decisions.ts";
 import { policyMethods } from "./admin-policies.ts";
 import { collectChanges } from "./changes.ts";
+import { openedKey } from "./context.ts";
 import { abortError, refuseUnimplemented } from "./error-details.ts";
 import { pageOf } from "./pages.ts";
 
 /** The methods that exist; Connect answers UNIMPLEMENTED for the others. */
 export type AdminMethods = Partial<ServiceImpl<typeof AdminService>>;
+
+/** Providers named in an error. */
+const namesMax = 20;
+
+/** What to do where a method does not exist yet. */
+const instead: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    ["createKey", "listKeys", "updateKey", "revokeKey"].map((name) => [name, "keys are those of auth.keys in the configuration"]),
+  ),
+  getUsage: "GetStats counts since the start, /metrics counts over time, and ListDecisions tells usage and cost of each call",
+  listLedger: "ListDecisions tells the attempts of each call, with usage and cost",
+  purgeCache: "answers are dropped after cache.ttl, and all of them by a restart",
+};
 
 /** The control plane over the operations given. */
 export function adminService(operations: Operations): AdminMethods {
@@ -22,7 +36,7 @@ export function adminService(operations: Operations): AdminMethods {
 
 /** Options of the service: unknown JSON fields are refused, and nobody may keep the answers, refusals included. */
 export function adminOptions(methods: AdminMethods, options: ConnectRouterOptions): ConnectRouterOptions {
-  const refuseMissing = refuseUnimplemented(methods);
+  const refuseMissing = refuseUnimplemented(methods, instead);
   return {
     ...options,
     jsonOptions: { ...options.jsonOptions, ignoreUnknownFields: false },
@@ -38,8 +52,14 @@ function providerMethods(operations: Operations): AdminMethods {
   const { providers } = operations;
   const find = (id: string): ProviderView => {
     const provider = providers.find(id);
-    if (provider === undefined)
-      throw createRefusal({ code: Code.NotFound, reason: "PROVIDER_NOT_FOUND", text: `no provider ${quoted(id)}` });
+    if (provider === undefined) {
+      const text = `no provider ${quoted(id)}; there are ${providers
+        .list()
+        .slice(0, namesMax)
+        .map((each) => each.id)
+        .join(", ")}`;
+      throw createRefusal({ code: Code.NotFound, reason: "PROVIDER_NOT_FOUND", text });
+    }
     return provider;
   };
   /** Of those named, or of all. */
@@ -62,7 +82,9 @@ function providerMethods(operations: Operations): AdminMethods {
       const watched = new Set(names);
       const changes = collectChanges(providers.watch.bind(providers), context.signal);
       try {
-        yield { health: healthOf(names), snapshot: true };
+        const health = healthOf(names);
+        context.values.set(openedKey, true);
+        yield { health, snapshot: true };
         for (let changed = await changes.next(); changed !== undefined; changed = await changes.next()) {
           for (const id of changed) {
             // A reload may have taken the provider away since it changed.
@@ -83,7 +105,13 @@ function providerMethods(operations: Operations): AdminMethods {
         ...(resetBreaker ? ["breaker reset"] : []),
       ];
       if (changes.length > 0)
-        operations.audit({ action: "SetProviderState", subject: id, author: authorOf(context), comment: changes.join(", ") });
+        operations.audit({
+          action: "SetProviderState",
+          subject: id,
+          author: authorOf(context),
+          comment: changes.join(", "),
+          ...originOf(context),
+        });
       return { provider: providerFrom(find(id)), health: providers.health(id) };
     },
   };
@@ -103,7 +131,8 @@ function processMethods(operations: Operations): AdminMethods {
         throw createRefusal({ code: Code.FailedPrecondition, reason: "INVALID_CONFIGURATION", text, problems });
       }
       const { revision, changed, restartNeeded } = outcome;
-      if (changed) operations.audit({ action: "ReloadConfig", subject: revision, author: authorOf(context), comment: "" });
+      const author = authorOf(context);
+      if (changed) operations.audit({ action: "ReloadConfig", subject: revision, author, comment: "", ...originOf(context) });
       return { revision, changed, restartNeeded: [...restartNeeded] };
     },
   };

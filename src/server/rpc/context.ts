@@ -33,7 +33,7 @@ export const peerKey: ContextKey<PeerFacts> = createContextKey(nobody, { descrip
 export const callIdKey: ContextKey<string> = createContextKey("", { description: "call id" });
 /** Monotonic milliseconds when the head had arrived; set by the adapter. */
 export const receivedKey: ContextKey<number> = createContextKey(0, { description: "received" });
-/** Whether the request became a call; set by the service. From then on its end is told by the rooms, not by the door. */
+/** Whether the request became a call, or a watch; set by the service. From then on its end is no refusal of the door's. */
 export const openedKey: ContextKey<boolean> = createContextKey(false, { description: "opened" });
 /** Who calls; set by the gate, for RouterService. */
 export const callerKey: ContextKey<Key | undefined> = createContextKey<Key | undefined>(undefined, { description: "caller" });

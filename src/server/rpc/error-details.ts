@@ -1,9 +1,11 @@
+import type { DescMessage } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ContextKey, createContextKey, type HandlerContext, type Interceptor } from "@connectrpc/connect";
 
 import { ErrorInfoSchema, RequestInfoSchema } from "../../../gen/google/rpc/error_details_pb.ts";
 import { ChatError, chatErrorFrom, type Failure, isFailure } from "../../core/error.ts";
 import { openedKey } from "./context.ts";
 import { connectErrorFrom, errorDomain, statusOf } from "../errors.ts";
+import { toldFault } from "./parse-faults.ts";
 
 /** The request id of an RPC: set it with `contextValues` of the adapter. Empty: not known. */
 export const requestIdKey: ContextKey<string> = createContextKey("", { description: "request id" });
@@ -21,7 +23,7 @@ export function gateWithDetails(gate: RequestGate, onRefused: OnRefused = ignore
     if (requestId !== "") context.responseHeader.set("x-request-id", requestId);
     const onAbort = (): void => {
       const { reason } = context.signal;
-      completeInPlace(reason, requestId);
+      completeInPlace(reason, requestId, context.method.input);
       if (isRefusal(reason) && !context.values.get(openedKey)) onRefused(context, failureOf(reason));
     };
     context.signal.addEventListener("abort", onAbort, { once: true });
@@ -66,11 +68,15 @@ export function encodeMessagesByTheBook(trailer: Headers): void {
   Object.defineProperty(trailer, "set", { value: byTheBook });
 }
 
-/** A gate that refuses methods that are not there before their requests are read: a good one and a bad one get the same answer. */
-export function refuseUnimplemented(methods: object): RequestGate {
-  return ({ method, service }) => {
+/**
+ * A gate that refuses methods that are not there before their requests are read: a good one and a bad one get the same answer.
+ * `instead` says by local name what to do meanwhile.
+ */
+export function refuseUnimplemented(methods: object, instead: Readonly<Record<string, string>> = {}): RequestGate {
+  return ({ method }) => {
     if (method.localName in methods) return;
-    throw new ConnectError(`${service.typeName}.${method.name} is not implemented`, Code.Unimplemented);
+    const hint = instead[method.localName];
+    throw new ConnectError(`${method.name} is not in this release${hint === undefined ? "" : `: ${hint}`}`, Code.Unimplemented);
   };
 }
 
@@ -98,7 +104,7 @@ function connectErrorOf(thrown: unknown, requestId: string): ConnectError {
   const missing = missingDetails(thrown, requestId);
   if (missing.length === 0) return thrown;
   // A copy: the reason of a shutdown is one error for all calls, and must not collect their ids.
-  const copy = new ConnectError(quotelessMessage(thrown.rawMessage), thrown.code, thrown.metadata, undefined, thrown.cause ?? thrown);
+  const copy = new ConnectError(toldFault(thrown.rawMessage), thrown.code, thrown.metadata, undefined, thrown.cause ?? thrown);
   copy.details.push(...thrown.details, ...missing);
   return copy;
 }
@@ -106,7 +112,7 @@ function connectErrorOf(thrown: unknown, requestId: string): ConnectError {
 /** Codes that come by a signal shared with other calls, never from Connect's reading of this one. */
 const foreignCodes: ReadonlySet<Code> = new Set([Code.Unavailable, Code.Canceled, Code.Aborted]);
 
-function completeInPlace(error: unknown, requestId: string): void {
+function completeInPlace(error: unknown, requestId: string, input: DescMessage): void {
   if (!(error instanceof ConnectError) || error.isWireError || foreignCodes.has(error.code)) return;
   // Connect calls JSON that it cannot read the caller's fault, and binary that it cannot read its own.
   if (error.rawMessage.startsWith(unreadable)) Object.assign(error, { code: Code.InvalidArgument });
@@ -114,7 +120,7 @@ function completeInPlace(error: unknown, requestId: string): void {
   if (missing.length === 0) return;
   if (statusOf(failureOf(error)).shouldRetry === false) error.metadata.set("x-should-retry", "false");
   error.details.push(...missing);
-  const rawMessage = quotelessMessage(error.rawMessage);
+  const rawMessage = toldFault(error.rawMessage, input);
   // The fields are readonly to us, but this is the one moment when an error of Connect's parser can still be changed.
   if (rawMessage !== error.rawMessage) Object.assign(error, { rawMessage, message: rawMessage });
 }
@@ -140,12 +146,4 @@ function missingDetails(error: ConnectError, requestId: string): ConnectError["d
     missing.push({ desc: ErrorInfoSchema, value: { reason: reasons.get(error.code) ?? "INTERNAL", domain: errorDomain } });
   if (requestId !== "" && !present.has(RequestInfoSchema.typeName)) missing.push({ desc: RequestInfoSchema, value: { requestId } });
   return missing;
-}
-
-/** Protobuf's parser quotes the values it refuses, which may be prompts; names, types and expectations are kept. */
-const parseFault =
-  /^cannot decode (?:\w+ )?[\w.]+ from (?:JSON|binary)(?:: (?:key "[^"]{1,128}" is unknown|expected [\w -]+|duplicate object key "[^"]{1,128}"|set multiple times|invalid RFC 3339 string))?/;
-
-function quotelessMessage(text: string): string {
-  return text.startsWith("cannot decode ") ? (parseFault.exec(text)?.[0] ?? "cannot decode the message") : text;
 }

@@ -7,6 +7,7 @@ import { ChatError } from "../../core/error.ts";
 import { connectErrorFrom, createRefusal } from "../errors.ts";
 import { canRoute, canServe } from "../readiness.ts";
 import { collectChanges } from "./changes.ts";
+import { openedKey } from "./context.ts";
 import { abortError, requestIdKey } from "./error-details.ts";
 
 /** What grpc.health.v1 looks at. */
@@ -67,6 +68,7 @@ export function healthService({ providers, draining, clock }: HealthServiceOptio
       const requestId = context.values.get(requestIdKey);
       const changes = collectChanges(watchAll, context.signal);
       try {
+        context.values.set(openedKey, true);
         let told: Serving | undefined;
         do {
           // The last word of a server that goes away is its new status, and behind it the stream's end.

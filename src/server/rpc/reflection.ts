@@ -3,11 +3,16 @@ import { nestedTypes } from "@bufbuild/protobuf/reflect";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Code, type ConnectRouter, type ConnectRouterOptions, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 
+import { file_google_rpc_error_details } from "../../../gen/google/rpc/error_details_pb.ts";
 import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "../../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import { openedKey } from "./context.ts";
 import { abortError } from "./error-details.ts";
 
-/** Serves v1 and v1alpha reflection over the services given and over itself; `options` where they differ from the router's own. */
+/**
+ * Serves v1 and v1alpha reflection over the services given, the details of their errors, and itself; `options` where they differ
+ * from the router's own.
+ */
 export function serveReflection(router: ConnectRouter, services: readonly DescService[], options?: ConnectRouterOptions): void {
   const index = createReflectionIndex([...services, ServerReflection, ServerReflectionAlpha]);
   const v1: ServiceImpl<typeof ServerReflection> = {
@@ -40,6 +45,7 @@ async function* untilAborted<T>(requests: AsyncIterable<T>, context: HandlerCont
   const all = requests[Symbol.asyncIterator]();
   try {
     for (let next = await Promise.race([all.next(), aborted]); next.done !== true; next = await Promise.race([all.next(), aborted])) {
+      context.values.set(openedKey, true);
       yield next.value;
     }
   } finally {
@@ -86,6 +92,8 @@ function createReflectionIndex(services: readonly DescService[]): ReflectionInde
     file.dependencies.forEach(addFile);
   };
   for (const service of services) addFile(service.file);
+  // No message refers to them, and without them clients show the reason of an error as bytes.
+  addFile(file_google_rpc_error_details);
   const encoded = new Map<DescFile, Uint8Array>();
   const bytesOf = (file: DescFile): Uint8Array => {
     const known = encoded.get(file);

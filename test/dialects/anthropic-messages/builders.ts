@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type ContentPartSchema, type MessageSchema } from "../../../gen/semaroute/v1/chat_pb.ts";
 import { Role } from "../../../src/core/chat.ts";
-import { isFields } from "../../../src/dialects/anthropic-messages/fields.ts";
+import { isJsonObject } from "../../../src/dialects/anthropic-messages/fields.ts";
 import { type Encoded, encode } from "./support.ts";
 
 /** What a part is made from. */
@@ -38,5 +38,5 @@ export function blocks(content: PartInit[], role: "user" | "assistant" = "user")
   // The last message is the user's in any case, since new models go on with nobody else's.
   const messages = role === "user" ? [user(...content)] : [user(text("q")), assistant(...content), user(text("go on"))];
   const message = messagesOf(encode({ messages }))[role === "user" ? 0 : 1];
-  return isFields(message) ? message["content"] : undefined;
+  return isJsonObject(message) ? message["content"] : undefined;
 }

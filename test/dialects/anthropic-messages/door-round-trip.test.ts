@@ -1,7 +1,7 @@
 /** What a caller says through the door reaches an Anthropic upstream as it was said. */
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { isFields, type Fields } from "../../../src/dialects/anthropic-messages/fields.ts";
+import { isJsonObject, type Fields } from "../../../src/dialects/anthropic-messages/fields.ts";
 import { ask, asked, sent } from "./door-support.ts";
 import { target } from "./support.ts";
 
@@ -363,7 +363,7 @@ function withoutBreakpoints(value: Fields): Fields {
 /** Text alone and one block of text are the same to Anthropic, and so are null, an empty list and nothing. */
 function plain(body: unknown): unknown {
   if (Array.isArray(body)) return body.map(plain);
-  if (!isFields(body)) return body;
+  if (!isJsonObject(body)) return body;
   const entries = Object.entries(body).map(([key, value]): [string, unknown] => {
     const inBlocks = key === "content" || key === "system";
     return [key, inBlocks && typeof value === "string" ? [{ type: "text", text: value }] : plain(value)];

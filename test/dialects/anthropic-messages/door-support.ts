@@ -4,7 +4,7 @@ import type { Target } from "../../../src/core/catalog.ts";
 import { createFolder } from "../../../src/core/fold.ts";
 import { parseCallerJson, parseJson } from "../../../src/core/json.ts";
 import { anthropicDoor } from "../../../src/dialects/anthropic-messages/door.ts";
-import { type Fields, isFields } from "../../../src/dialects/anthropic-messages/fields.ts";
+import { type Fields, isJsonObject } from "../../../src/dialects/anthropic-messages/fields.ts";
 import { anthropicMessages } from "../../../src/dialects/anthropic-messages/upstream.ts";
 import { decoded, type Sse } from "./support.ts";
 
@@ -22,14 +22,14 @@ export function asked(body: Fields, headers: Readonly<Record<string, string>> = 
 export function sent(request: ChatRequest, at: Target, streamed = false) {
   const { body, notes, headers = {} } = anthropicMessages.encodeRequest(request, at, {}, streamed);
   const value = parseJson(body);
-  if (!isFields(value)) throw new Error("the body is no object");
+  if (!isJsonObject(value)) throw new Error("the body is no object");
   return { body: value, text: body, notes: notes.map(({ field }) => field), headers };
 }
 
 /** A whole answer through the door. */
 export function answered(response: ChatResponse): Fields {
   const value = parseJson(anthropicDoor.decodeRequest(ask(), () => undefined).whole(response));
-  if (!isFields(value)) throw new Error("the answer is no object");
+  if (!isJsonObject(value)) throw new Error("the answer is no object");
   return value;
 }
 
@@ -51,7 +51,7 @@ export function eventsIn(text: string): readonly Sse[] {
 export function dataIn(text: string): readonly Fields[] {
   return eventsIn(text).map(({ data, event }) => {
     const value = parseJson(data);
-    if (!isFields(value) || value["type"] !== event) throw new Error(`event ${event} holds ${data}`);
+    if (!isJsonObject(value) || value["type"] !== event) throw new Error(`event ${event} holds ${data}`);
     return value;
   });
 }

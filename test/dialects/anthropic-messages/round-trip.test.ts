@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { parseJson } from "../../../src/core/json.ts";
 import { createFolder } from "../../../src/core/fold.ts";
-import { isFields } from "../../../src/dialects/anthropic-messages/fields.ts";
+import { isJsonObject } from "../../../src/dialects/anthropic-messages/fields.ts";
 import { anthropicMessages } from "../../../src/dialects/anthropic-messages/upstream.ts";
 import { messagesOf, text, user } from "./builders.ts";
 import { decoded, encode, recorded, target } from "./support.ts";
@@ -33,7 +33,7 @@ test.each(["usage-cache", "parallel-tools", "reasoning", "search"])(
     const answer = folder.response().choices[0]?.message;
     if (answer === undefined) throw new Error("no message");
     const message = messagesOf(encode({ messages: [user(text("q")), answer, user(text("go on"))] }))[1];
-    const sent = isFields(message) ? message["content"] : undefined;
+    const sent = isJsonObject(message) ? message["content"] : undefined;
     const again = anthropicMessages.decodeResponse({ content: sent, stop_reason: "end_turn" }, {}).choices[0]?.message;
     // The wire's JSON is compact, whatever spaces the model wrote.
     expect(JSON.stringify(again?.content).replaceAll(/\\n|\s/g, "")).toBe(JSON.stringify(answer.content).replaceAll(/\\n|\s/g, ""));

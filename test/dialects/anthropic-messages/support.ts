@@ -6,7 +6,7 @@ import type { Target, TargetId } from "../../../src/core/catalog.ts";
 import type { AnswerContext } from "../../../src/core/dialect.ts";
 import { ChatError } from "../../../src/core/error.ts";
 import { parseJson } from "../../../src/core/json.ts";
-import { type Fields, isFields } from "../../../src/dialects/anthropic-messages/fields.ts";
+import { type Fields, isJsonObject } from "../../../src/dialects/anthropic-messages/fields.ts";
 import { anthropicMessages } from "../../../src/dialects/anthropic-messages/upstream.ts";
 
 /** A request with one user message, unless told otherwise. */
@@ -49,7 +49,7 @@ export function encode(
 ): Encoded {
   const { body: text, notes, headers, answering } = anthropicMessages.encodeRequest(chatRequest(init), at, {}, streamed);
   const body = parseJson(text);
-  if (!isFields(body)) throw new Error("the body is no object");
+  if (!isJsonObject(body)) throw new Error("the body is no object");
   return {
     body,
     text,

@@ -13,7 +13,7 @@ import {
 import type { AnswerContext } from "../../../src/core/dialect.ts";
 import { ChatError } from "../../../src/core/error.ts";
 import { createFolder } from "../../../src/core/fold.ts";
-import { type Fields, isFields } from "../../../src/core/json-object.ts";
+import { type Fields, isJsonObject } from "../../../src/core/json-fields.ts";
 import { parseJson } from "../../../src/core/json.ts";
 import { bedrockConverse } from "../../../src/dialects/bedrock-converse/upstream.ts";
 import { chatTarget } from "../../support/attempt.ts";
@@ -69,7 +69,7 @@ export function encode(init: RequestInit = {}, at: Target | string = claude): En
   const request = create(ChatRequestSchema, { model: "auto", messages: [{ role: Role.USER, text: "Hello" }], ...init });
   const encoded = bedrockConverse.encodeRequest(request, typeof at === "string" ? target(at) : at, {}, false);
   const body = parseJson(encoded.body);
-  if (!isFields(body)) throw new Error("the body is no object");
+  if (!isJsonObject(body)) throw new Error("the body is no object");
   return {
     body,
     text: encoded.body,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type ChatResponse, FinishReason } from "../../../src/core/chat.ts";
-import type { Fields } from "../../../src/core/json-object.ts";
+import type { Fields } from "../../../src/core/json-fields.ts";
 import { cohere } from "../../../src/dialects/cohere/upstream.ts";
 import { decoded, folded, recorded, recordedWhole, thrownBy } from "./support.ts";
 

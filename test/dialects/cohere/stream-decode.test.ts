@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { FinishReason } from "../../../src/core/chat.ts";
 import { isContent } from "../../../src/core/stream.ts";
-import type { Fields } from "../../../src/core/json-object.ts";
+import type { Fields } from "../../../src/core/json-fields.ts";
 import { decoded, decodedEvents, folded, recorded, short, thrownBy } from "./support.ts";
 
 const streams: readonly { readonly name: string; readonly events: readonly string[] }[] = [

@@ -15,7 +15,7 @@ import type { AnswerContext } from "../../../src/core/dialect.ts";
 import { ChatError } from "../../../src/core/error.ts";
 import { createFolder } from "../../../src/core/fold.ts";
 import { parseJson } from "../../../src/core/json.ts";
-import { type Fields, isFields } from "../../../src/core/json-object.ts";
+import { type Fields, isJsonObject } from "../../../src/core/json-fields.ts";
 import { cohere } from "../../../src/dialects/cohere/upstream.ts";
 import { createSseReader } from "../../../src/providers/wire/sse.ts";
 
@@ -95,7 +95,7 @@ export interface Encoded {
 export function encode(init: RequestInit = {}, at: Target = target(), streamed = false): Encoded {
   const { body: written, notes, answering } = cohere.encodeRequest(chatRequest(init), at, {}, streamed);
   const body = parseJson(written);
-  if (!isFields(body)) throw new Error("the body is no object");
+  if (!isJsonObject(body)) throw new Error("the body is no object");
   return { body, text: written, notes: notes.map((each) => `${actionName(each.action)} ${each.field}`), answering };
 }
 
@@ -122,7 +122,7 @@ export function recorded(name: string): Buffer {
 /** The same answer, recorded whole. */
 export function recordedWhole(name: string): Fields {
   const body = parseJson(readFileSync(new URL(`../../golden/answers/cohere/${name}.json`, import.meta.url), "utf8"));
-  if (!isFields(body)) throw new Error(`${name} is no object`);
+  if (!isJsonObject(body)) throw new Error(`${name} is no object`);
   return body;
 }
 

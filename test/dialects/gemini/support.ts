@@ -15,7 +15,7 @@ import type { AnswerContext } from "../../../src/core/dialect.ts";
 import { ChatError } from "../../../src/core/error.ts";
 import { createFolder } from "../../../src/core/fold.ts";
 import { parseJson } from "../../../src/core/json.ts";
-import { type Fields, isFields } from "../../../src/core/json-object.ts";
+import { type Fields, isJsonObject } from "../../../src/core/json-fields.ts";
 import { gemini } from "../../../src/dialects/gemini/upstream.ts";
 import { createSseReader } from "../../../src/providers/wire/sse.ts";
 
@@ -68,7 +68,7 @@ export interface Encoded {
 export function encode(init: RequestInit = {}, model: string = models.third, capabilities = {}): Encoded {
   const { body: text, notes, answering } = gemini.encodeRequest(chatRequest(init), target(model, capabilities), {}, false);
   const body = parseJson(text);
-  if (!isFields(body)) throw new Error("the body is no object");
+  if (!isJsonObject(body)) throw new Error("the body is no object");
   return { body, text, notes: notes.map((each) => `${actionName(each.action)} ${each.field}`), answering };
 }
 

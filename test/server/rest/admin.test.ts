@@ -54,11 +54,14 @@ describe("answers", () => {
     expect(headers.get("cache-control")).toBe("no-store");
     expect(body).toMatchObject({
       code: "not_found",
-      message: 'no provider "nope"',
+      message: 'no provider "nope"; there are a, b, c',
       details: [{ type: "google.rpc.ErrorInfo", debug: { reason: "PROVIDER_NOT_FOUND" } }, { type: "google.rpc.RequestInfo" }],
     });
   });
 });
+
+/** A header's value, whose characters are bytes. */
+const utf8 = (text: string): string => Buffer.from(text).toString("latin1");
 
 describe("requests", () => {
   test("take scalar fields from the query, in either spelling", async () => {
@@ -73,7 +76,7 @@ describe("requests", () => {
     expect((await call("GET", "/admin/providers/%61/health")).body).toMatchObject({
       health: [{ provider: "a", status: "HEALTH_STATUS_UNKNOWN" }],
     });
-    expect((await call("GET", "/admin/providers/x%2Fy")).body).toMatchObject({ message: 'no provider "x/y"' });
+    expect((await call("GET", "/admin/providers/x%2Fy")).body).toMatchObject({ message: expect.stringContaining('no provider "x/y";') });
     expect((await call("GET", "/admin/providers/%ff")).status).toBe(400);
   });
   test("take bodies", async () => {
@@ -101,6 +104,23 @@ describe("requests", () => {
     expect((await call("GET", "/admin/policy/revisions")).body).toMatchObject({ revisions: [{ number: "2" }, { number: "1" }] });
     expect((await call("POST", "/admin/policy/validate", { policy })).body).toMatchObject({ valid: true, issues: [] });
   });
+  test.each([
+    { of: "control characters", author: "a\u009bhook", told: "a hook" },
+    { of: "UTF-8", author: utf8("J\u00f6rg"), told: "J\u00f6rg" },
+    { of: "Latin-1", author: "J\u00f6rg", told: "J\u00f6rg" },
+    { of: "what turns text around", author: utf8("kim\u202enimda"), told: "kim nimda" },
+    { of: "any length", author: "x".repeat(500), told: "x".repeat(128) },
+    { of: "nothing one can see", author: utf8("\u200b"), told: "admin" },
+  ])("with an author of $of tell it in one short line", async ({ author, told }) => {
+    await call("POST", "/admin/providers/b/state?resetBreaker=true", {}, { "x-semaroute-author": author });
+    expect(server.operations.audits).toMatchObject([{ author: told }]);
+  });
+  test("with a comment longer than its revision keeps are refused", async () => {
+    const comment = "x".repeat(1025);
+    expect((await call("POST", "/admin/policy/rollback", { comment })).body["message"]).toContain("comment: ");
+    expect((await call("PUT", "/admin/policy", { policy: { leastBusy: {} }, comment })).body["message"]).toContain("comment: ");
+    expect(server.operations.audits).toEqual([]);
+  });
   test("reload and count", async () => {
     expect((await call("POST", "/admin/reload")).body).toEqual({ revision: "cfg-1", changed: true, restartNeeded: ["server.port"] });
     expect((await call("GET", "/admin/stats")).body).toMatchObject({ version: "1.2.3", targets: [{ requests: "3" }] });
@@ -116,6 +136,13 @@ describe("refusals", () => {
     ["PUT", "/admin/policy?policy=x", {}, 400, "policy is not a scalar and belongs into the body"],
     ["POST", "/admin/providers/b/state", { id: "a" }, 400, "id is said twice, differently"],
     ["POST", "/admin/providers/b/state", { stat: 1 }, 400, 'key "stat" is unknown'],
+    [
+      "POST",
+      "/admin/providers/b/state",
+      { state: "DISABLED" },
+      400,
+      "ProviderState from JSON: expected PROVIDER_STATE_UNSPECIFIED, PROVIDER_STATE_",
+    ],
     ["POST", "/admin/providers/b/state", "[]", 400, "the body is not a JSON object"],
     ["POST", "/admin/providers/b/state", "{", 400, "the body is not valid JSON"],
     ["PUT", "/admin/policy", {}, 400, "policy: "],
@@ -163,7 +190,8 @@ describe("refusals", () => {
   ])("%s %s is a path, but not implemented", async (verb, path) => {
     const { status, body } = await call(verb, path, verb === "GET" ? undefined : {});
     expect(status).toBe(501);
-    expect(body).toMatchObject({ code: "unimplemented", details: [{ debug: { reason: "UNIMPLEMENTED" } }, {}] });
+    const message = expect.stringMatching(/^[A-Z]\w+ is not in this release: \w/);
+    expect(body).toMatchObject({ code: "unimplemented", message, details: [{ debug: { reason: "UNIMPLEMENTED" } }, {}] });
   });
   test.each(["/admin", "/admin/", "/admin/providers/", "/admin/provider", "/admin/providers/a/b", "/admin/providers/a/health/x"])(
     "%s is no path",

@@ -12,6 +12,8 @@ import { adminClient, errorOf, startServer, type TestServer } from "../rpc-serve
 
 let server: TestServer;
 let client: Client<typeof AdminService>;
+/** This server's adapter knows no peer. */
+const origin = { address: undefined, requestId: "req-1" };
 const policy = create(RoutingPolicySchema, { kind: { case: "leastBusy", value: {} } });
 
 beforeEach(async () => {
@@ -54,7 +56,7 @@ describe("providers", () => {
     ]) {
       const error = await errorOf(call);
       expect(error.code).toBe(Code.NotFound);
-      expect(error.rawMessage).toBe('no provider "nope"');
+      expect(error.rawMessage).toBe('no provider "nope"; there are a, b, c');
       expect(error.findDetails(ErrorInfoSchema)).toMatchObject([{ reason: "PROVIDER_NOT_FOUND", domain: "semaroute.dev" }]);
     }
     expect(server.operations.audits).toEqual([]);
@@ -70,7 +72,7 @@ describe("providers", () => {
     expect(provider?.state).toBe(ProviderState.DISABLED);
     expect(health?.breaker).toBe(BreakerState.CLOSED);
     expect(server.operations.audits).toEqual([
-      { action: "SetProviderState", subject: "b", author: "kim", comment: "state disabled, breaker reset" },
+      { action: "SetProviderState", subject: "b", author: "kim", comment: "state disabled, breaker reset", ...origin },
     ]);
   });
   test("a change of nothing changes nothing and is not audited", async () => {
@@ -146,7 +148,7 @@ describe("policies", () => {
     expect(server.operations.audits).toEqual([]);
     await client.swapPolicy({ policy, expectedRevision: "rev-1", comment: "faster", share: 1 });
     expect(server.operations.history[0]).toMatchObject({ revision: "rev-2", author: "admin", comment: "faster" });
-    expect(server.operations.audits).toEqual([{ action: "SwapPolicy", subject: "rev-2", author: "admin", comment: "faster" }]);
+    expect(server.operations.audits).toEqual([{ action: "SwapPolicy", subject: "rev-2", author: "admin", comment: "faster", ...origin }]);
   });
   test("a lost compare-and-swap is ABORTED and says what is active", async () => {
     const error = await errorOf(client.swapPolicy({ policy, expectedRevision: "rev-0" }));
@@ -206,7 +208,7 @@ describe("the process", () => {
     expect(await client.reloadConfig({})).toMatchObject({ revision: "cfg-1", changed: true, restartNeeded: ["server.port"] });
     server.operations.next.reload = { kind: "applied", revision: "cfg-1", changed: false, restartNeeded: [] };
     expect(await client.reloadConfig({})).toMatchObject({ changed: false });
-    expect(server.operations.audits).toEqual([{ action: "ReloadConfig", subject: "cfg-1", author: "admin", comment: "" }]);
+    expect(server.operations.audits).toEqual([{ action: "ReloadConfig", subject: "cfg-1", author: "admin", comment: "", ...origin }]);
   });
   test("a bad configuration is FAILED_PRECONDITION with every problem", async () => {
     const problems = [

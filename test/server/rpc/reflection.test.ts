@@ -168,3 +168,10 @@ test("buf curl lists, describes and calls without a .proto file", async () => {
     provider: { id: "b" },
   });
 });
+
+test("the details of errors are known, though no message refers to them", async () => {
+  const details = ["ErrorInfo", "BadRequest", "RequestInfo", "RetryInfo"].map(
+    (name) => ({ messageRequest: { case: "fileContainingSymbol", value: `google.rpc.${name}` } }) as const,
+  );
+  expect((await filesOf(...details)).map(([first]) => first)).toEqual(details.map(() => "google/rpc/error_details.proto"));
+});

@@ -131,6 +131,16 @@ for (const { name, why, place, open: openAt } of databases) {
       });
     });
 
+    test("policies of long ago are forgotten beyond a thousand, but for the one in force, however many canaries came and went", async () => {
+      const { policies } = await fresh();
+      await policies.save({ revisions: [revision(2n), revision(1n)], active: 2n, canary: undefined, fileText: "f" });
+      const canaries = Array.from({ length: 1100 }, (_, n) => revision(BigInt(1102 - n)));
+      await policies.save({ revisions: canaries, active: 2n, canary: 1102n, fileText: "f" });
+      const kept = await policies.load();
+      expect(kept?.revisions).toHaveLength(1001);
+      expect([kept?.revisions[0]?.number, kept?.revisions.at(-1)?.number, kept?.active]).toEqual([1102n, 2n, 2n]);
+    });
+
     test("policies come back as they were, newest first", async () => {
       const at = await place();
       const first = await open(at);
