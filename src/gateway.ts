@@ -39,8 +39,9 @@ import { type CallLimiter, createCallLimiter } from "./stores/call-limiter.ts";
 import { createHedgeBudget } from "./stores/hedge-budget.ts";
 import { createLruCache } from "./stores/lru-cache.ts";
 import { createOutputForecasts } from "./stores/output-forecasts.ts";
-import { createPolicyDesk, type PolicyDeskOptions } from "./stores/policy-desk.ts";
+import { createPolicyDesk, type FilePolicyDesk, type PolicyDeskOptions } from "./stores/policy-desk.ts";
 import { createRetryBudget } from "./stores/retry-budget.ts";
+import { createSharedPolicyDesk, type SharedPolicyOptions } from "./stores/shared-policies.ts";
 import { createSlots } from "./stores/slots.ts";
 import { createWindowHealth, type WindowHealth } from "./stores/window-health.ts";
 
@@ -59,8 +60,14 @@ export interface GatewayOptions {
   readonly onCredential?: ((change: CredentialChange) => void) | undefined;
   /** Default: no load is shed but by the number of calls. */
   readonly gate?: LoadGate | undefined;
-  /** Policies that an earlier process kept, and what keeps them for a later one. Default: they end with this process. */
-  readonly policyMemory?: Pick<PolicyDeskOptions, "kept" | "keep">;
+  /** Policies that an earlier process kept, and what keeps them for a later one, or for all. Default: they end with this process. */
+  readonly policyMemory?: PolicyMemory;
+}
+
+/** Where policies outlive the process. */
+export interface PolicyMemory extends Pick<PolicyDeskOptions, "kept" | "keep"> {
+  /** Where other replicas have the same policies; there is no `keep` beside it. */
+  readonly shared?: Pick<SharedPolicyOptions, "store" | "onShared"> | undefined;
 }
 
 /** The running router, without a protocol. */
@@ -101,16 +108,10 @@ export function createGateway(options: GatewayOptions): Gateway {
   use(initial);
 
   const snapshots = createSnapshots(roster, () => callOptionsFrom(settings), clock);
-  const policies = createPolicyDesk({
-    clock,
-    initial: policyFromSettings(initial.routing_policy),
-    author: "configuration",
+  const { policies, stopSharing } = openPolicies(options, {
     // A disabled provider may be named: it can be enabled later, and until then only a warning is due.
     examine: (policy) => examinePolicy(policy, policyFacts(roster, settings)),
-    withDefaults,
-    createPolicy,
     onActive: putInForce(snapshots, health),
-    ...options.policyMemory,
   });
 
   const sources = { health, clock, stateOf: (provider: string) => roster.stateOf(provider), ...createMemory(clock) };
@@ -148,6 +149,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     running: () => limiter.running(),
     idle: () => limiter.idle(),
     async close() {
+      stopSharing();
       prober?.stop();
       shadows.stop();
       stopRepricing();
@@ -155,6 +157,18 @@ export function createGateway(options: GatewayOptions): Gateway {
       await roster.close();
     },
   };
+}
+
+/** This process's policies, or, where others have them, too, all of theirs. */
+function openPolicies(
+  { settings, clock, random, policyMemory: { shared, ...memory } = {} }: GatewayOptions,
+  parts: Pick<PolicyDeskOptions, "examine" | "onActive">,
+): { readonly policies: PolicyDesk & Pick<FilePolicyDesk, "install">; stopSharing(this: void): void } {
+  const initial = policyFromSettings(settings.routing_policy);
+  const desk = createPolicyDesk({ clock, initial, author: "configuration", withDefaults, createPolicy, ...parts, ...memory });
+  if (shared === undefined) return { policies: desk, stopSharing: ignore };
+  const policies = createSharedPolicyDesk({ ...shared, desk, clock, random, kept: memory.kept });
+  return { policies, stopSharing: () => policies.close() };
 }
 
 /** What calls learn from those before them. */

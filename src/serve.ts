@@ -63,7 +63,7 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
   for (const warning of loaded.warnings) log.warn({ path: warning.path, problem: formatWarning(warning) }, "configuration warning");
 
   const listeners: Listener[] = [];
-  const memory = await startRemembering(loaded, input, { clock, random: Math.random, log });
+  const memory = await startRemembering(loaded, { ...input, random: Math.random }, { clock, random: Math.random, log });
   if (memory === undefined) {
     log.flush();
     return 1;
@@ -197,7 +197,7 @@ async function startRooms(settings: Settings, { clock, log, memory }: House, lis
     isKnown: (id) => late.gateway?.router.snapshot().catalog.targets.some((target) => target.id === id) ?? false,
     providers: () => (late.gateway === undefined ? [] : providerGauges(late.gateway)),
     logLinesDropped: () => log.dropped(),
-    decisionsLost: () => memory.decisions.lost(),
+    decisionsLost: () => memory.decisionsLost(),
     pressures: () => overload.pressures(),
     bugs: () => bugs,
     shed: (priority) => overload.refused(priority),

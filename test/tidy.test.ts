@@ -41,6 +41,7 @@ const rules: Readonly<Record<string, FolderRule>> = {
       "lru-cache",
       "kysely",
       "kysely/",
+      "pg",
       "node:crypto",
       "node:fs",
       "node:os",

@@ -1,4 +1,3 @@
-import { Secret } from "../core/secret.ts";
 import type { Path } from "./problem.ts";
 import type { Report } from "./report.ts";
 import type { Settings } from "./schema.ts";
@@ -27,11 +26,6 @@ const parts: readonly Part[] = [
   { path: "cache.backend", accepts: (value) => value === "memory", what: "a cache in Redis" },
   { path: "cache.semantic.enabled", accepts: isFalse, what: "the semantic cache" },
   { path: "redis.url", accepts: unset, what: "Redis" },
-  {
-    path: "store.url",
-    accepts: (value) => value === undefined || (value instanceof Secret && !value.reveal().startsWith("postgres")),
-    what: "a store in PostgreSQL",
-  },
   { path: "store.retention.ledger", accepts: unset, what: "a ledger" },
 ];
 

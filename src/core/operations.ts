@@ -56,7 +56,9 @@ export type PolicyVerdict =
   /** The active revision is another than was expected. */
   | { readonly kind: "conflict"; readonly activeRevision: string }
   /** At least one issue is an error; nothing changed. */
-  | { readonly kind: "invalid"; readonly issues: readonly PolicyIssue[] };
+  | { readonly kind: "invalid"; readonly issues: readonly PolicyIssue[] }
+  /** The store that replicas share the policy by did not answer; as far as is known, nothing changed. */
+  | { readonly kind: "unavailable" };
 
 /** There is no activation of that number, or none before the active one. */
 export interface NoRevision {
@@ -72,8 +74,8 @@ export interface PolicyDesk {
   find(revision: string): PolicyRevision | undefined;
   /** Problems against the running configuration, and the revision it would have. */
   examine(policy: RoutingPolicy): { readonly issues: readonly PolicyIssue[]; readonly revision: string };
-  swap(change: PolicyChange): PolicyVerdict;
-  rollback(way: PolicyReturn): PolicyVerdict | NoRevision;
+  swap(change: PolicyChange): PolicyVerdict | Promise<PolicyVerdict>;
+  rollback(way: PolicyReturn): PolicyVerdict | NoRevision | Promise<PolicyVerdict | NoRevision>;
   /** Resolves once all changes so far are kept; false: the store did not take them, and they end with the process. */
   kept(): Promise<boolean>;
   /** Newest first. */

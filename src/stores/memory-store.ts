@@ -6,5 +6,6 @@ export const memoryStore: Store = {
   decisions: undefined,
   policies: undefined,
   keys: undefined,
+  sharedPolicies: undefined,
   close: () => Promise.resolve(),
 };

@@ -13,8 +13,6 @@ describe("a part that this build has not is refused:", () => {
     { text: "cache: {backend: redis}", path: "cache.backend" },
     { text: "cache: {semantic: {enabled: true}}", path: "cache.semantic.enabled" },
     { text: "redis: {url: 'redis://127.0.0.1'}", path: "redis.url" },
-    { text: "store: {url: 'postgres://a:b@c/d'}", path: "store.url" },
-    { text: "store: {url: 'postgresql://c/d'}", path: "store.url" },
     { text: "store: {retention: {ledger: 400d}}", path: "store.retention.ledger" },
   ])("$text", ({ text, path }) => {
     const lines = problemsOf(text);

@@ -1,5 +1,5 @@
 import { type Kysely, sql } from "kysely";
-import { type Migration, Migrator } from "kysely/migration";
+import { type Migration, Migrator, type MigratorProps } from "kysely/migration";
 import { StoreError } from "../../core/store.ts";
 import type { Tables } from "./schema.ts";
 
@@ -68,8 +68,24 @@ const migrations: Readonly<Record<string, Migration>> = {
 };
 
 /** Brings the tables up to date; refuses a database that a later version has written. */
-export async function migrate(db: Kysely<Tables>): Promise<void> {
-  const migrator = new Migrator({ db, provider: { getMigrations: () => Promise.resolve({ ...migrations }) } });
+export function migrate(db: Kysely<Tables>): Promise<void> {
+  return migrateWith(db, {});
+}
+
+/** Any number; no other program may take this lock of the same database. */
+const lockId = 5_368_709_531;
+
+/** As `migrate`, for a database that several processes may want to bring up to date at once, and that other programs use. */
+export async function migrateShared(db: Kysely<Tables>): Promise<void> {
+  await db.transaction().execute(async (change) => {
+    // Held until the end of the transaction, whatever connection a pooler gives us for the next one. Kysely's own lock is a session's.
+    await sql`select pg_advisory_xact_lock(${sql.lit(lockId)})`.execute(change);
+    await migrateWith(change, { migrationTableName: "semaroute_migrations", migrationLockTableName: "semaroute_migration_lock" });
+  });
+}
+
+async function migrateWith(db: Kysely<Tables>, names: Partial<MigratorProps>): Promise<void> {
+  const migrator = new Migrator({ db, provider: { getMigrations: () => Promise.resolve({ ...migrations }) }, ...names });
   const { error } = await migrator.migrateToLatest();
   if (error === undefined) return;
   if (error instanceof Error && /previously executed migration/.test(error.message))

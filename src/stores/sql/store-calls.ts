@@ -31,10 +31,3 @@ export interface StoreAnswers {
   readonly revokeKey: IssuedKey | undefined;
   readonly close: undefined;
 }
-
-/** From the thread: first whether the file could be opened, then an answer to each call. */
-export type StoreReply =
-  | { readonly kind: "opened" }
-  | { readonly kind: "refused"; readonly text: string; readonly unwritable: boolean }
-  | { readonly kind: "answer"; readonly id: number; readonly value: unknown }
-  | { readonly kind: "failure"; readonly id: number; readonly text: string };
