@@ -3,13 +3,16 @@ import { keepDecisionsMs, openStore, type Surroundings } from "./assembly/store.
 import type { Loaded } from "./config/load.ts";
 import type { Clock } from "./core/clock.ts";
 import type { KeptPolicies, Store } from "./core/store.ts";
+import { startLedger } from "./ledger.ts";
 import { createDecisionLog, type DecisionLog } from "./stores/decision-log.ts";
+import type { LedgerLog } from "./stores/ledger-log.ts";
 import { describeCause } from "./telemetry/cause.ts";
 import type { Log } from "./telemetry/log.ts";
 
 /** What the process remembers, and what it remembers of those before it. */
 export interface Remembering {
   readonly decisions: DecisionLog;
+  readonly ledger: LedgerLog;
   /** Policies that an earlier process kept. */
   readonly kept: KeptPolicies | undefined;
   /** Undefined: nothing lasts. */
@@ -25,7 +28,7 @@ export async function startRemembering(
   { clock, log }: { readonly clock: Clock; readonly log: Log },
 ): Promise<Remembering | undefined> {
   const onUnwritable = (path: string, reason: string): void =>
-    log.warn({ path, reason }, "nothing can be kept beside the configuration: decisions and policies end with the process");
+    log.warn({ path, reason }, "nothing can be kept beside the configuration: decisions, policies and the ledger end with the process");
   const opened = await openStore(loaded, { ...surroundings, onUnwritable });
   if (opened.kind === "refused") {
     log.error({ path: opened.path, reason: opened.text }, `cannot open the store ${opened.path}: ${opened.text}`);
@@ -33,7 +36,7 @@ export async function startRemembering(
   }
   const { store } = opened;
   try {
-    return await remembering(store, loaded, { clock, log });
+    return await remembering(opened, loaded, { clock, log });
   } catch (cause) {
     log.error({ path: opened.path, cause: describeCause(cause) }, "cannot read the store");
     await store.close();
@@ -42,7 +45,7 @@ export async function startRemembering(
 }
 
 async function remembering(
-  store: Store,
+  { store, path }: { readonly store: Store; readonly path: string | undefined },
   { settings }: Loaded,
   { clock, log }: { readonly clock: Clock; readonly log: Log },
 ): Promise<Remembering> {
@@ -56,9 +59,11 @@ async function remembering(
       log.error({ reason: cause instanceof Error ? cause.message : "" }, "the store does not take decisions, they are lost"),
     onFound: (lost) => log.info({ lost }, "the store takes decisions again"),
   });
+  const ledger = await startLedger({ settings, store: store.ledger, path, clock, log });
   const { policies } = store;
   return {
     decisions,
+    ledger,
     kept,
     keep:
       policies &&
@@ -72,6 +77,7 @@ async function remembering(
       }),
     async close() {
       await decisions.close();
+      await ledger.close();
       await store.close();
     },
   };

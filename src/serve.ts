@@ -132,6 +132,7 @@ function operationsOf({ clock, log, memory }: House, { gateway, stats }: Rooms, 
     providers: gateway.providers,
     policies: gateway.policies,
     decisions: memory.decisions,
+    ledger: memory.ledger,
     simulate: simulations({ decisions: memory.decisions, simulator: gateway.simulator }),
     version,
     startWall: clock.wall(),
@@ -182,11 +183,12 @@ async function startRooms(settings: Settings, { clock, log, memory }: House, lis
     providers: () => (late.gateway === undefined ? [] : providerGauges(late.gateway)),
     logLinesDropped: () => log.dropped(),
     decisionsLost: () => memory.decisions.lost(),
+    ledger: memory.ledger,
     pressures: () => overload.pressures(),
     bugs: () => bugs,
     shed: (priority) => overload.refused(priority),
   });
-  const observers = [callLog(log, (failure) => statusOf(failure).http), stats, memory.decisions.observer];
+  const observers = [callLog(log, (failure) => statusOf(failure).http), stats, memory.decisions.observer, memory.ledger.observer];
   if (metering.enabled) observers.push(metrics.observer);
   if (tracing.observer !== undefined) observers.push(tracing.observer);
   const gateway = gatewayOrRefusal({

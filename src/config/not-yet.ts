@@ -32,7 +32,6 @@ const parts: readonly Part[] = [
     accepts: (value) => value === undefined || (value instanceof Secret && !value.reveal().startsWith("postgres")),
     what: "a store in PostgreSQL",
   },
-  { path: "store.retention.ledger", accepts: unset, what: "a ledger" },
 ];
 
 /** Refuses settings that this build would otherwise ignore. */

@@ -1,5 +1,6 @@
 import type { PolicyIssue, PolicyRevision, ProviderHealth, ProviderState, RoutingPolicy, UsageTotals } from "./chat.ts";
 import type { DecisionRecord } from "./decision.ts";
+import type { LedgerQuery, LedgerRow, UsageGroup, UsageQuery } from "./ledger.ts";
 import type { ProviderFacts } from "./provider.ts";
 import type { DecisionQuery } from "./store.ts";
 
@@ -87,6 +88,14 @@ export interface DecisionDesk {
   watch(listener: (record: DecisionRecord) => void): () => void;
 }
 
+/** What was used, and what it cost. All of it rejects while the store is away. */
+export interface LedgerDesk {
+  /** Newest first. */
+  list(query: LedgerQuery): Promise<readonly LedgerRow[]>;
+  /** Dearest first. */
+  usage(query: UsageQuery): Promise<readonly UsageGroup[]>;
+}
+
 /** What another policy would have made of recorded decisions. */
 export interface SimulationRequest {
   readonly policy: RoutingPolicy;
@@ -135,6 +144,7 @@ export interface Operations {
   readonly providers: ProviderDesk;
   readonly policies: PolicyDesk;
   readonly decisions: DecisionDesk;
+  readonly ledger: LedgerDesk;
   /** Calls no upstream. The policy has been examined. */
   simulate(request: SimulationRequest): Promise<SimulationReport>;
   readonly version: string;

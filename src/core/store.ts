@@ -1,4 +1,5 @@
 import type { PolicyRevision } from "./chat.ts";
+import type { LedgerStore } from "./ledger.ts";
 
 /** A decision as a store keeps it: its text, and what it is found by. */
 export interface DecisionRow {
@@ -73,6 +74,8 @@ export interface Store {
   readonly decisions: DecisionStore | undefined;
   /** Undefined: nothing lasts. */
   readonly policies: PolicyStore | undefined;
+  /** Undefined: nothing lasts. */
+  readonly ledger: LedgerStore | undefined;
   close(): Promise<void>;
 }
 

@@ -5,5 +5,6 @@ export const memoryStore: Store = {
   kind: "memory",
   decisions: undefined,
   policies: undefined,
+  ledger: undefined,
   close: () => Promise.resolve(),
 };

@@ -13,6 +13,8 @@ import { createGateway, type Gateway } from "../../src/gateway.ts";
 import type { Bounds } from "../../src/server/bounds.ts";
 import { listen, type Listener } from "../../src/server/listen.ts";
 import { createDecisionLog } from "../../src/stores/decision-log.ts";
+import { createLedgerLog } from "../../src/stores/ledger-log.ts";
+import { createMemoryLedger } from "../../src/stores/memory-ledger.ts";
 import { systemClock } from "../../src/stores/system-clock.ts";
 import { build } from "../config/workspace.ts";
 
@@ -46,7 +48,17 @@ export async function openHouse(config: string, bounds: Partial<Bounds> = {}, ga
   const refused: RefusedRequest[] = [];
   const observer = { began: () => {}, ended: (record: CallRecord) => void records.push(record) };
   const decisions = createDecisionLog({ clock: systemClock, replica: "house", store: undefined, keepMs: 3_600_000, onLost: () => {} });
-  const observers = [observer, decisions.observer];
+  const ledger = createLedgerLog({
+    clock: systemClock,
+    store: createMemoryLedger(),
+    journal: undefined,
+    keepMs: 3_600_000,
+    onAway: () => {},
+    onBack: () => {},
+    onLost: () => {},
+    onFound: () => {},
+  });
+  const observers = [observer, decisions.observer, ledger.observer];
   const gateway = createGateway({ settings, clock: systemClock, random: Math.random, observers, gate });
   const doors = createDoors({
     settings,
@@ -55,6 +67,7 @@ export async function openHouse(config: string, bounds: Partial<Bounds> = {}, ga
       providers: gateway.providers,
       policies: gateway.policies,
       decisions,
+      ledger,
       simulate: simulations({ decisions, simulator: gateway.simulator }),
       now: () => systemClock.wall(),
       version: "1",
@@ -94,6 +107,7 @@ export async function openHouse(config: string, bounds: Partial<Bounds> = {}, ga
       await listener.close();
       await gateway.close();
       await decisions.close();
+      await ledger.close();
     },
   };
 }

@@ -12,7 +12,9 @@ import {
   ProviderState,
 } from "../../src/core/chat.ts";
 import { UsageTotalsSchema } from "../../gen/semaroute/v1/chat_pb.ts";
+import type { LedgerStore } from "../../src/core/ledger.ts";
 import type { Operations, PolicyVerdict, ProviderDesk, ProviderView, ReloadOutcome } from "../../src/core/operations.ts";
+import { createMemoryLedger } from "../../src/stores/memory-ledger.ts";
 
 /** A desk whose providers and their health are plain data, and whose changes are announced by hand. */
 export interface FakeDesk extends ProviderDesk {
@@ -78,6 +80,8 @@ export interface FakeOperations extends Operations {
   readonly audits: AuditEntry[];
   /** What the next calls answer. */
   readonly next: { issues: PolicyIssue[]; verdict?: PolicyVerdict; reload: ReloadOutcome; kept: boolean };
+  /** Empty until something is settled in it. */
+  readonly ledger: LedgerStore;
   readonly history: PolicyRevision[];
 }
 
@@ -119,6 +123,7 @@ export function fakeOperations(...ids: string[]): FakeOperations {
       revisions: () => history,
     },
     decisions: { list: () => Promise.resolve([]), find: () => Promise.resolve(undefined), watch: () => () => {} },
+    ledger: createMemoryLedger(),
     simulate: () => Promise.reject(new Error("nobody simulates")),
     now: () => 0,
     stats: () => [

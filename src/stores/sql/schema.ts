@@ -1,10 +1,14 @@
 import type { Generated } from "kysely";
+import type { AttemptKind, ErrorReason } from "../../core/chat.ts";
 
 /** All tables, as both databases have them. Times are milliseconds since the epoch, truths are 0 and 1. */
 export interface Tables {
   readonly decisions: DecisionTable;
   readonly policy_revisions: PolicyRevisionTable;
   readonly policy_state: PolicyStateTable;
+  readonly ledger_calls: LedgerCallTable;
+  readonly ledger_attempts: LedgerAttemptTable;
+  readonly ledger_days: LedgerDayTable;
 }
 
 /** See `DecisionRow`. */
@@ -34,4 +38,59 @@ export interface PolicyStateTable {
   readonly active: number;
   readonly canary: number | null;
   readonly file_text: string;
+}
+
+/** One row a call that was settled; `day` and `wall` as in `LedgerEntry`. */
+export interface LedgerCallTable {
+  readonly id: string;
+  readonly wall: number;
+  readonly key_id: string;
+  readonly asked: string;
+  readonly provider: string;
+  readonly model: string;
+  readonly failed: number;
+  readonly cache_hit: number;
+}
+
+/**
+ * One row an attempt. Money is in two whole numbers, millionths of a US dollar and millionths of those: sums of either stay within
+ * what the databases and JavaScript count exactly.
+ */
+export interface LedgerAttemptTable {
+  readonly id: string;
+  readonly call_id: string;
+  readonly wall: number;
+  readonly key_id: string;
+  readonly prices: string;
+  readonly provider: string;
+  readonly model: string;
+  readonly kind: AttemptKind;
+  readonly start_wall: number;
+  readonly ms: number;
+  readonly status: number;
+  readonly reason: ErrorReason;
+  readonly upstream_id: string;
+  readonly won: number;
+  /** 0: it used nothing that is known, and all counts are 0. */
+  readonly used: number;
+  readonly unpriced: number;
+  readonly estimated: number;
+  readonly input_tokens: number;
+  readonly output_tokens: number;
+  readonly cache_read_tokens: number;
+  readonly cache_write_tokens: number;
+  readonly reasoning_tokens: number;
+  readonly micro_usd: number;
+  readonly pico_usd: number;
+  /** Counts that are not summed, and which of the others the upstream told: a `UsageRecord` as JSON; empty: `used` is 0. */
+  readonly usage: string;
+}
+
+/** What a key spent, by the day its calls arrived; never forgotten. */
+export interface LedgerDayTable {
+  readonly key_id: string;
+  /** Days since the epoch, UTC. */
+  readonly day: number;
+  readonly micro_usd: number;
+  readonly pico_usd: number;
 }

@@ -96,7 +96,10 @@ function selectionOf(db: Kysely<Tables>, query: DecisionQuery) {
   if (requestId !== undefined) selection = selection.where("request_id", "=", requestId);
   if (after !== undefined) {
     const { wall, id } = after;
-    selection = selection.where((eb) => eb.or([eb("wall", "<", wall), eb.and([eb("wall", "=", wall), eb("id", "<", id)])]));
+    // The first of them alone lets an index find the place.
+    selection = selection
+      .where("wall", "<=", wall)
+      .where((eb) => eb.or([eb("wall", "<", wall), eb.and([eb("wall", "=", wall), eb("id", "<", id)])]));
   }
   return selection.orderBy("wall", "desc").orderBy("id", "desc").limit(limit);
 }

@@ -23,6 +23,13 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
       load: () => ask({ kind: "loadPolicies" }),
       save: (change) => ask({ kind: "savePolicies", change }),
     },
+    ledger: {
+      add: (entries) => ask({ kind: "addLedger", entries }),
+      list: (query) => ask({ kind: "listLedger", query }),
+      usage: (query) => ask({ kind: "sumLedger", query }),
+      spentSince: (key, sinceWall) => ask({ kind: "spentSince", key, sinceWall }),
+      prune: (beforeWall, limit) => ask({ kind: "pruneLedger", beforeWall, limit }),
+    },
     async close() {
       await ask({ kind: "close" }).catch(() => undefined);
       await thread.ended();

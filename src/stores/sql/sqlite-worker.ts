@@ -4,6 +4,7 @@ import type { Kysely } from "kysely";
 import { StoreError } from "../../core/store.ts";
 import { openSqlite, reasonOf, type SqliteOptions } from "./node-sqlite.ts";
 import type { Tables } from "./schema.ts";
+import { createSqlLedger } from "./sql-ledger.ts";
 import { createSqlDecisions, createSqlPolicies } from "./sql-store.ts";
 import type { StoreCall, StoreReply } from "./store-calls.ts";
 
@@ -36,6 +37,7 @@ async function serve(port: MessagePort, options: SqliteOptions): Promise<void> {
 function answer(db: Kysely<Tables>, call: StoreCall): Promise<unknown> {
   const decisions = createSqlDecisions(db);
   const policies = createSqlPolicies(db);
+  const ledger = createSqlLedger(db);
   switch (call.kind) {
     case "addDecisions":
       return decisions.add(call.rows);
@@ -49,6 +51,16 @@ function answer(db: Kysely<Tables>, call: StoreCall): Promise<unknown> {
       return policies.load();
     case "savePolicies":
       return policies.save(call.change);
+    case "addLedger":
+      return ledger.add(call.entries);
+    case "listLedger":
+      return ledger.list(call.query);
+    case "sumLedger":
+      return ledger.usage(call.query);
+    case "spentSince":
+      return ledger.spentSince(call.key, call.sinceWall);
+    case "pruneLedger":
+      return ledger.prune(call.beforeWall, call.limit);
     case "close":
       return db.destroy();
     default:

@@ -1,3 +1,4 @@
+import type { LedgerQuery, LedgerRow, UsageGroup, UsageQuery } from "../../core/ledger.ts";
 import type { DecisionQuery, DecisionRow, KeptPolicies } from "../../core/store.ts";
 
 /** What the thread is asked. */
@@ -8,6 +9,11 @@ export type StoreCall =
   | { readonly kind: "pruneDecisions"; readonly beforeWall: number; readonly limit: number }
   | { readonly kind: "loadPolicies" }
   | { readonly kind: "savePolicies"; readonly change: KeptPolicies }
+  | { readonly kind: "addLedger"; readonly entries: readonly string[] }
+  | { readonly kind: "listLedger"; readonly query: LedgerQuery }
+  | { readonly kind: "sumLedger"; readonly query: UsageQuery }
+  | { readonly kind: "spentSince"; readonly key: string; readonly sinceWall: number }
+  | { readonly kind: "pruneLedger"; readonly beforeWall: number; readonly limit: number }
   | { readonly kind: "close" };
 
 /** What it answers. */
@@ -18,6 +24,11 @@ export interface StoreAnswers {
   readonly pruneDecisions: number;
   readonly loadPolicies: KeptPolicies | undefined;
   readonly savePolicies: undefined;
+  readonly addLedger: undefined;
+  readonly listLedger: readonly LedgerRow[];
+  readonly sumLedger: readonly UsageGroup[];
+  readonly spentSince: bigint;
+  readonly pruneLedger: number;
   readonly close: undefined;
 }
 
