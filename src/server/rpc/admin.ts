@@ -7,6 +7,7 @@ import type { Operations, ProviderView, TargetCounters } from "../../core/operat
 import { createRefusal, type FieldProblem } from "../errors.ts";
 import { authorOf, quoted } from "./admin-changes.ts";
 import { decisionMethods } from "./admin-decisions.ts";
+import { ledgerMethods } from "./admin-ledger.ts";
 import { policyMethods } from "./admin-policies.ts";
 import { collectChanges } from "./changes.ts";
 import { abortError, refuseUnimplemented } from "./error-details.ts";
@@ -17,7 +18,13 @@ export type AdminMethods = Partial<ServiceImpl<typeof AdminService>>;
 
 /** The control plane over the operations given. */
 export function adminService(operations: Operations): AdminMethods {
-  return { ...providerMethods(operations), ...policyMethods(operations), ...decisionMethods(operations), ...processMethods(operations) };
+  return {
+    ...providerMethods(operations),
+    ...policyMethods(operations),
+    ...decisionMethods(operations),
+    ...ledgerMethods(operations),
+    ...processMethods(operations),
+  };
 }
 
 /** Options of the service: unknown JSON fields are refused, and nobody may keep the answers, refusals included. */
