@@ -5,6 +5,8 @@ export interface BatchWriter<T> {
   add(item: T): void;
   /** Resolves when all that was added so far was taken, is lost, or has to wait for another try. */
   idle(): Promise<void>;
+  /** Items that were neither taken nor lost yet. */
+  waiting(): number;
   /** Items that were not taken, since start. */
   lost(): number;
   /** One last try; what is not taken then is lost. */
@@ -85,6 +87,7 @@ export function createBatchWriter<T>({ clock, write, waitingMax, retryMs, onLost
       start();
     },
     idle: () => running ?? Promise.resolve(),
+    waiting: () => waiting.length,
     lost: () => lost,
     async close() {
       closed = true;

@@ -43,6 +43,7 @@ export async function openJournal({ path, bytesMax = bytesMaxDefault, onDamage }
   /** Where what is left begins. */
   let head = 0;
   let peekedBytes = 0;
+  let peekedDamaged = 0;
   let waiting = 0;
   // One after the other: an end that moves and a file that is cut do not go together.
   let last: Promise<unknown> = Promise.resolve();
@@ -70,13 +71,15 @@ export async function openJournal({ path, bytesMax = bytesMaxDefault, onDamage }
         const part = await readLines(file, { from: head, to: size, max });
         peekedBytes = part.bytes;
         const texts = part.lines.flatMap((line) => textFrom(line) ?? []);
-        if (texts.length < part.lines.length) onDamage(part.lines.length - texts.length);
+        peekedDamaged = part.lines.length - texts.length;
         return texts;
       }),
     drop: () =>
       inTurn(async () => {
+        if (peekedDamaged > 0) onDamage(peekedDamaged);
         head += peekedBytes;
         peekedBytes = 0;
+        peekedDamaged = 0;
         if (head < size) return;
         await file.truncate(0);
         head = 0;

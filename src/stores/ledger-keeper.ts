@@ -6,8 +6,8 @@ import type { Journal } from "./journal.ts";
 export interface LedgerKeeper {
   /** Resolves as soon as the store or the journal has them; rejects where neither takes them. */
   keep(entries: readonly string[]): Promise<void>;
-  /** Resolves when what is in the journal is in the store, or cannot be brought there now. */
-  settled(): Promise<void>;
+  /** Resolves when what is in the journal is in the store, or cannot be brought there now, or after so many milliseconds. */
+  settled(boundMs?: number): Promise<void>;
   /** Leaves what is in the journal to the next process. */
   close(): Promise<void>;
 }
@@ -90,8 +90,9 @@ export function createLedgerKeeper({ clock, store, journal, onAway, onBack }: Le
       await journal.append(entries);
       start();
     },
-    async settled() {
-      if (!isAway) await draining;
+    async settled(boundMs) {
+      if (isAway || draining === undefined) return;
+      await (boundMs === undefined ? draining : within(clock, boundMs, draining));
     },
     async close() {
       closed = true;

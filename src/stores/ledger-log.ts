@@ -11,7 +11,7 @@ import { startPruning } from "./pruning.ts";
 /** The ledger of this process: it is told of calls, and asked by operators and budgets. */
 export interface LedgerLog extends LedgerDesk {
   readonly observer: CallObserver;
-  /** See `LedgerStore`; what was settled until now is in it. */
+  /** See `LedgerStore`; what was settled until now is in it. Rejects as long as some of it is not, for a budget must not forget it. */
   spentSince(key: string, sinceWall: number): Promise<bigint>;
   /** Calls and copies whose rows neither the store nor the journal took, since start. */
   lost(): number;
@@ -45,6 +45,8 @@ const waitingMax = 20_000;
 const retryMs = 1000;
 /** How long an attempt may be behind its call: one that ignores that it was left is not waited for any longer. */
 const lateMs = 5000;
+/** How long whoever asks waits for a store that has to catch up with the journal. */
+const followMs = 2000;
 /** How often it is looked after. */
 const lookMs = 20;
 
@@ -76,11 +78,11 @@ export function createLedgerLog(options: LedgerLogOptions): LedgerLog {
     cancelLook = undefined;
     notes.flush();
   };
-  /** What was settled until now can be found from now on, if the store is there. */
-  const settled = async (): Promise<void> => {
+  /** What was settled until now can be found from now on, if the store is there and can follow. */
+  const settled = async (boundMs?: number): Promise<void> => {
     notes.flush();
     await writer.idle();
-    await keeper.settled();
+    await keeper.settled(boundMs);
   };
   const cancelPruning = startPruning({ clock, keepMs }, (beforeWall, limit) => store.prune(beforeWall, limit));
   return {
@@ -96,15 +98,16 @@ export function createLedgerLog(options: LedgerLogOptions): LedgerLog {
       },
     },
     async list(query) {
-      await settled();
+      await settled(followMs);
       return store.list(query);
     },
     async usage(query) {
-      await settled();
+      await settled(followMs);
       return store.usage(query);
     },
     async spentSince(key, sinceWall) {
       await settled();
+      if (writer.waiting() > 0 || journal?.pending() === true) throw new Error("the ledger is behind: the store does not take its rows");
       return store.spentSince(key, sinceWall);
     },
     lost: () => writer.lost(),

@@ -101,6 +101,8 @@ describe("a store that does not take rows", () => {
     }
     expect(told).toEqual(["away"]);
     expect(log.journalBytes()).toBeGreaterThan(0);
+    // A budget must not take what the store knows for all there is.
+    await expect(log.spentSince("cfg_team-a", 0)).rejects.toThrow("the ledger is behind");
     state.broken = false;
     await until(() => log.journalBytes() === 0);
     expect(await kept()).toEqual(["a", "b", "c", "d"]);
@@ -108,6 +110,7 @@ describe("a store that does not take rows", () => {
     ended("e");
     await log.list({ limit: 1 });
     expect(await kept()).toEqual(["a", "b", "c", "d", "e"]);
+    expect(await log.spentSince("cfg_team-a", 0)).toBe(60_000_000n);
   });
 
   test("leaves them to the next process where this one ends", async () => {
