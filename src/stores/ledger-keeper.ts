@@ -28,6 +28,8 @@ export interface LedgerKeeperOptions {
 const patienceMs = 50;
 /** Entries that go from the journal into the store at once. */
 const batchMax = 500;
+/** How long the end waits for a store that hangs: what it has not taken is in the journal. */
+const farewellMs = 5000;
 /** Between two tries of a store that is away; twice as long each time. */
 const pauseMinMs = 500;
 const pauseMaxMs = 15_000;
@@ -97,7 +99,7 @@ export function createLedgerKeeper({ clock, store, journal, onAway, onBack }: Le
     async close() {
       closed = true;
       wake?.();
-      await draining;
+      if (draining !== undefined) await within(clock, farewellMs, draining);
       await journal?.close();
     },
   };

@@ -1,8 +1,12 @@
 /** Rows outlast the process, however it ends, and whatever the store makes of them. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { usageOf } from "../../src/core/chat.ts";
 import { entryFrom, noteSettlement } from "../../src/core/ledger.ts";
@@ -89,6 +93,29 @@ describe("a process under load", () => {
     expect(before.length).toBeGreaterThan(50);
     expect(before.filter(([id]) => !calls.has(id))).toEqual([]);
   });
+});
+
+test("a process that is killed while its store hangs has left its rows in the journal, all but those of the last moment", async () => {
+  const child = spawn(process.execPath, [fileURLToPath(new URL("../ledger/hung-store.ts", import.meta.url)), path], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const settled: { readonly id: string; readonly atMs: number }[] = [];
+  createInterface({ input: child.stdout }).on("line", (id) => settled.push({ id, atMs: performance.now() }));
+  await once(child.stdout, "data");
+  await pause(700);
+  const killedMs = performance.now();
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  const journal = await openJournal({ path, onDamage: () => expect.unreachable() });
+  onTestFinished(() => journal.close());
+  const left = new Set<string>();
+  while (journal.pending()) {
+    for (const text of await journal.peek(500)) left.add(JSON.parse(text).id);
+    await journal.drop();
+  }
+  const before = settled.filter(({ atMs }) => atMs < killedMs - 150);
+  expect(before.length).toBeGreaterThan(50);
+  expect(before.filter(({ id }) => !left.has(id))).toEqual([]);
 });
 
 const note = (id: string) =>

@@ -141,6 +141,17 @@ describe("a store that does not take rows", () => {
     expect(told).toEqual([]);
   });
 
+  test("and hangs for ever does not keep the process from ending", async () => {
+    const { clock, log, close, ended, until, state } = await setUp();
+    state.gate = new Promise(() => {});
+    ended("a");
+    await until(() => log.journalBytes() > 0);
+    let over = false;
+    void close().then(() => (over = true));
+    await until(() => over);
+    expect([log.lost(), clock.pending()]).toEqual([0, 0]);
+  });
+
   test("and a full journal lose rows, but not without a word and not before memory is full", async () => {
     const { clock, log, ended, state, told } = await setUp({ bytesMax: 2000 });
     state.broken = true;
