@@ -5,10 +5,12 @@ import type { Loaded } from "./config/load.ts";
 import type { Clock } from "./core/clock.ts";
 import type { KeptPolicies, Store } from "./core/store.ts";
 import type { PolicyMemory } from "./gateway.ts";
-import { createDecisionLog, type DecisionLog } from "./stores/decision-log.ts";
 import { createKeyDirectory, type KeyDirectory } from "./stores/key-directory.ts";
 import { createMemoryKeys } from "./stores/memory-keys.ts";
 import type { SharedChange } from "./stores/shared-policies.ts";
+import { startLedger } from "./ledger.ts";
+import { createDecisionLog, type DecisionLog } from "./stores/decision-log.ts";
+import type { LedgerLog } from "./stores/ledger-log.ts";
 import { describeCause } from "./telemetry/cause.ts";
 import type { Log } from "./telemetry/log.ts";
 
@@ -18,6 +20,7 @@ export interface Remembering {
   readonly keys: KeyDirectory;
   /** Decisions that no store took, since start. */
   decisionsLost(): number;
+  readonly ledger: LedgerLog;
   /** Policies that an earlier process kept. */
   readonly kept: KeptPolicies | undefined;
   /** Undefined: nothing lasts, or policies are shared. */
@@ -51,7 +54,7 @@ export async function startRemembering(
   }
   const { store } = opened;
   try {
-    const memory = await remembering(store, loaded, { clock, random, log });
+    const memory = await remembering(opened, loaded, { clock, random, log });
     return { ...memory, decisionsLost: () => memory.decisions.lost() + counts.lost };
   } catch (cause) {
     log.error({ path: opened.path, cause: describeCause(cause) }, "cannot read the store");
@@ -64,7 +67,10 @@ export async function startRemembering(
 function storeLines(log: Log, counts: { lost: number }): Pick<Surroundings, "onUnwritable" | "postgres"> {
   return {
     onUnwritable: (path, reason) =>
-      log.warn({ path, reason }, "nothing can be kept beside the configuration: decisions, policies and issued keys end with the process"),
+      log.warn(
+        { path, reason },
+        "nothing can be kept beside the configuration: decisions, policies, issued keys and the ledger end with the process",
+      ),
     postgres: {
       onAway: (reason) => log.error({ reason }, "the store is away: what would be written waits, what is asked fails"),
       onBack: () => log.info({}, "the store is back"),
@@ -79,7 +85,7 @@ function storeLines(log: Log, counts: { lost: number }): Pick<Surroundings, "onU
 }
 
 async function remembering(
-  store: Store,
+  { store, path }: { readonly store: Store; readonly path: string | undefined },
   { settings }: Loaded,
   { clock, random, log }: RememberingParts,
 ): Promise<Omit<Remembering, "decisionsLost">> {
@@ -108,9 +114,11 @@ async function remembering(
     onReadable: () => log.info({}, "the store of keys can be read again"),
   });
   await keys.start();
+  const ledger = await startLedger({ settings, store: store.ledger, path, clock, log });
   return {
     decisions,
     keys,
+    ledger,
     kept,
     shared: sharedPolicies && { store: sharedPolicies, onShared: sharedPolicyLine(log) },
     keep:
@@ -130,6 +138,7 @@ async function remembering(
     async close() {
       keys.close();
       await decisions.close();
+      await ledger.close();
       await store.close();
     },
   };

@@ -146,6 +146,7 @@ function operationsOf({ clock, log, memory }: House, { gateway, stats }: Rooms, 
     configuredKeys: () => keysFrom(reloader.settings()),
     spending: () => ({ spentMicroUsd: 0n, reservedMicroUsd: 0n }),
     isModel: (name) => gateway.router.model(name, anonymousKey) !== undefined,
+    ledger: memory.ledger,
     simulate: simulations({ decisions: memory.decisions, simulator: gateway.simulator }),
     version,
     startWall: clock.wall(),
@@ -198,11 +199,12 @@ async function startRooms(settings: Settings, { clock, log, memory }: House, lis
     providers: () => (late.gateway === undefined ? [] : providerGauges(late.gateway)),
     logLinesDropped: () => log.dropped(),
     decisionsLost: () => memory.decisionsLost(),
+    ledger: memory.ledger,
     pressures: () => overload.pressures(),
     bugs: () => bugs,
     shed: (priority) => overload.refused(priority),
   });
-  const observers = [callLog(log, (failure) => statusOf(failure).http), stats, memory.decisions.observer];
+  const observers = [callLog(log, (failure) => statusOf(failure).http), stats, memory.decisions.observer, memory.ledger.observer];
   if (metering.enabled) observers.push(metrics.observer);
   if (tracing.observer !== undefined) observers.push(tracing.observer);
   const gateway = gatewayOrRefusal({

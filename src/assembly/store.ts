@@ -12,6 +12,8 @@ import { openSqliteStore } from "../stores/sql/sqlite-store.ts";
 
 /** How long decisions are kept, where nobody says otherwise; milliseconds. */
 export const keepDecisionsMs = 7 * 86_400_000;
+/** The same of the ledger's rows. */
+export const keepLedgerMs = 400 * 86_400_000;
 
 /** A store, or why there is none. */
 export type Opened =

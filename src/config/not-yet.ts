@@ -26,7 +26,6 @@ const parts: readonly Part[] = [
   { path: "cache.backend", accepts: (value) => value === "memory", what: "a cache in Redis" },
   { path: "cache.semantic.enabled", accepts: isFalse, what: "the semantic cache" },
   { path: "redis.url", accepts: unset, what: "Redis" },
-  { path: "store.retention.ledger", accepts: unset, what: "a ledger" },
 ];
 
 /** Refuses settings that this build would otherwise ignore. */

@@ -2,6 +2,7 @@ import type { PolicyIssue, PolicyRevision, ProviderHealth, ProviderState, Routin
 import type { Key } from "./call.ts";
 import type { DecisionRecord } from "./decision.ts";
 import type { KeyDesk } from "./keys.ts";
+import type { LedgerQuery, LedgerRow, UsageGroup, UsageQuery } from "./ledger.ts";
 import type { ProviderFacts } from "./provider.ts";
 import type { DecisionQuery } from "./store.ts";
 
@@ -91,6 +92,14 @@ export interface DecisionDesk {
   watch(listener: (record: DecisionRecord) => void): () => void;
 }
 
+/** What was used, and what it cost. All of it rejects while the store is away. */
+export interface LedgerDesk {
+  /** Newest first. */
+  list(query: LedgerQuery): Promise<readonly LedgerRow[]>;
+  /** Dearest first. */
+  usage(query: UsageQuery): Promise<readonly UsageGroup[]>;
+}
+
 /** What another policy would have made of recorded decisions. */
 export interface SimulationRequest {
   readonly policy: RoutingPolicy;
@@ -166,6 +175,7 @@ export interface Operations {
   spending(key: Key["id"]): KeySpending;
   /** Whether anybody may ask for a model by this name now. */
   isModel(name: string): boolean;
+  readonly ledger: LedgerDesk;
   /** Calls no upstream. The policy has been examined. */
   simulate(request: SimulationRequest): Promise<SimulationReport>;
   readonly version: string;

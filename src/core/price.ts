@@ -75,6 +75,11 @@ export function approximateMicroUsd(price: Price, usage: PricedCounts): number {
   return billOf(price, usage).microUsd();
 }
 
+/** Half up; the only rounding of money there is. */
+export function roundedMicroUsd(picoUsd: bigint): bigint {
+  return (picoUsd + 500_000n) / 1_000_000n;
+}
+
 /** The rates for a prompt of this size. */
 export function ratesFor(price: Price, inputTokens: number): Rates {
   const { tiers } = price;

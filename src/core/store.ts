@@ -1,5 +1,6 @@
 import type { PolicyRevision } from "./chat.ts";
 import type { KeyStore } from "./keys.ts";
+import type { LedgerStore } from "./ledger.ts";
 
 /** A decision as a store keeps it: its text, and what it is found by. */
 export interface DecisionRow {
@@ -94,6 +95,7 @@ export interface Store {
   readonly keys: KeyStore | undefined;
   /** The same policies, where other processes have them, too. Undefined: they are this process's alone. */
   readonly sharedPolicies: SharedPolicyStore | undefined;
+  readonly ledger: LedgerStore | undefined;
   close(): Promise<void>;
 }
 

@@ -7,5 +7,6 @@ export const memoryStore: Store = {
   policies: undefined,
   keys: undefined,
   sharedPolicies: undefined,
+  ledger: undefined,
   close: () => Promise.resolve(),
 };

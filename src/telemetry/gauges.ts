@@ -28,6 +28,8 @@ export interface GaugeSources {
   readonly logLinesDropped: () => number;
   /** Decisions the store did not take, since start. Default: none. */
   readonly decisionsLost?: () => number;
+  /** Calls and copies whose ledger rows are lost since start, and the size of the journal's file. Default: there is no ledger. */
+  readonly ledger?: { lost(): number; journalBytes(): number };
   /** Errors nobody foresaw, since start. */
   readonly bugs: () => number;
   /** How full each resource is. */
@@ -70,6 +72,12 @@ export function createGauges(sources: GaugeSources, registry: Registry): () => v
   const inFlight = gauge("provider_in_flight", "Calls a provider is at work for", ["provider"]);
   const dropped = new Counter({ name: "semaroute_log_lines_dropped_total", help: "Log lines lost", registers: [registry] });
   const lost = new Counter({ name: "semaroute_decisions_lost_total", help: "Decisions the store did not take", registers: [registry] });
+  const ledgerLost = new Counter({
+    name: "semaroute_ledger_lost_total",
+    help: "Calls whose ledger rows neither the store nor the journal took",
+    registers: [registry],
+  });
+  const journal = gauge("ledger_journal_bytes", "Size of the ledger's journal; 0 as long as the store takes its rows", []);
   const bugs = new Counter({ name: "semaroute_bugs_total", help: "Errors nobody foresaw; each has its log line", registers: [registry] });
   const pressure = gauge("overload_pressure", "How full a resource is, from 0 to 1; load is shed from 0.8", ["resource"]);
   const shed = new Counter({
@@ -104,6 +112,9 @@ export function createGauges(sources: GaugeSources, registry: Registry): () => v
     bugs.inc(sources.bugs());
     lost.reset();
     lost.inc(sources.decisionsLost?.() ?? 0);
+    ledgerLost.reset();
+    ledgerLost.inc(sources.ledger?.lost() ?? 0);
+    journal.set(sources.ledger?.journalBytes() ?? 0);
     dropped.reset();
     dropped.inc(sources.logLinesDropped());
   };

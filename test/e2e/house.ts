@@ -16,6 +16,8 @@ import { listen, type Listener } from "../../src/server/listen.ts";
 import { keysFrom } from "../../src/assembly/configured-keys.ts";
 import { anonymousKey } from "../../src/server/auth.ts";
 import { createDecisionLog } from "../../src/stores/decision-log.ts";
+import { createLedgerLog } from "../../src/stores/ledger-log.ts";
+import { createMemoryLedger } from "../../src/stores/memory-ledger.ts";
 import { systemClock } from "../../src/stores/system-clock.ts";
 import type { KeyDirectory } from "../../src/stores/key-directory.ts";
 import { build } from "../config/workspace.ts";
@@ -60,7 +62,17 @@ export async function openHouse(config: string, bounds: Partial<Bounds> = {}, { 
   const refused: RefusedRequest[] = [];
   const observer = { began: () => {}, ended: (record: CallRecord) => void records.push(record) };
   const decisions = createDecisionLog({ clock: systemClock, replica: "house", store: undefined, keepMs: 3_600_000, onLost: () => {} });
-  const observers = [observer, decisions.observer];
+  const ledger = createLedgerLog({
+    clock: systemClock,
+    store: createMemoryLedger(),
+    journal: undefined,
+    keepMs: 3_600_000,
+    onAway: () => {},
+    onBack: () => {},
+    onLost: () => {},
+    onFound: () => {},
+  });
+  const observers = [observer, decisions.observer, ledger.observer];
   const gateway = createGateway({ settings, clock: systemClock, random: Math.random, observers, gate });
   const keys = createDirectory(keyStore === undefined ? {} : { store: keyStore });
   await keys.start();
@@ -76,6 +88,7 @@ export async function openHouse(config: string, bounds: Partial<Bounds> = {}, { 
       configuredKeys: () => keysFrom(settings),
       spending: () => ({ spentMicroUsd: 0n, reservedMicroUsd: 0n }),
       isModel: (name) => gateway.router.model(name, anonymousKey) !== undefined,
+      ledger,
       simulate: simulations({ decisions, simulator: gateway.simulator }),
       now: () => systemClock.wall(),
       version: "1",
@@ -117,6 +130,7 @@ export async function openHouse(config: string, bounds: Partial<Bounds> = {}, { 
       await gateway.close();
       await decisions.close();
       keys.close();
+      await ledger.close();
     },
   };
 }

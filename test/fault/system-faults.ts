@@ -78,7 +78,7 @@ export const unplayed: readonly { readonly id: string; readonly fault: string; r
   { id: "S04", fault: "Redis that restarts, forgets and moves", skip: noRedis },
   { id: "S05", fault: "Redis that comes back", skip: noRedis },
   { id: "S06", fault: "one limit over four replicas", skip: noRedis },
-  { id: "S07", fault: "a replica that dies with reservations", skip: "this build has no ledger and no reservations" },
+  { id: "S07", fault: "a replica that dies with reservations", skip: "this build has no reservations" },
   { id: "S11", fault: "256 MiB of memory and 200 slow streams", skip: "needs a memory limit of the kernel's, which only root can set" },
   {
     id: "S13",

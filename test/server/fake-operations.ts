@@ -14,7 +14,9 @@ import {
 import { UsageTotalsSchema } from "../../gen/semaroute/v1/chat_pb.ts";
 import { createDirectory } from "../support/issued-keys.ts";
 import type { Key, KeyId } from "../../src/core/call.ts";
+import type { LedgerStore } from "../../src/core/ledger.ts";
 import type { Operations, PolicyVerdict, ProviderDesk, ProviderView, ReloadOutcome } from "../../src/core/operations.ts";
+import { createMemoryLedger } from "../../src/stores/memory-ledger.ts";
 
 /** A desk whose providers and their health are plain data, and whose changes are announced by hand. */
 export interface FakeDesk extends ProviderDesk {
@@ -80,6 +82,8 @@ export interface FakeOperations extends Operations {
   readonly audits: AuditEntry[];
   /** What the next calls answer. */
   readonly next: { issues: PolicyIssue[]; verdict?: PolicyVerdict; reload: ReloadOutcome; kept: boolean };
+  /** Empty until something is settled in it. */
+  readonly ledger: LedgerStore;
   readonly history: PolicyRevision[];
 }
 
@@ -127,6 +131,7 @@ export function fakeOperations(...ids: string[]): FakeOperations {
     configuredKeys: () => configured,
     spending: () => ({ spentMicroUsd: 12n, reservedMicroUsd: 3n }),
     isModel: (name) => name === "m",
+    ledger: createMemoryLedger(),
     simulate: () => Promise.reject(new Error("nobody simulates")),
     now: () => 0,
     stats: () => [

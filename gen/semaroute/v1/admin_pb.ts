@@ -1483,7 +1483,7 @@ export const RevokeKeyResponseSchema: GenMessage<RevokeKeyResponse> = /*@__PURE_
   messageDesc(file_semaroute_v1_admin, 44);
 
 /**
- * What to sum.
+ * What to sum: what was settled from `since` to before `until`.
  *
  * @generated from message semaroute.v1.GetUsageRequest
  */
@@ -1499,7 +1499,7 @@ export type GetUsageRequest = Message<"semaroute.v1.GetUsageRequest"> & {
   until?: Timestamp | undefined;
 
   /**
-   * In the order to group by.
+   * In the order to group by. The model is the one that answered, whatever was asked for; the day is UTC's.
    *
    * @generated from field: repeated string group_by = 3;
    */
@@ -1519,7 +1519,7 @@ export const GetUsageRequestSchema: GenMessage<GetUsageRequest> = /*@__PURE__*/
   messageDesc(file_semaroute_v1_admin, 45);
 
 /**
- * One group.
+ * One group. A call counts where its answer came from, or where it was tried last; an attempt where it was made.
  *
  * @generated from message semaroute.v1.UsageRow
  */
@@ -1547,6 +1547,8 @@ export type UsageRow = Message<"semaroute.v1.UsageRow"> & {
   cacheHits: bigint;
 
   /**
+   * Of attempts, also of those that lost or failed, and of copies that a policy's `shadow` sent.
+   *
    * @generated from field: semaroute.v1.UsageTotals usage = 5;
    */
   usage?: UsageTotals | undefined;
@@ -1560,7 +1562,7 @@ export const UsageRowSchema: GenMessage<UsageRow> = /*@__PURE__*/
   messageDesc(file_semaroute_v1_admin, 46);
 
 /**
- * The sums, largest cost first.
+ * The sums, largest cost first; 10,000 groups at most.
  *
  * @generated from message semaroute.v1.GetUsageResponse
  */
@@ -1663,6 +1665,8 @@ export type LedgerRow = Message<"semaroute.v1.LedgerRow"> & {
   keyId: string;
 
   /**
+   * Without its error_message, which the decision has.
+   *
    * @generated from field: semaroute.v1.Attempt attempt = 3;
    */
   attempt?: Attempt | undefined;
@@ -1971,7 +1975,6 @@ export const AdminService: GenService<{
   },
   /**
    * Sums tokens and money by key, model, provider or day.
-   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.GetUsage
    */
@@ -1982,7 +1985,6 @@ export const AdminService: GenService<{
   },
   /**
    * Lists ledger rows, one per attempt, newest first.
-   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.ListLedger
    */

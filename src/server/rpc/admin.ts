@@ -8,6 +8,7 @@ import { createRefusal, type FieldProblem } from "../errors.ts";
 import { authorOf, originOf, quoted } from "./admin-changes.ts";
 import { decisionMethods } from "./admin-decisions.ts";
 import { keyMethods } from "./admin-keys.ts";
+import { ledgerMethods } from "./admin-ledger.ts";
 import { policyMethods } from "./admin-policies.ts";
 import { collectChanges } from "./changes.ts";
 import { openedKey } from "./context.ts";
@@ -37,6 +38,7 @@ export function adminService(operations: Operations): AdminMethods {
     ...policyMethods(operations),
     ...decisionMethods(operations),
     ...keyMethods(operations),
+    ...ledgerMethods(operations),
     ...processMethods(operations),
   };
 }

@@ -1,4 +1,4 @@
-import { type Kysely, sql } from "kysely";
+import { type CreateTableBuilder, type Kysely, sql } from "kysely";
 import { type Migration, Migrator, type MigratorProps } from "kysely/migration";
 import { StoreError } from "../../core/store.ts";
 import type { Tables } from "./schema.ts";
@@ -36,6 +36,36 @@ const migrations: Readonly<Record<string, Migration>> = {
         .execute();
     },
   },
+  "0002-ledger": {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable("ledger_calls")
+        .addColumn<string>("id", "text", (column) => column.primaryKey())
+        .$call(columns(["wall"], "bigint"))
+        .$call(columns(["key_id", "asked", "provider", "model"], "text"))
+        .$call(columns(["failed", "cache_hit"], "integer"))
+        .execute();
+      await db.schema.createIndex("ledger_calls_by_time").on("ledger_calls").column("wall").execute();
+      await db.schema
+        .createTable("ledger_attempts")
+        .addColumn<string>("id", "text", (column) => column.primaryKey())
+        .$call(columns(["call_id", "key_id", "prices", "provider", "model", "upstream_id", "usage"], "text"))
+        .$call(columns(["wall", "start_wall"], "bigint"))
+        .$call(columns(["ms"], "double precision"))
+        .$call(columns(["kind", "status", "reason", "won", "used", "unpriced", "estimated"], "integer"))
+        .$call(columns(["input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens"], "bigint"))
+        .$call(columns(["micro_usd", "pico_usd"], "bigint"))
+        .execute();
+      await db.schema.createIndex("ledger_attempts_by_time").on("ledger_attempts").columns(["wall", "id"]).execute();
+      await db.schema.createIndex("ledger_attempts_by_call").on("ledger_attempts").column("call_id").execute();
+      await db.schema
+        .createTable("ledger_days")
+        .$call(columns(["key_id"], "text"))
+        .$call(columns(["day", "micro_usd", "pico_usd"], "bigint"))
+        .addPrimaryKeyConstraint("ledger_days_of_key", ["key_id", "day"])
+        .execute();
+    },
+  },
   "0003-keys": {
     async up(db: Kysely<unknown>) {
       await db.schema
@@ -66,6 +96,15 @@ const migrations: Readonly<Record<string, Migration>> = {
     },
   },
 };
+
+/** Columns that always have a value. */
+function columns(names: readonly string[], type: "text" | "bigint" | "integer" | "double precision") {
+  return <T extends string>(table: CreateTableBuilder<T, string>): CreateTableBuilder<T, string> => {
+    let made = table;
+    for (const name of names) made = made.addColumn(name, type, (column) => column.notNull());
+    return made;
+  };
+}
 
 /** Brings the tables up to date; refuses a database that a later version has written. */
 export function migrate(db: Kysely<Tables>): Promise<void> {

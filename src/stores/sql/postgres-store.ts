@@ -34,7 +34,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     }
   }
   const courier = createCourier(options);
-  const { decisions, policies, keys } = createSqlParts(db);
+  const { decisions, policies, keys, ledger } = createSqlParts(db);
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     await courier.close();
@@ -47,6 +47,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     decisions: { ...decisions, add: courier.carry("decisions", (rows: readonly DecisionRow[]) => decisions.add(rows)) },
     policies,
     keys,
+    ledger: { ...ledger, add: courier.carry("ledger", (entries: readonly string[]) => ledger.add(entries)) },
     sharedPolicies: policies,
     close: () => (closed ??= close()),
   };

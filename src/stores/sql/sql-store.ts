@@ -2,9 +2,11 @@ import { fromJsonString, toJsonString } from "@bufbuild/protobuf";
 import { type ExpressionBuilder, type Kysely, sql } from "kysely";
 import { PolicyRevisionSchema } from "../../core/chat.ts";
 import type { KeyStore } from "../../core/keys.ts";
+import type { LedgerStore } from "../../core/ledger.ts";
 import type { DecisionQuery, DecisionRow, DecisionStore, KeptPolicies, PolicyMark, SharedPolicyStore } from "../../core/store.ts";
 import type { DecisionTable, PolicyStateTable, Tables } from "./schema.ts";
 import { createSqlKeys } from "./sql-keys.ts";
+import { createSqlLedger } from "./sql-ledger.ts";
 
 /** Revisions that are kept; the oldest are forgotten. */
 const revisionsMax = 1000;
@@ -17,11 +19,17 @@ export interface SqlParts {
   readonly decisions: DecisionStore;
   readonly policies: SharedPolicyStore;
   readonly keys: KeyStore;
+  readonly ledger: LedgerStore;
 }
 
 /** All parts. */
 export function createSqlParts(db: Kysely<Tables>): SqlParts {
-  return { decisions: createSqlDecisions(db), policies: createSqlPolicies(db), keys: createSqlKeys(db) };
+  return {
+    decisions: createSqlDecisions(db),
+    policies: createSqlPolicies(db),
+    keys: createSqlKeys(db),
+    ledger: createSqlLedger(db),
+  };
 }
 
 function createSqlDecisions(db: Kysely<Tables>): DecisionStore {

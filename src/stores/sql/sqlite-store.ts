@@ -28,6 +28,13 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
       revoke: (id, wall) => ask({ kind: "revokeKey", id, wall }),
     },
     sharedPolicies: undefined,
+    ledger: {
+      add: (entries) => ask({ kind: "addLedger", entries }),
+      list: (query) => ask({ kind: "listLedger", query }),
+      usage: (query) => ask({ kind: "sumLedger", query }),
+      spentSince: (key, sinceWall) => ask({ kind: "spentSince", key, sinceWall }),
+      prune: (beforeWall, limit) => ask({ kind: "pruneLedger", beforeWall, limit }),
+    },
     async close() {
       await ask({ kind: "close" }).catch(() => undefined);
       await thread.ended();

@@ -11,7 +11,7 @@ const options: SqliteOptions = workerData;
 await serveThread({ open: () => openSqlite(options), answer });
 
 function answer(db: Kysely<Tables>, call: StoreCall): Promise<unknown> {
-  const { decisions, policies, keys } = createSqlParts(db);
+  const { decisions, policies, keys, ledger } = createSqlParts(db);
   switch (call.kind) {
     case "addDecisions":
       return decisions.add(call.rows);
@@ -35,6 +35,16 @@ function answer(db: Kysely<Tables>, call: StoreCall): Promise<unknown> {
       return keys.update(call.id, call.change);
     case "revokeKey":
       return keys.revoke(call.id, call.wall);
+    case "addLedger":
+      return ledger.add(call.entries);
+    case "listLedger":
+      return ledger.list(call.query);
+    case "sumLedger":
+      return ledger.usage(call.query);
+    case "spentSince":
+      return ledger.spentSince(call.key, call.sinceWall);
+    case "pruneLedger":
+      return ledger.prune(call.beforeWall, call.limit);
     case "close":
       return db.destroy();
     default:

@@ -1,4 +1,5 @@
 import type { IssuedKey, KeyChange, KeyChanges } from "../../core/keys.ts";
+import type { LedgerQuery, LedgerRow, UsageGroup, UsageQuery } from "../../core/ledger.ts";
 import type { DecisionQuery, DecisionRow, KeptPolicies } from "../../core/store.ts";
 
 /** What the thread is asked. */
@@ -14,6 +15,11 @@ export type StoreCall =
   | { readonly kind: "addKey"; readonly key: Omit<IssuedKey, "version">; readonly sinceWall: number }
   | { readonly kind: "updateKey"; readonly id: string; readonly change: KeyChange }
   | { readonly kind: "revokeKey"; readonly id: string; readonly wall: number }
+  | { readonly kind: "addLedger"; readonly entries: readonly string[] }
+  | { readonly kind: "listLedger"; readonly query: LedgerQuery }
+  | { readonly kind: "sumLedger"; readonly query: UsageQuery }
+  | { readonly kind: "spentSince"; readonly key: string; readonly sinceWall: number }
+  | { readonly kind: "pruneLedger"; readonly beforeWall: number; readonly limit: number }
   | { readonly kind: "close" };
 
 /** What it answers. */
@@ -29,5 +35,10 @@ export interface StoreAnswers {
   readonly addKey: IssuedKey;
   readonly updateKey: IssuedKey | undefined;
   readonly revokeKey: IssuedKey | undefined;
+  readonly addLedger: undefined;
+  readonly listLedger: readonly LedgerRow[];
+  readonly sumLedger: readonly UsageGroup[];
+  readonly spentSince: bigint;
+  readonly pruneLedger: number;
   readonly close: undefined;
 }

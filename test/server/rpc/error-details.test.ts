@@ -32,14 +32,11 @@ describe("every answer", () => {
     expect(header?.get("cache-control")).toBe("no-store");
     expect(header?.get("x-request-id")).toBe("req-1");
   });
-  test.each(["getUsage", "listLedger", "purgeCache"] as const)(
-    "%s is UNIMPLEMENTED, with details, whatever it is asked",
-    async (method) => {
-      const error = await errorOf(adminClient(server, "grpc")[method]({}));
-      expect(error.code).toBe(Code.Unimplemented);
-      expect(error.findDetails(ErrorInfoSchema)).toMatchObject([{ reason: "UNIMPLEMENTED" }]);
-    },
-  );
+  test.each(["purgeCache"] as const)("%s is UNIMPLEMENTED, with details, whatever it is asked", async (method) => {
+    const error = await errorOf(adminClient(server, "grpc")[method]({}));
+    expect(error.code).toBe(Code.Unimplemented);
+    expect(error.findDetails(ErrorInfoSchema)).toMatchObject([{ reason: "UNIMPLEMENTED" }]);
+  });
 });
 
 describe("what Connect itself refuses", () => {
