@@ -20,7 +20,7 @@ import { createAdminDoor } from "./server/rest/admin.ts";
 import type { HealthFacts } from "./server/rest/health.ts";
 import { createRequestHandler, type DoorSet } from "./server/routes.ts";
 import { adminOptions, adminService } from "./server/rpc/admin.ts";
-import { callIdKey, peerKey } from "./server/rpc/context.ts";
+import { callerKey, callIdKey, peerKey } from "./server/rpc/context.ts";
 import { errorDetails, gateWithDetails, requestIdKey } from "./server/rpc/error-details.ts";
 import { rpcGate } from "./server/rpc/gate.ts";
 import { healthService } from "./server/rpc/health.ts";
@@ -150,7 +150,9 @@ function arrivingMax(bodyMax: number): number {
 
 function refusedRpc(service: string, protocol: string, values: ContextValues, failure: Failure): RefusedRequest {
   const door = service === AdminService.typeName ? "admin" : protocol === "grpc" || protocol === "grpc-web" ? protocol : "connect";
-  return { id: values.get(callIdKey), requestId: values.get(requestIdKey), door, address: values.get(peerKey).remoteAddress, failure };
+  const isLimited = failure === "CALLER_RATE_LIMITED" || failure === "BUDGET_EXHAUSTED";
+  const key = isLimited ? values.get(callerKey)?.id : undefined;
+  return { id: values.get(callIdKey), requestId: values.get(requestIdKey), door, address: values.get(peerKey).remoteAddress, failure, key };
 }
 
 /** What a reload replaces. */
@@ -188,12 +190,16 @@ function liveFrom({ auth, server }: Settings, initial: Settings, { throttle, key
   };
 }
 
-function limitsFrom(limits: Settings["auth"]["keys"][number]["limits"]): KeyLimits {
+/** Undefined: none, so that nobody looks any further. */
+function limitsFrom(limits: Settings["auth"]["keys"][number]["limits"]): KeyLimits | undefined {
+  const { requests_per_minute, tokens_per_minute, concurrent_calls, budget_usd } = limits;
+  if (requests_per_minute + tokens_per_minute + concurrent_calls + budget_usd === 0) return undefined;
   return {
-    requestsPerMinute: limits.requests_per_minute,
-    tokensPerMinute: limits.tokens_per_minute,
-    concurrentCalls: limits.concurrent_calls,
-    budgetMicroUsd: Math.round(limits.budget_usd * 1e6),
+    requestsPerMinute: requests_per_minute,
+    tokensPerMinute: tokens_per_minute,
+    concurrentCalls: concurrent_calls,
+    // A budget below a millionth of a dollar is one, and not none.
+    budgetMicroUsd: budget_usd === 0 ? 0 : Math.max(1, Math.round(budget_usd * 1e6)),
     budgetPeriod: limits.budget_period,
   };
 }

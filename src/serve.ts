@@ -185,6 +185,7 @@ async function startRooms(settings: Settings, { clock, log, memory }: House, lis
     pressures: () => overload.pressures(),
     bugs: () => bugs,
     shed: (priority) => overload.refused(priority),
+    limitRefusals: (kind) => late.gateway?.limits.refusals(kind) ?? 0,
   });
   const observers = [callLog(log, (failure) => statusOf(failure).http), stats, memory.decisions.observer];
   if (metering.enabled) observers.push(metrics.observer);

@@ -6,10 +6,17 @@ import type { ChatStream } from "../../src/core/handler.ts";
 import { admit } from "../../src/stages/admit.ts";
 import { callOf, createTape, readAll, rejection, said, streamOf } from "./support.ts";
 
+/** A key without limits asks nobody. */
+const nobody = {
+  enter: () => {
+    throw new Error("asked");
+  },
+};
+
 function scene(answer: () => Promise<ChatStream>) {
   let releases = 0;
   let calls = 0;
-  const room = admit({ acquire: () => ({ release: () => void releases++ }) })(() => (calls++, answer()));
+  const room = admit({ acquire: () => ({ release: () => void releases++ }) }, nobody)(() => (calls++, answer()));
   return { room, releases: () => releases, calls: () => calls };
 }
 
@@ -56,7 +63,7 @@ describe("a lease is given back exactly once", () => {
 test("the limiter's no is the answer, and nobody is called", async () => {
   const no = new ChatError("SHED", "enough", { retryAfterMs: 5 });
   let calls = 0;
-  const room = admit({ acquire: () => no })(() => (calls++, Promise.reject(new Error("called"))));
+  const room = admit({ acquire: () => no }, nobody)(() => (calls++, Promise.reject(new Error("called"))));
   expect(await rejection(room(callOf()))).toBe(no);
   expect(calls).toBe(0);
 });

@@ -1,0 +1,130 @@
+import { usedPicoUsd } from "../core/attempts.ts";
+import type { AttemptRecord, Call } from "../core/call.ts";
+import { type Batch, isEmbedRequest } from "../core/chat.ts";
+import { ChatError } from "../core/error.ts";
+import type { ChatStream } from "../core/handler.ts";
+import type { AnswerSizes, Reservation, Spend } from "../core/limits.ts";
+import { usdFromPico } from "../core/price.ts";
+import { SpendingMeter } from "./spending-meter.ts";
+
+/** Characters that more money is set aside for at a time. */
+const step = 1024;
+
+/** What belongs to one answer. */
+export interface SpendingParts {
+  readonly call: Call;
+  readonly stream: ChatStream;
+  readonly reservation: Reservation;
+  readonly sizes: AnswerSizes;
+  /** Ends the upstream, for this reason. */
+  readonly stop: (error: ChatError) => void;
+  /** Called once, when there is nothing to stop any more. */
+  readonly onEnd: () => void;
+}
+
+/**
+ * Hands batches on, and settles what they cost when there are no more, whoever ended them. A stream of a key with a budget is
+ * watched: when its text has cost what was set aside, more is; and where there is no more, it ends with BUDGET_EXHAUSTED.
+ */
+export class SpendingTap implements AsyncIterableIterator<Batch> {
+  readonly #parts: SpendingParts;
+  /** Undefined: nobody watches. */
+  readonly #meter: SpendingMeter | undefined;
+  /** What the money set aside pays for; Infinity once the answer is being ended. */
+  #charactersMax = Number.POSITIVE_INFINITY;
+  #open = true;
+
+  constructor(parts: SpendingParts) {
+    this.#parts = parts;
+    const { call, stream, reservation, sizes } = parts;
+    const { price, id } = stream.source.target;
+    if (!call.streamed || price === undefined || (call.key.limits?.budgetMicroUsd ?? 0) === 0) return;
+    this.#meter = new SpendingMeter(call, price, sizes.correction(id));
+    this.#charactersMax = this.#meter.charactersFor(reservation.picoUsd);
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<Batch>> {
+    return this.#parts.stream.batches.next().then(this.#seen, this.#broken);
+  }
+
+  return(): Promise<IteratorResult<Batch>> {
+    // First the answer itself, whose end says what it used.
+    const left = this.#parts.stream.batches.return?.();
+    this.#end();
+    return left ?? Promise.resolve({ done: true, value: undefined });
+  }
+
+  readonly #seen = (result: IteratorResult<Batch>): IteratorResult<Batch> | Promise<IteratorResult<Batch>> => {
+    if (result.done === true) {
+      this.#end();
+      return result;
+    }
+    const meter = this.#meter;
+    if (meter === undefined) return result;
+    const characters = meter.add(result.value);
+    return characters > this.#charactersMax ? this.#extend(meter, characters, result.value) : result;
+  };
+
+  readonly #broken = (error: unknown): never => {
+    this.#end();
+    throw error;
+  };
+
+  #extend(meter: SpendingMeter, characters: number, batch: Batch): IteratorResult<Batch> | Promise<IteratorResult<Batch>> {
+    const { reservation } = this.#parts;
+    const judge = (): IteratorResult<Batch> => {
+      this.#charactersMax = meter.charactersFor(reservation.picoUsd);
+      return { done: false, value: characters > this.#charactersMax ? this.#stop(meter, batch) : batch };
+    };
+    const more = reservation.extend(meter.costOf(characters + step) - reservation.picoUsd);
+    return more instanceof Promise ? more.then(judge) : judge();
+  }
+
+  /** What came is paid for, and is handed on; the next read says why there is no more. */
+  #stop(meter: SpendingMeter, batch: Batch): Batch {
+    const { call, stream, stop } = this.#parts;
+    const usage = meter.usage();
+    const cost = usdFromPico(usedPicoUsd(usage, stream.source.target) ?? 0n);
+    const used = `${usage.inputTokens} input and ${usage.outputTokens} output tokens, ${cost} US dollars`;
+    this.#charactersMax = Number.POSITIVE_INFINITY;
+    stop(new ChatError("BUDGET_EXHAUSTED", `the budget of key ${call.key.name} was spent while this answer came, which used ${used}`));
+    return [...batch, { case: "usage", value: usage }];
+  }
+
+  #end(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    const { stream, reservation, onEnd } = this.#parts;
+    onEnd();
+    const { attempts } = stream.source;
+    reservation.settle(spendOf(attempts));
+    this.#learn(attempts.findLast(({ won }) => won));
+  }
+
+  /** Only a success counts, by its vendor's own count. */
+  #learn(won: AttemptRecord | undefined): void {
+    const { call, sizes } = this.#parts;
+    const { key, request } = call;
+    if (won?.usage === undefined || won.error !== undefined || won.usage.estimated || isEmbedRequest(request)) return;
+    const cost = usedPicoUsd(won.usage, won.target);
+    const ratio = cost === undefined ? undefined : this.#meter?.ratioTo(cost);
+    const tokens = won.usage.outputTokens / (request.n ?? 1);
+    sizes.learn({ key: key.id, asked: request.model, target: won.target.id, tokens, ratio });
+  }
+}
+
+/** What a call's attempts used, those that failed and those that lost a race among them. */
+export function spendOf(attempts: readonly AttemptRecord[]): Spend {
+  let tokens = 0;
+  let picoUsd = 0n;
+  for (const { usage, target } of attempts) {
+    if (usage === undefined) continue;
+    tokens += usage.inputTokens + usage.outputTokens;
+    picoUsd += usedPicoUsd(usage, target) ?? 0n;
+  }
+  return { tokens, picoUsd };
+}
