@@ -26,15 +26,21 @@ export interface Accounts {
   size(): number;
 }
 
-/** In the order in which their keys were last called with, so that the longest idle are found first. */
-export function createAccounts(clock: Clock): Accounts {
+/**
+ * In the order in which their keys were last called with, so that the longest idle are found first. What was spent is forgotten only
+ * where `isKept` says that it is written down elsewhere.
+ */
+export function createAccounts(clock: Clock, isKept: boolean): Accounts {
   const accounts = new Map<KeyId, Account>();
   const forgetIdle = (nowMs: number): void => {
     let looked = 0;
-    for (const [id, { seenMs, running, budget }] of accounts) {
+    for (const [id, account] of accounts) {
+      const { seenMs, running, budget } = account;
       if (looked++ === sweep || nowMs - seenMs < idleMs) return;
+      accounts.delete(id);
       // After so long nothing counts in its windows any more.
-      if (running === 0 && budget?.idle !== false) accounts.delete(id);
+      const isIdle = running === 0 && (budget === undefined || (isKept && budget.idle));
+      if (!isIdle) accounts.set(id, account);
     }
   };
   return {

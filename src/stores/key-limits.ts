@@ -28,14 +28,15 @@ export interface KeyLimitsParts {
 }
 
 /** One for the process. What is allowed comes with each call's key, so that a reload counts at once and forgets nothing. */
-export function createKeyLimits({ clock, spentSince = () => Promise.resolve(0n) }: KeyLimitsParts): ProcessLimits {
-  const accounts = createAccounts(clock);
+export function createKeyLimits({ clock, spentSince }: KeyLimitsParts): ProcessLimits {
+  const accounts = createAccounts(clock, spentSince !== undefined);
   const refused: Record<LimitKind, number> = { requests: 0, tokens: 0, concurrency: 0, budget: 0 };
 
   const budgetOf = (key: Key, limits: KeyLimits, account: Account): KeyBudget | undefined => {
     if (limits.budgetMicroUsd === 0) return undefined;
     const terms = termsOf(key, limits, clock.wall());
-    if (account.budget === undefined) account.budget = new KeyBudget(clock, terms, (sinceWall) => spentSince(key.id, sinceWall));
+    if (account.budget === undefined)
+      account.budget = new KeyBudget(clock, terms, async (sinceWall) => (await spentSince?.(key.id, sinceWall)) ?? 0n);
     else account.budget.renew(terms);
     return account.budget;
   };
