@@ -117,7 +117,8 @@ export function connectErrorFrom(error: ChatError, context: ErrorContext): Conne
     requestId: context.requestId,
     cause: error,
   });
-  for (const [name, value] of [...errorHeaders(error), ...limitHeaders(error.allowances), ...pushback(error)]) refusal.metadata.set(name, value);
+  for (const [name, value] of [...errorHeaders(error), ...limitHeaders(error.allowances), ...pushback(error)])
+    refusal.metadata.set(name, value);
   const waitMs = waitOf(error);
   if (waitMs !== undefined) refusal.details.push({ desc: RetryInfoSchema, value: { retryDelay: durationFromMs(waitMs) } });
   if (error.failure === "BUDGET_EXHAUSTED")

@@ -44,8 +44,5 @@ export function mostOf(call: Call, plan: Plan, sizes: AnswerSizes): Spend {
 
 /** Everybody who may come to be asked, those who are out at the moment among them. */
 function targetsOf({ ranked, excluded }: Plan): readonly Target[] {
-  return [
-    ...ranked.map(({ candidate }) => candidate.target),
-    ...excluded.flatMap((each) => (each.kind === "state" ? [each.target] : [])),
-  ];
+  return [...ranked.map(({ candidate }) => candidate.target), ...excluded.flatMap((each) => (each.kind === "state" ? [each.target] : []))];
 }

@@ -1,6 +1,6 @@
 import { usedPicoUsd } from "../core/attempts.ts";
 import type { AttemptRecord, Call } from "../core/call.ts";
-import { type Batch, isEmbedRequest } from "../core/chat.ts";
+import { type Batch, type ChatEvent, isEmbedRequest } from "../core/chat.ts";
 import { ChatError } from "../core/error.ts";
 import type { ChatStream } from "../core/handler.ts";
 import type { AnswerSizes, Reservation, Spend } from "../core/limits.ts";
@@ -63,10 +63,11 @@ export class SpendingTap implements AsyncIterableIterator<Batch> {
       this.#end();
       return result;
     }
-    const meter = this.#meter;
-    if (meter === undefined) return result;
-    const characters = meter.add(result.value);
-    return characters > this.#charactersMax ? this.#extend(meter, characters, result.value) : result;
+    const batch = result.value;
+    const characters = this.#meter?.add(batch) ?? 0;
+    // What it used is known now, and its answer is to say how the limits stand after it. A loser of a race may still be reckoning.
+    if (batch.some(isLast) && this.#parts.call.snapshot.options.hedge === undefined) this.#end();
+    return this.#meter !== undefined && characters > this.#charactersMax ? this.#extend(this.#meter, characters, batch) : result;
   };
 
   readonly #broken = (error: unknown): never => {
@@ -98,6 +99,7 @@ export class SpendingTap implements AsyncIterableIterator<Batch> {
   #end(): void {
     if (!this.#open) return;
     this.#open = false;
+    this.#charactersMax = Number.POSITIVE_INFINITY;
     const { stream, reservation, onEnd } = this.#parts;
     onEnd();
     const { attempts } = stream.source;
@@ -115,6 +117,10 @@ export class SpendingTap implements AsyncIterableIterator<Batch> {
     const tokens = won.usage.outputTokens / (request.n ?? 1);
     sizes.learn({ key: key.id, asked: request.model, target: won.target.id, tokens, ratio });
   }
+}
+
+function isLast({ case: kind }: ChatEvent): boolean {
+  return kind === "completed" || kind === "whole" || kind === "embedded";
 }
 
 /** What a call's attempts used, those that failed and those that lost a race among them. */

@@ -165,10 +165,10 @@ export class KeyBudget {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
       const sinceMs = this.#clock.now();
-      let cancelTimer = (): void => {};
+      let cancelTimer: (() => void) | undefined;
       const leave = (): void => {
         this.#waiters.delete(waiter);
-        cancelTimer();
+        cancelTimer?.();
         signal.removeEventListener("abort", onAbort);
       };
       const onAbort = (): void => {

@@ -168,8 +168,7 @@ const noTokens: HeldTokens = { settle() {} };
 function holdTokens(window: MinuteWindow, { name }: Key, { most, limit, clock }: TokensWanted): HeldTokens | No {
   if (limit === 0) return noTokens;
   const text = `key ${name} may use ${limit} tokens a minute`;
-  if (most > limit)
-    return { kind: "tokens", error: new ChatError("REQUEST_TOO_LARGE", `${text}, and this call alone may need ${most}`) };
+  if (most > limit) return { kind: "tokens", error: new ChatError("REQUEST_TOO_LARGE", `${text}, and this call alone may need ${most}`) };
   const nowMs = clock.now();
   const waitMs = window.waitMs(limit - most, nowMs);
   if (waitMs > 0) return { kind: "tokens", error: limited(`${text}, and this call may need ${most} of them`, waitMs) };

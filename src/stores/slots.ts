@@ -177,7 +177,14 @@ class SlotPools implements ProviderSlots {
   #poolOf(provider: string): Pool {
     const known = this.#pools.get(provider);
     if (known !== undefined) return known;
-    const pool: Pool = { max: slotsDefault, used: 0, heldMs: new DecayingMean(), targets: new Map(), awaited: new Set(), turns: new Turns() };
+    const pool: Pool = {
+      max: slotsDefault,
+      used: 0,
+      heldMs: new DecayingMean(),
+      targets: new Map(),
+      awaited: new Set(),
+      turns: new Turns(),
+    };
     this.#pools.set(provider, pool);
     return pool;
   }

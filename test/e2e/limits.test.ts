@@ -1,13 +1,15 @@
 /** Limits of keys, to the call: what comes of many calls at once, by real sockets. */
+import { writeFile } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
 import { spendOf } from "../../src/stages/spending-tap.ts";
 import { chunk, completion, createUpstream, streamText, type Upstream, type UpstreamHandler } from "../support/scripted-upstream.ts";
+import { startServer } from "../support/server.ts";
 import { type DoorClient, doorClient, doorClients, refusal } from "./doors.ts";
 import { type House, openHouse } from "./house.ts";
 import { messagesDoors } from "./messages-door.ts";
 import { type Answer, type Question, Refused } from "./question.ts";
-import { isStreamed, soon, until } from "./scene.ts";
+import { isStreamed, metricsFrom, soon, until } from "./scene.ts";
 
 /** Input of `hello` and ten words of an answer, as the simulated provider counts and these prices have it: 0.024 dollars. */
 const callUsd = 0.024;
@@ -178,7 +180,10 @@ describe("what was spent is what the attempts used, and nothing stays set aside"
       };
       return { signal: controller.signal, onText };
     };
-    expect(await flood("budget-aborts", "up/up", { calls: 30, door: doorClient("SSE"), question: leaving })).toEqual({ AbortError: 25, ok: 5 });
+    expect(await flood("budget-aborts", "up/up", { calls: 30, door: doorClient("SSE"), question: leaving })).toEqual({
+      AbortError: 25,
+      ok: 5,
+    });
     await until(() => house.gateway.running() === 0, "no call runs");
     expect(standing("budget-aborts")).toEqual({ spentPicoUsd: recorded("budget-aborts"), reservedPicoUsd: 0n });
     expect(recorded("budget-aborts")).toBeGreaterThan(0n);
@@ -225,7 +230,9 @@ describe("a stream that has no money left is stopped, and its upstream with it",
     expect([error.status, error.word]).toEqual(
       door.name === "Messages SSE" ? [200, "rate_limit_error"] : door.rest ? [200, "insufficient_quota"] : [8, "BUDGET_EXHAUSTED"],
     );
-    expect(error.body).toMatch(/the budget of key \S+ was spent while this answer came, which used \d+ input and \d+ output tokens, 0\.\d+ US dollars/);
+    expect(error.body).toMatch(
+      /the budget of key \S+ was spent while this answer came, which used \d+ input and \d+ output tokens, 0\.\d+ US dollars/,
+    );
     expect(await upstream.requests[asked]?.closed).toBe("cut");
     await until(() => house.records.length > 0, "the record is there");
     const [record] = house.records;
@@ -237,7 +244,9 @@ describe("a stream that has no money left is stopped, and its upstream with it",
     expect(spent).toBeLessThan(pico(0.115));
     const next = await refusal(door.ask(house.url, { model: "up/up", headers: bearer(name) }));
     expect([next.text, next.headers.get("x-should-retry"), next.headers.get("retry-after")]).toEqual(["", "false", null]);
-    expect(next.body).toMatch(/the budget of key \S+ is spent: 0\.1 US dollars a month; the next month begins \d{4}-\d\d-01T00:00:00\.000Z/);
+    expect(next.body).toMatch(
+      /the budget of key \S+ is spent: 0\.1 US dollars a month; the next month begins \d{4}-\d\d-01T00:00:00\.000Z/,
+    );
   });
 });
 
@@ -335,4 +344,32 @@ describe("tokens a minute", () => {
     // A refused call is no request: nothing of it is counted.
     expect(house.records.filter(({ error }) => error === undefined)).toHaveLength(served);
   });
+});
+
+test("a reload changes limits at once, and forgets nothing that was counted", async () => {
+  const config = (perMinute: number): string => `
+auth: {keys: [{name: a, key: key-a, limits: {requests_per_minute: ${perMinute}}}]}
+providers: {sim: {type: simulated, models: [m], first_token: 1ms}}
+`;
+  await using server = await startServer(config(2));
+  const ask = async (): Promise<string> => {
+    const answer = rest.ask(server.url, { model: "m", headers: bearer("a") });
+    return answer.then(
+      () => "ok",
+      (thrown: unknown) => (thrown instanceof Refused ? thrown.word : "unknown"),
+    );
+  };
+  expect([await ask(), await ask(), await ask()]).toEqual(["ok", "ok", "rate_limit_exceeded"]);
+  await writeFile(server.configFile, config(3));
+  await fetch(`${server.url}/admin/reload`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${server.adminToken ?? ""}`, "content-type": "application/json" },
+    body: "{}",
+  });
+  expect([await ask(), await ask()]).toEqual(["ok", "rate_limit_exceeded"]);
+  const metrics = metricsFrom(await (await fetch(`${server.url}/metrics`)).text());
+  expect(metrics.sum("limit_refusals_total", { kind: "requests" })).toBe(2);
+  expect(metrics.text).not.toContain("cfg_a");
+  // Who is known guesses no keys: nothing to warn of.
+  expect(server.lines.find(({ message }) => message === "refused")).toMatchObject({ level: "info", key: "cfg_a", status: 429 });
 });

@@ -23,8 +23,8 @@ function setUp(picoUsd: bigint, load: () => Promise<bigint> = () => Promise.reso
   return { clock, budget, terms, reserve, purse };
 }
 
-/** What has come of a promise by now. */
-async function stateOf(pending: Promise<Purse | ChatError>): Promise<"waits" | "granted" | string> {
+/** What has come of a promise by now: `waits`, `granted`, or why it was refused. */
+async function stateOf(pending: Promise<Purse | ChatError>): Promise<string> {
   const verdict = await Promise.race([pending, settled().then(() => undefined)]);
   return verdict === undefined ? "waits" : verdict instanceof ChatError ? verdict.failure : "granted";
 }

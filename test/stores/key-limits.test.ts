@@ -161,7 +161,12 @@ test("a key without limits is nobody's business", async () => {
   const { limits, enter } = setUp();
   const key: Key = { ...keyOf({}), limits: undefined };
   await enter(key);
-  expect([limits.exhausted(key), limits.allowances(key), limits.standing(key.id), limits.size()]).toEqual([undefined, undefined, undefined, 0]);
+  expect([limits.exhausted(key), limits.allowances(key), limits.standing(key.id), limits.size()]).toEqual([
+    undefined,
+    undefined,
+    undefined,
+    0,
+  ]);
 });
 
 test.each([

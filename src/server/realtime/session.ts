@@ -181,7 +181,14 @@ export class Session implements Lodger {
 
   #tell(error: ChatError, callId: string): void {
     const { onRefused, onBug } = this.#parts;
-    onRefused({ id: callId, requestId: callId, door: "websocket", address: this.#opening.address, failure: error.failure, key: error.limitedKey });
+    onRefused({
+      id: callId,
+      requestId: callId,
+      door: "websocket",
+      address: this.#opening.address,
+      failure: error.failure,
+      key: error.limitedKey,
+    });
     if (error.failure === "INTERNAL") onBug(error.cause ?? error);
   }
 
