@@ -1,4 +1,3 @@
-import { usedPicoUsd } from "../core/attempts.ts";
 import type { AttemptRecord, Call } from "../core/call.ts";
 import { type Batch, type ChatEvent, isEmbedRequest } from "../core/chat.ts";
 import { ChatError } from "../core/error.ts";
@@ -87,9 +86,9 @@ export class SpendingTap implements AsyncIterableIterator<Batch> {
 
   /** What came is paid for, and is handed on; the next read says why there is no more. */
   #stop(meter: SpendingMeter, batch: Batch): Batch {
-    const { call, stream, stop } = this.#parts;
+    const { call, stop } = this.#parts;
     const usage = meter.usage();
-    const cost = usdFromPico(usedPicoUsd(usage, stream.source.target) ?? 0n);
+    const cost = usdFromPico(usage.costPicoUsd ?? 0n);
     const used = `${usage.inputTokens} input and ${usage.outputTokens} output tokens, ${cost} US dollars`;
     this.#charactersMax = Number.POSITIVE_INFINITY;
     stop(new ChatError("BUDGET_EXHAUSTED", `the budget of key ${call.key.name} was spent while this answer came, which used ${used}`));
@@ -112,9 +111,9 @@ export class SpendingTap implements AsyncIterableIterator<Batch> {
     const { call, sizes } = this.#parts;
     const { key, request } = call;
     if (won?.usage === undefined || won.error !== undefined || won.usage.estimated || isEmbedRequest(request)) return;
-    const cost = usedPicoUsd(won.usage, won.target);
+    const { costPicoUsd: cost, outputTokens } = won.usage;
     const ratio = cost === undefined ? undefined : this.#meter?.ratioTo(cost);
-    const tokens = won.usage.outputTokens / (request.n ?? 1);
+    const tokens = outputTokens / (request.n ?? 1);
     sizes.learn({ key: key.id, asked: request.model, target: won.target.id, tokens, ratio });
   }
 }
@@ -123,14 +122,15 @@ function isLast({ case: kind }: ChatEvent): boolean {
   return kind === "completed" || kind === "whole" || kind === "embedded";
 }
 
-/** What a call's attempts used, those that failed and those that lost a race among them. */
+/** What a call's attempts used, those that failed and those that lost a race among them. Counts that are none are not counted. */
 export function spendOf(attempts: readonly AttemptRecord[]): Spend {
   let tokens = 0;
   let picoUsd = 0n;
-  for (const { usage, target } of attempts) {
+  for (const { usage } of attempts) {
     if (usage === undefined) continue;
-    tokens += usage.inputTokens + usage.outputTokens;
-    picoUsd += usedPicoUsd(usage, target) ?? 0n;
+    const used = usage.inputTokens + usage.outputTokens;
+    if (Number.isSafeInteger(used) && used > 0) tokens += used;
+    picoUsd += usage.costPicoUsd ?? 0n;
   }
   return { tokens, picoUsd };
 }

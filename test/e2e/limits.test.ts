@@ -371,5 +371,5 @@ providers: {sim: {type: simulated, models: [m], first_token: 1ms}}
   expect(metrics.sum("limit_refusals_total", { kind: "requests" })).toBe(2);
   expect(metrics.text).not.toContain("cfg_a");
   // Who is known guesses no keys: nothing to warn of.
-  expect(server.lines.find(({ message }) => message === "refused")).toMatchObject({ level: "info", key: "cfg_a", status: 429 });
+  expect(await server.logged(({ message }) => message === "refused")).toMatchObject({ level: "info", key: "cfg_a", status: 429 });
 });

@@ -4,7 +4,7 @@ import type { AttemptRecord, Call, Key, KeyId, KeyLimits } from "../../src/core/
 import { type Batch, ProviderState, type Usage, usageOf } from "../../src/core/chat.ts";
 import { ChatError } from "../../src/core/error.ts";
 import type { Limits, Reservation, Spend } from "../../src/core/limits.ts";
-import type { Price } from "../../src/core/price.ts";
+import { type Price, priced } from "../../src/core/price.ts";
 import { afford } from "../../src/stages/afford.ts";
 import { createAnswerSizes } from "../../src/stores/answer-sizes.ts";
 import { chatRequest } from "../support/attempt.ts";
@@ -27,6 +27,10 @@ import {
 /** A thousand and two thousand 10^-12 dollars a token. */
 const price: Price = { input: 1000, output: 2000, cacheRead: undefined, cacheWrite: undefined };
 const target = targetOf("a/m", { price, capabilities: { $typeName: "semaroute.v1.ModelCapabilities", maxOutputTokens: 100 } });
+
+function used(inputTokens: number, outputTokens: number): Usage {
+  return priced(usageOf(inputTokens, outputTokens), price);
+}
 
 interface Scene {
   readonly limits?: Partial<KeyLimits>;
@@ -89,7 +93,7 @@ function scene({ limits = { budgetMicroUsd: 1 }, call = {}, money = 10n ** 12n, 
     inner = seen;
     // As an attempt's stream does it: whoever aborts ends it, and it has reckoned before it is read on.
     seen.signal.addEventListener("abort", () => {
-      record.usage ??= usageOf(10, 20);
+      record.usage ??= used(10, 20);
       tape.fail(seen.signal.reason);
     });
     return Promise.resolve({ source, batches: tape });
@@ -122,7 +126,7 @@ describe("what is set aside", () => {
   test("learns from answers: a quarter more than the longest", async () => {
     const { run, asked, record, tape } = scene();
     const { batches } = await run();
-    tape.push(finish(record, usageOf(4, 40)));
+    tape.push(finish(record, used(4, 40)));
     await batches.next();
     await run();
     expect(asked[1]).toEqual({ tokens: 9 + 50, picoUsd: 18n * 1000n + 50n * 2000n });
@@ -148,7 +152,7 @@ describe("what was used is settled once", () => {
   test("with a whole answer, before it leaves", async () => {
     const { run, record, tape, settlements } = scene({ call: { streamed: false } });
     const { batches } = await run();
-    record.usage = usageOf(4, 10);
+    record.usage = used(4, 10);
     tape.push([whole("hello", record.usage)]);
     tape.end();
     await batches.next();
@@ -163,7 +167,7 @@ describe("what was used is settled once", () => {
     const { batches } = await run();
     tape.push([said("some text")]);
     await batches.next();
-    record.usage = usageOf(4, 3);
+    record.usage = used(4, 3);
     await batches.return?.();
     expect([settlements, tape.returns()]).toEqual([[{ tokens: 7, picoUsd: 10_000n }], 1]);
   });
@@ -171,7 +175,7 @@ describe("what was used is settled once", () => {
   test("when nobody answered, with what the attempts had used", async () => {
     const { room, call, settlements } = scene();
     const error = new ChatError("UPSTREAM_UNAVAILABLE", "broke");
-    error.attempts = [recordOf({ target, usage: usageOf(4, 5), won: false }), recordOf({ target, won: false })];
+    error.attempts = [recordOf({ target, usage: used(4, 5), won: false }), recordOf({ target, won: false })];
     expect(await rejection(room(() => Promise.reject(error))(call))).toBe(error);
     expect(settlements).toEqual([{ tokens: 9, picoUsd: 14_000n }]);
   });
@@ -188,7 +192,7 @@ describe.each([
       tape.push([said("a hundred characters ".repeat(5))]);
       await batches.next();
     }
-    tape.push(finish(record, usageOf(4, 2500)));
+    tape.push(finish(record, used(4, 2500)));
     tape.end();
     expect((await readAll(batches)).error).toBeUndefined();
     expect(settlements).toEqual([{ tokens: 2504, picoUsd: 4000n + 5_000_000n }]);
@@ -216,14 +220,22 @@ test("a model with longer tokens than we think is known after its first answer, 
   const { run, record, tape } = scene({ money: 41_000n });
   // By our estimate each costs 41,000 and has sixteen tokens; in truth 20,000.
   const first = await run();
-  tape.push([said(text)], finish(record, usageOf(4, 8)));
+  tape.push([said(text)], finish(record, used(4, 8)));
   await first.batches.next();
   await first.batches.next();
   record.usage = undefined;
   const second = await run();
-  tape.push([said(text)], finish(record, usageOf(4, 8)));
+  tape.push([said(text)], finish(record, used(4, 8)));
   await second.batches.next();
   expect((await second.batches.next()).value).toMatchObject([{ case: "completed" }]);
+});
+
+test("what an upstream tells that is no count is counted nowhere", async () => {
+  const { run, record, tape, settlements } = scene();
+  const { batches } = await run();
+  tape.push(finish(record, priced(usageOf(Number.NaN, 10), price)));
+  await batches.next();
+  expect(settlements).toEqual([{ tokens: 0, picoUsd: 0n }]);
 });
 
 test("a call that others share may be put off, and the rooms behind see that", async () => {

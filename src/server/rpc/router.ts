@@ -155,8 +155,10 @@ async function* streamChat(
     }
   } catch (thrown) {
     const error = chatErrorFrom(thrown);
-    error.allowances ??= router.allowances(call.key);
-    if (source === undefined) throw refusalOf(error, call, clock.now());
+    if (source === undefined) {
+      error.allowances ??= router.allowances(call.key);
+      throw refusalOf(error, call, clock.now());
+    }
     // An answer that breaks off knows nothing of its attempts; its trailers must not contradict its headers.
     if (error.attempts.length === 0) error.attempts = source.attempts;
     throw connectErrorFrom(error, { requestId: call.requestId, callId: call.id });
