@@ -1,6 +1,6 @@
 import type { Call } from "../core/call.ts";
 import { ChatError, chatErrorFrom } from "../core/error.ts";
-import type { Handler, Stage } from "../core/handler.ts";
+import type { ChatStream, Handler, Stage } from "../core/handler.ts";
 import type { Lease, Limiter } from "../core/limiter.ts";
 import type { Limits, Place } from "../core/limits.ts";
 import { EndTap } from "./end-tap.ts";
@@ -10,23 +10,28 @@ import { EndTap } from "./end-tap.ts";
  * and gives it a place among the key's calls.
  */
 export function admit(limiter: Limiter, limits: Pick<Limits, "enter">): Stage<Call> {
-  return (next) => async (call) => {
+  return (next) => (call) => {
     const lease = limiter.acquire(call);
-    if (lease instanceof ChatError) throw lease;
-    if (call.key.limits === undefined) return leased(call, next, lease);
-    let place: Place | ChatError;
-    try {
-      place = await limits.enter(call);
-    } catch (thrown) {
-      lease.release();
-      throw thrown;
-    }
-    if (place instanceof ChatError) {
-      lease.release();
-      throw place;
-    }
-    return leased(call, next, bothOf(lease, place));
+    if (lease instanceof ChatError) return Promise.reject(lease);
+    return call.key.limits === undefined ? leased(call, next, lease) : placed(call, next, { lease, limits });
   };
+}
+
+interface Gates {
+  readonly lease: Lease;
+  readonly limits: Pick<Limits, "enter">;
+}
+
+async function placed(call: Call, next: Handler<Call>, { lease, limits }: Gates): Promise<ChatStream> {
+  let place: Place | ChatError;
+  try {
+    place = await limits.enter(call);
+    if (place instanceof ChatError) throw place;
+  } catch (thrown) {
+    lease.release();
+    throw thrown;
+  }
+  return leased(call, next, bothOf(lease, place));
 }
 
 /** Given back when the call is over, whatever came of it. */
@@ -34,7 +39,7 @@ interface Held {
   release(error?: ChatError): void;
 }
 
-async function leased(call: Call, next: Handler<Call>, held: Held): ReturnType<Handler<Call>> {
+async function leased(call: Call, next: Handler<Call>, held: Held): Promise<ChatStream> {
   try {
     const stream = await next(call);
     return { source: stream.source, batches: new EndTap(stream.batches, () => held.release()) };
