@@ -71,9 +71,9 @@ function scene({ limits = { budgetMicroUsd: 1 }, call = {}, money = 10n ** 12n, 
           held += given;
           return late(given);
         },
-        settle(used) {
-          left += held - used.picoUsd;
-          settlements.push(used);
+        settle(spend) {
+          left += held - spend.picoUsd;
+          settlements.push(spend);
         },
       };
       return late(reservation);
