@@ -29,7 +29,7 @@ import { createAdminDoor } from "./server/rest/admin.ts";
 import type { HealthFacts } from "./server/rest/health.ts";
 import { createRequestHandler, type DoorSet } from "./server/routes.ts";
 import { type AdminMethods, adminOptions, adminService } from "./server/rpc/admin.ts";
-import { callIdKey, peerKey } from "./server/rpc/context.ts";
+import { callerKey, callIdKey, peerKey } from "./server/rpc/context.ts";
 import { errorDetails, gateWithDetails, requestIdKey } from "./server/rpc/error-details.ts";
 import { rpcGate } from "./server/rpc/gate.ts";
 import { healthService } from "./server/rpc/health.ts";
@@ -184,7 +184,9 @@ function arrivingMax(bodyMax: number): number {
 function refusedRpc({ service, method, protocolName, values }: HandlerContext, failure: Failure): RefusedRequest {
   const refused = { id: values.get(callIdKey), requestId: values.get(requestIdKey), address: values.get(peerKey).remoteAddress, failure };
   if (service.typeName === AdminService.typeName) return { ...refused, door: "admin", action: method.name };
-  return { ...refused, door: protocolName === "grpc" || protocolName === "grpc-web" ? protocolName : "connect" };
+  const isLimited = failure === "CALLER_RATE_LIMITED" || failure === "BUDGET_EXHAUSTED";
+  const key = isLimited ? values.get(callerKey)?.id : undefined;
+  return { ...refused, door: protocolName === "grpc" || protocolName === "grpc-web" ? protocolName : "connect", key };
 }
 
 /** What a reload replaces. */

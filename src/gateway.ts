@@ -7,11 +7,10 @@ import { createSnapshots, type Snapshots } from "./assembly/snapshots.ts";
 import { createRoster, type Roster } from "./assembly/roster.ts";
 import { policyFromSettings } from "./config/policy.ts";
 import type { Settings } from "./config/schema.ts";
-import type { Attempt, Call, Snapshot } from "./core/call.ts";
+import type { Snapshot } from "./core/call.ts";
 import type { Catalog, Target } from "./core/catalog.ts";
 import type { PolicyIssue, RoutingPolicy } from "./core/chat.ts";
 import type { Clock } from "./core/clock.ts";
-import { type AttemptStream, compose } from "./core/handler.ts";
 import type { PolicyDesk } from "./core/operations.ts";
 import type { PolicyFacts } from "./core/policy-facts.ts";
 import { decaysOf } from "./policies/decays.ts";
@@ -19,24 +18,19 @@ import { examinePolicy } from "./policies/examine.ts";
 import { createPolicy, withDefaults } from "./policies/index.ts";
 import { createSimulator, type Simulator } from "./policies/simulate.ts";
 import type { CredentialChange } from "./core/health.ts";
+import type { SpentSince } from "./core/limits.ts";
 import type { LoadGate } from "./core/overload.ts";
 import type { Router } from "./core/router.ts";
+import { createRooms } from "./rooms.ts";
 import { type CallObserver, sheltered } from "./core/telemetry.ts";
-import { admit } from "./stages/admit.ts";
-import { callProvider } from "./stages/call-provider.ts";
 import { countTokens } from "./stages/count-tokens.ts";
 import type { DispatchSources } from "./stages/contest.ts";
-import { dispatch } from "./stages/dispatch.ts";
 import { explainCall } from "./stages/explain.ts";
-import { guard } from "./stages/guard.ts";
-import { meter } from "./stages/meter.ts";
 import type { PlanSources } from "./stages/plan.ts";
-import { refusal } from "./stages/refusal.ts";
-import { recall } from "./stages/recall.ts";
-import { createShadows } from "./stages/shadow.ts";
 import { createAffinity } from "./stores/affinity.ts";
 import { type CallLimiter, createCallLimiter } from "./stores/call-limiter.ts";
 import { createHedgeBudget } from "./stores/hedge-budget.ts";
+import { createKeyLimits, type ProcessLimits } from "./stores/key-limits.ts";
 import { createLruCache } from "./stores/lru-cache.ts";
 import { createOutputForecasts } from "./stores/output-forecasts.ts";
 import { createPolicyDesk, type FilePolicyDesk, type PolicyDeskOptions } from "./stores/policy-desk.ts";
@@ -62,6 +56,8 @@ export interface GatewayOptions {
   readonly gate?: LoadGate | undefined;
   /** Policies that an earlier process kept, and what keeps them for a later one, or for all. Default: they end with this process. */
   readonly policyMemory?: PolicyMemory;
+  /** What keys had spent before this process. Default: nothing. */
+  readonly spentSince?: SpentSince | undefined;
 }
 
 /** Where policies outlive the process. */
@@ -75,6 +71,8 @@ export interface Gateway {
   readonly router: Router;
   readonly providers: Roster;
   readonly policies: PolicyDesk;
+  /** How keys stand, and whom limits have refused. */
+  readonly limits: Pick<ProcessLimits, "standing" | "refusals">;
   /** Replays decisions under another policy, which has been examined. */
   simulator(this: void, policy: RoutingPolicy): Simulator;
   /**
@@ -99,6 +97,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const health = createWindowHealth({ clock, random, breaker: breakerOptionsFrom(initial), onCredential });
   const slots = createSlots(clock, (target, insist) => health.concurrencyLimit(target, insist));
   const limiter = createCallLimiter({ gate });
+  const limits = createKeyLimits({ clock, spentSince: options.spentSince });
   const cache = createLruCache({ maxBytes: initial.cache.max_bytes, ttlMs: initial.cache.ttl, clock, random });
   const roster = createRoster({ clock, health, slots });
   const use = (next: Settings): void => {
@@ -115,23 +114,22 @@ export function createGateway(options: GatewayOptions): Gateway {
   });
 
   const sources = { health, clock, stateOf: (provider: string) => roster.stateOf(provider), ...createMemory(clock) };
-  const mode = (): Settings["cache"]["mode"] | "off" => (settings.cache.enabled ? settings.cache.mode : "off");
-  const sparing = (): boolean => gate?.isSparing() === true;
-  const told = observers.map((observer) => sheltered(observer, onBug));
-  const attempt = compose<Attempt, AttemptStream>([guard(health, slots, clock), refusal], callProvider(clock));
-  const shadows = createShadows({ sources, attempt, observers: told, sparing });
-  const chat = compose<Call, Awaited<ReturnType<Router["chat"]>>>(
-    [meter(told, clock), admit(limiter), recall({ cache, mode, clock, sparing })],
-    dispatch(sources, attempt, shadows),
-  );
+  const { chat, shadows } = createRooms({
+    observers: observers.map((observer) => sheltered(observer, onBug)),
+    gates: { limiter, limits, slots },
+    recalling: { cache, mode: () => (settings.cache.enabled ? settings.cache.mode : "off") },
+    sources,
+    sparing: () => gate?.isSparing() === true,
+  });
 
   const stopRepricing = startRepricing({ clock, reprice: () => roster.reprice(), onChange: () => snapshots.renew(), onBug });
   const prober = startProbes(initial, { clock, health, roster, onBug, onListed: () => snapshots.renew() });
 
   return {
-    router: createRouter({ chat, gate, limiter, snapshots, sources, health }),
+    router: createRouter({ chat, gate, limiter, limits, snapshots, sources, health }),
     providers: roster,
     policies,
+    limits,
     simulator: (policy) => simulatorOf(policy, snapshots.current()),
     apply(next) {
       const before = settings;
@@ -190,16 +188,19 @@ interface RouterParts {
   readonly chat: Router["chat"];
   readonly gate: LoadGate | undefined;
   readonly limiter: CallLimiter;
+  readonly limits: ProcessLimits;
   readonly snapshots: Snapshots;
   readonly sources: PlanSources;
   readonly health: WindowHealth;
 }
 
-function createRouter({ chat, gate, limiter, snapshots, sources, health }: RouterParts): Router {
+function createRouter({ chat, gate, limiter, limits, snapshots, sources, health }: RouterParts): Router {
   const moment = (): ModelMoment => modelMoment({ ...sources, snapshot: snapshots.current(), createdWall: snapshots.madeWall(), health });
   return {
     chat,
     refusal: (key) => gate?.earlyRefusal(key.priority, limiter.running()),
+    exhausted: limits.exhausted,
+    allowances: limits.allowances,
     snapshot: snapshots.current,
     explain(call, policy) {
       const rank = policy === undefined ? undefined : createPolicy(withDefaults(policy));

@@ -5,6 +5,7 @@ import { formatProblem, formatWarning, type Problem } from "./config/problem.ts"
 import type { Settings } from "./config/schema.ts";
 import { watchFile } from "./config/watch.ts";
 import { issuedTwice, keysFrom } from "./assembly/configured-keys.ts";
+import { keySpending } from "./assembly/key-spending.ts";
 import { watchLoad } from "./assembly/load-watch.ts";
 import { createReloader, type Reloader } from "./assembly/reloader.ts";
 import { simulations } from "./assembly/simulations.ts";
@@ -144,7 +145,7 @@ function operationsOf({ clock, log, memory }: House, { gateway, stats }: Rooms, 
     decisions: memory.decisions,
     keys: memory.keys,
     configuredKeys: () => keysFrom(reloader.settings()),
-    spending: () => ({ spentMicroUsd: 0n, reservedMicroUsd: 0n }),
+    spending: keySpending({ clock, standing: gateway.limits.standing, spentSince: memory.ledger.spentSince }),
     isModel: (name) => gateway.router.model(name, anonymousKey) !== undefined,
     ledger: memory.ledger,
     simulate: simulations({ decisions: memory.decisions, simulator: gateway.simulator }),
@@ -203,6 +204,7 @@ async function startRooms(settings: Settings, { clock, log, memory }: House, lis
     pressures: () => overload.pressures(),
     bugs: () => bugs,
     shed: (priority) => overload.refused(priority),
+    limitRefusals: (kind) => late.gateway?.limits.refusals(kind) ?? 0,
   });
   const observers = [callLog(log, (failure) => statusOf(failure).http), stats, memory.decisions.observer, memory.ledger.observer];
   if (metering.enabled) observers.push(metrics.observer);
@@ -216,6 +218,7 @@ async function startRooms(settings: Settings, { clock, log, memory }: House, lis
     onCredential: credentialLog(log),
     gate: overload,
     policyMemory: memory,
+    spentSince: memory.ledger.spentSince,
   });
   if (gateway instanceof ChatError) {
     overload.stop();

@@ -19,6 +19,7 @@ import { meter } from "../../src/stages/meter.ts";
 import { refusal } from "../../src/stages/refusal.ts";
 import { createAffinity } from "../../src/stores/affinity.ts";
 import { createCallLimiter } from "../../src/stores/call-limiter.ts";
+import { createKeyLimits } from "../../src/stores/key-limits.ts";
 import { createHedgeBudget } from "../../src/stores/hedge-budget.ts";
 import { createOutputForecasts } from "../../src/stores/output-forecasts.ts";
 import { createRetryBudget } from "../../src/stores/retry-budget.ts";
@@ -85,7 +86,10 @@ export function createHouse({ clock, random, fleet, scene, providers, ranker, ob
     forecasts: createOutputForecasts(clock),
   };
   const attempt = compose<Attempt, AttemptStream>([guard(health, slots, clock), refusal], callProvider(clock));
-  const chat = compose<Call, ChatStream>([meter([observer], clock), admit(createCallLimiter())], dispatch(sources, attempt));
+  const chat = compose<Call, ChatStream>(
+    [meter([observer], clock), admit(createCallLimiter(), createKeyLimits({ clock }))],
+    dispatch(sources, attempt),
+  );
   return {
     chat,
     snapshot: snapshots.current,

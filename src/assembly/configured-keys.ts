@@ -34,12 +34,16 @@ function idOf(name: string): KeyId {
 
 const priorities = { low: Priority.LOW, normal: Priority.NORMAL, high: Priority.HIGH } as const;
 
-function limitsFrom(limits: Settings["auth"]["keys"][number]["limits"]): KeyLimits {
+/** Undefined: none, so that nobody looks any further. */
+function limitsFrom(limits: Settings["auth"]["keys"][number]["limits"]): KeyLimits | undefined {
+  const { requests_per_minute, tokens_per_minute, concurrent_calls, budget_usd } = limits;
+  if (requests_per_minute + tokens_per_minute + concurrent_calls + budget_usd === 0) return undefined;
   return {
-    requestsPerMinute: limits.requests_per_minute,
-    tokensPerMinute: limits.tokens_per_minute,
-    concurrentCalls: limits.concurrent_calls,
-    budgetMicroUsd: Math.round(limits.budget_usd * 1e6),
+    requestsPerMinute: requests_per_minute,
+    tokensPerMinute: tokens_per_minute,
+    concurrentCalls: concurrent_calls,
+    // A budget below a millionth of a dollar is one, and not none.
+    budgetMicroUsd: budget_usd === 0 ? 0 : Math.max(1, Math.round(budget_usd * 1e6)),
     budgetPeriod: limits.budget_period,
   };
 }

@@ -14,15 +14,10 @@ interface Part {
 
 const unset = (value: unknown): boolean => value === undefined;
 const isFalse = (value: unknown): boolean => value === false;
-const isZero = (value: unknown): boolean => value === 0;
 
 /** A part that comes to life loses its line here. */
 const parts: readonly Part[] = [
   { path: "server.workers", accepts: (value) => value === 1, what: "more than one process" },
-  { path: "auth.keys.*.limits.requests_per_minute", accepts: isZero, what: "a limit" },
-  { path: "auth.keys.*.limits.tokens_per_minute", accepts: isZero, what: "a limit" },
-  { path: "auth.keys.*.limits.concurrent_calls", accepts: isZero, what: "a limit" },
-  { path: "auth.keys.*.limits.budget_usd", accepts: isZero, what: "a budget" },
   { path: "cache.backend", accepts: (value) => value === "memory", what: "a cache in Redis" },
   { path: "cache.semantic.enabled", accepts: isFalse, what: "the semantic cache" },
   { path: "redis.url", accepts: unset, what: "Redis" },

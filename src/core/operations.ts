@@ -172,7 +172,7 @@ export interface Operations {
   /** Keys of the configuration, in its order. */
   configuredKeys(): readonly Key[];
   /** What a key has spent in its current period, and what running calls may still spend. Millionths of a US dollar. */
-  spending(key: Key["id"]): KeySpending;
+  spending(key: Pick<Key, "id" | "limits">): Promise<KeySpending>;
   /** Whether anybody may ask for a model by this name now. */
   isModel(name: string): boolean;
   readonly ledger: LedgerDesk;

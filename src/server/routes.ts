@@ -205,7 +205,8 @@ function health(answer: () => HealthAnswer): Door {
 }
 
 function refusedRequest({ id, requestId, request }: RestCall, door: RefusedRequest["door"], thrown: unknown): RefusedRequest {
-  return { id, requestId, door, address: request.socket?.remoteAddress, failure: chatErrorFrom(thrown).failure };
+  const { failure, limitedKey: key } = chatErrorFrom(thrown);
+  return { id, requestId, door, address: request.socket?.remoteAddress, failure, key };
 }
 
 function serveRest(routes: RouteTable, rest: RestCall, path: string, { onBug, onRefused }: ServerParts): void {

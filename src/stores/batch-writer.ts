@@ -49,7 +49,7 @@ export function createBatchWriter<T>({
   let running: Promise<void> | undefined;
   let cancelRetry: (() => void) | undefined;
   let added = 0;
-  let settlers: { readonly at: number; readonly resolve: () => void }[] = [];
+  const settlers = createSettlers();
   let lost = 0;
   let isLosing = false;
   let closed = false;
@@ -58,11 +58,6 @@ export function createBatchWriter<T>({
     lost += count;
     if (!isLosing) onLost(cause);
     isLosing = true;
-  };
-  /** All up to the one of this number need not be waited for. */
-  const settle = (done: number): void => {
-    for (const { at, resolve } of settlers) if (at <= done) resolve();
-    settlers = settlers.filter(({ at }) => at > done);
   };
   const run = async (): Promise<void> => {
     while (queue.length() > 0) {
@@ -77,11 +72,11 @@ export function createBatchWriter<T>({
           queue.giveBack(batch);
           lose(queue.bound(), cause);
           cancelRetry = clock.after(retryMs, retry);
-          settle(added);
+          settlers.settle(added);
           break;
         }
       }
-      settle(added - queue.length());
+      settlers.settle(added - queue.length());
     }
     running = undefined;
   };
@@ -100,7 +95,7 @@ export function createBatchWriter<T>({
       lose(queue.bound(), new Error("the store is too slow"));
       start();
     },
-    settled: () => (running === undefined ? Promise.resolve() : new Promise((resolve) => settlers.push({ at: added, resolve }))),
+    settled: () => (running === undefined ? Promise.resolve() : settlers.wait(added)),
     waiting: queue.length,
     lost: () => lost,
     async close() {
@@ -108,6 +103,24 @@ export function createBatchWriter<T>({
       await running;
       retry();
       await running;
+    },
+  };
+}
+
+/** Who waits for the items before it. */
+interface Settlers {
+  /** Resolves when all up to the one of this number need not be waited for. */
+  wait(at: number): Promise<void>;
+  settle(done: number): void;
+}
+
+function createSettlers(): Settlers {
+  let waiting: { readonly at: number; readonly resolve: () => void }[] = [];
+  return {
+    wait: (at) => new Promise((resolve) => waiting.push({ at, resolve })),
+    settle(done) {
+      for (const { at, resolve } of waiting) if (at <= done) resolve();
+      waiting = waiting.filter(({ at }) => at > done);
     },
   };
 }
@@ -125,6 +138,7 @@ interface Queue<T> {
 function createQueue<T>(sizeOf: (item: T) => number, waitingMax: number): Queue<T> {
   let items: T[] = [];
   let characters = 0;
+  const isOver = (): boolean => items.length > waitingMax || characters > waitingCharactersMax;
   const take = (): readonly T[] => {
     let count = 0;
     let size = 0;
@@ -149,7 +163,7 @@ function createQueue<T>(sizeOf: (item: T) => number, waitingMax: number): Queue<
     },
     bound() {
       let gone = 0;
-      while (items.length > waitingMax || characters > waitingCharactersMax) gone += take().length;
+      while (isOver()) gone += take().length;
       return gone;
     },
   };

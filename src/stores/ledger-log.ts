@@ -12,7 +12,7 @@ import { startPruning } from "./pruning.ts";
 export interface LedgerLog extends LedgerDesk {
   readonly observer: CallObserver;
   /** See `LedgerStore`; what was settled until now is in it. Rejects as long as some of it is not, for a budget must not forget it. */
-  spentSince(key: string, sinceWall: number): Promise<bigint>;
+  spentSince(this: void, key: string, sinceWall: number): Promise<bigint>;
   /** Calls and copies whose rows neither the store nor the journal took, since start. */
   lost(): number;
   /** Bytes of the journal's file. */
@@ -66,26 +66,10 @@ export function createLedgerLog(options: LedgerLogOptions): LedgerLog {
     onLost,
     onFound,
   });
-  let late: LedgerNote[] = [];
-  let cancelLook: (() => void) | undefined;
-  let closing = false;
-  const settle = (note: LedgerNote): void => {
+  const notes = createFinalNotes(clock, (note) => {
     const entry = entryFrom(note);
     if (entry.call !== undefined || entry.attempts.length > 0) writer.add(JSON.stringify(entry));
-  };
-  const notes = createGatherer<LedgerNote>(clock, (noted) => {
-    const due = late.length === 0 ? noted : [...late, ...noted];
-    late = [];
-    for (const note of due) {
-      if (closing || isFinal(note) || clock.now() - note.endMs > lateMs) settle(note);
-      else late.push(note);
-    }
-    if (late.length > 0) cancelLook ??= clock.after(lookMs, look);
   });
-  const look = (): void => {
-    cancelLook = undefined;
-    notes.flush();
-  };
   /** What was settled until now can be found from now on, if the store is there and can follow. */
   const settled = async (boundMs?: number): Promise<void> => {
     notes.flush();
@@ -121,12 +105,46 @@ export function createLedgerLog(options: LedgerLogOptions): LedgerLog {
     lost: () => writer.lost(),
     journalBytes: () => journal?.bytes() ?? 0,
     async close() {
-      closing = true;
       cancelPruning();
-      cancelLook?.();
-      notes.flush();
+      notes.close();
       await writer.close();
       await keeper.close();
+    },
+  };
+}
+
+/** Notes that are handed over once all they tell of has ended. */
+interface FinalNotes {
+  add(note: LedgerNote): void;
+  /** Hands over what is final, now. */
+  flush(): void;
+  /** Hands over all there is. */
+  close(): void;
+}
+
+function createFinalNotes(clock: Clock, take: (note: LedgerNote) => void): FinalNotes {
+  let late: LedgerNote[] = [];
+  let cancelLook: (() => void) | undefined;
+  let closing = false;
+  const notes = createGatherer<LedgerNote>(clock, (noted) => {
+    const due = late.length === 0 ? noted : [...late, ...noted];
+    late = [];
+    for (const note of due) {
+      if (closing || isFinal(note) || clock.now() - note.endMs > lateMs) take(note);
+      else late.push(note);
+    }
+    if (late.length > 0) cancelLook ??= clock.after(lookMs, look);
+  });
+  const look = (): void => {
+    cancelLook = undefined;
+    notes.flush();
+  };
+  return {
+    ...notes,
+    close() {
+      closing = true;
+      cancelLook?.();
+      notes.flush();
     },
   };
 }

@@ -1,6 +1,7 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import { BreakerState, HealthAxis, HealthStatus, type Priority, type TargetHealth } from "../core/chat.ts";
 import type { Door } from "../core/call.ts";
+import { type LimitKind, limitKinds } from "../core/limits.ts";
 import type { Pressures } from "../core/overload.ts";
 import { priorityWords } from "./words.ts";
 
@@ -36,6 +37,8 @@ export interface GaugeSources {
   readonly pressures: () => Pressures;
   /** Calls of a priority that were shed since start. */
   readonly shed: (priority: Priority) => number;
+  /** Calls that a limit of their key refused since start. Default: none. */
+  readonly limitRefusals?: (kind: LimitKind) => number;
 }
 
 /** What is not in here has not been found wanting. */
@@ -86,6 +89,12 @@ export function createGauges(sources: GaugeSources, registry: Registry): () => v
     labelNames: ["priority"],
     registers: [registry],
   });
+  const limited = new Counter({
+    name: "semaroute_limit_refusals_total",
+    help: "Calls refused by a limit or the budget of their key",
+    labelNames: ["kind"],
+    registers: [registry],
+  });
   gauge("build_info", "1, with the version as a label", ["version"]).labels(sources.version).set(1);
 
   return () => {
@@ -108,6 +117,8 @@ export function createGauges(sources: GaugeSources, registry: Registry): () => v
     for (const [resource, share] of Object.entries(sources.pressures())) pressure.labels(resource).set(share);
     shed.reset();
     for (const [priority, word] of priorityWords) shed.labels(word).inc(sources.shed(priority));
+    limited.reset();
+    for (const kind of limitKinds) limited.labels(kind).inc(sources.limitRefusals?.(kind) ?? 0);
     bugs.reset();
     bugs.inc(sources.bugs());
     lost.reset();

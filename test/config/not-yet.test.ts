@@ -6,10 +6,6 @@ describe("a part that this build has not is refused:", () => {
   test.for([
     { text: "server: {workers: 2}", path: "server.workers" },
     { text: "server: {workers: auto}", path: "server.workers" },
-    { text: "auth: {keys: [{name: a, key: b, limits: {requests_per_minute: 1}}]}", path: "auth.keys[0].limits.requests_per_minute" },
-    { text: "auth: {keys: [{name: a, key: b, limits: {tokens_per_minute: 1}}]}", path: "auth.keys[0].limits.tokens_per_minute" },
-    { text: "auth: {keys: [{name: a, key: b, limits: {concurrent_calls: 1}}]}", path: "auth.keys[0].limits.concurrent_calls" },
-    { text: "auth: {keys: [{name: a, key: b, limits: {budget_usd: 0.5}}]}", path: "auth.keys[0].limits.budget_usd" },
     { text: "cache: {backend: redis}", path: "cache.backend" },
     { text: "cache: {semantic: {enabled: true}}", path: "cache.semantic.enabled" },
     { text: "redis: {url: 'redis://127.0.0.1'}", path: "redis.url" },

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { keySpending } from "../../src/assembly/key-spending.ts";
 import { simulations } from "../../src/assembly/simulations.ts";
 import { loadConfiguration } from "../../src/config/load.ts";
 import { Secret } from "../../src/core/secret.ts";
@@ -86,7 +87,7 @@ export async function openHouse(config: string, bounds: Partial<Bounds> = {}, { 
       decisions,
       keys,
       configuredKeys: () => keysFrom(settings),
-      spending: () => ({ spentMicroUsd: 0n, reservedMicroUsd: 0n }),
+      spending: keySpending({ clock: systemClock, standing: gateway.limits.standing, spentSince: ledger.spentSince }),
       isModel: (name) => gateway.router.model(name, anonymousKey) !== undefined,
       ledger,
       simulate: simulations({ decisions, simulator: gateway.simulator }),

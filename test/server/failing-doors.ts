@@ -83,6 +83,8 @@ export const anthropicWords: Readonly<Partial<Record<Failure, readonly [type: st
 const failing: Router = {
   snapshot: () => attemptOf(chatRequest("hi")).snapshot,
   refusal: () => undefined,
+  exhausted: () => undefined,
+  allowances: () => undefined,
   models: () => [],
   model: () => undefined,
   explain: () => expect.fail("nobody asked"),

@@ -129,7 +129,7 @@ export function fakeOperations(...ids: string[]): FakeOperations {
     decisions: { list: () => Promise.resolve([]), find: () => Promise.resolve(undefined), watch: () => () => {} },
     keys: createDirectory({ clock: { now: () => 0, wall: () => 0, after: () => () => {} } }),
     configuredKeys: () => configured,
-    spending: () => ({ spentMicroUsd: 12n, reservedMicroUsd: 3n }),
+    spending: () => Promise.resolve({ spentMicroUsd: 12n, reservedMicroUsd: 3n }),
     isModel: (name) => name === "m",
     ledger: createMemoryLedger(),
     simulate: () => Promise.reject(new Error("nobody simulates")),

@@ -179,7 +179,7 @@ export class Session implements Lodger {
     const { router, desk } = this.#parts;
     const receivedMs = desk.now();
     if (this.#calls.size >= callsMax) throw new ChatError("SHED", `this socket has ${callsMax} calls already`, { retryAfterMs });
-    const refusal = router.refusal(key);
+    const refusal = router.refusal(key) ?? router.exhausted(key);
     if (refusal !== undefined) throw refusal;
     if (body === undefined) throw new ChatError("INVALID_REQUEST", "request is missing", { field: "request" });
     const own = frameHeaders(headers);
@@ -214,7 +214,14 @@ export class Session implements Lodger {
 
   #tell(error: ChatError, callId: string): void {
     const { onRefused, onBug } = this.#parts;
-    onRefused({ id: callId, requestId: callId, door: "websocket", address: this.#opening.address, failure: error.failure });
+    onRefused({
+      id: callId,
+      requestId: callId,
+      door: "websocket",
+      address: this.#opening.address,
+      failure: error.failure,
+      key: error.limitedKey,
+    });
     if (error.failure === "INTERNAL") onBug(error.cause ?? error);
   }
 

@@ -19,7 +19,10 @@ import { pageOf } from "./pages.ts";
 /** Callers' keys: those of the configuration are shown, those that were issued are changed, too. */
 export function keyMethods(operations: Operations): AdminMethods {
   const { keys } = operations;
-  const shown = (key: IssuedKey): KeyMessage => messageFrom(key, operations.spending(key.id));
+  const shown = async (key: IssuedKey): Promise<KeyMessage> => messageFrom(key, await operations.spending(key));
+  /** Of one that was changed: the change is not to fail because nobody can say what the key has spent. */
+  const shownAnyway = (key: IssuedKey): Promise<KeyMessage> => shown(key).catch(() => messageFrom(key, nothingSpent));
+  const shownConfigured = async (key: Key): Promise<KeyMessage> => configuredMessage(key, await operations.spending(key));
   const audit = (action: string, key: IssuedKey, context: HandlerContext, comment: string): void =>
     operations.audit({ action, subject: key.id, author: authorOf(context), comment, ...originOf(context) });
   /** What the audit line says of a list of models: they come and go, so that a name is not refused for being unknown now. */
@@ -34,19 +37,15 @@ export function keyMethods(operations: Operations): AdminMethods {
     async createKey(request, context) {
       const issue = await keys.issue(initFrom(request, operations.now()));
       if (issue.kind === "full") throw full(issue.max);
-      if (issue.kind === "known") return { key: shown(issue.key), secret: "" };
+      if (issue.kind === "known") return { key: await shownAnyway(issue.key), secret: "" };
       audit("CreateKey", issue.key, context, `${issue.key.name}, ${issue.key.prefix}…${unknownAmong(issue.key.models)}`);
-      return { key: shown(issue.key), secret: issue.secret };
+      return { key: await shownAnyway(issue.key), secret: issue.secret };
     },
     async listKeys(request) {
       const issued = await keys.list();
-      const all = [
-        ...operations.configuredKeys().map((key) => configuredMessage(key, operations.spending(key.id))),
-        // Made when they are shown: there may be many more than a page holds.
-        ...issued,
-      ];
+      const all = [...operations.configuredKeys(), ...issued];
       const { items, nextPageToken } = pageOf({ name: "keys", items: all, key: ({ id }) => id }, request);
-      return { keys: items.map((key) => ("digest" in key ? shown(key) : key)), nextPageToken };
+      return { keys: await Promise.all(items.map((key) => ("digest" in key ? shown(key) : shownConfigured(key)))), nextPageToken };
     },
     async updateKey(request, context) {
       const { id } = request;
@@ -57,7 +56,7 @@ export function keyMethods(operations: Operations): AdminMethods {
       const key = await keys.update(id, change);
       if (key === undefined) throw notFound(id);
       audit("UpdateKey", key, context, `${words.join(", ")}${unknownAmong(change.models ?? [])}`);
-      return { key: shown(key) };
+      return { key: await shownAnyway(key) };
     },
     async revokeKey({ id }, context) {
       refuseConfigured(id);
@@ -65,10 +64,12 @@ export function keyMethods(operations: Operations): AdminMethods {
       const key = await keys.revoke(id);
       if (key === undefined) throw notFound(id);
       if (before?.revokeWall === undefined) audit("RevokeKey", key, context, key.name);
-      return { key: shown(key) };
+      return { key: await shownAnyway(key) };
     },
   };
 }
+
+const nothingSpent: KeySpending = { spentMicroUsd: 0n, reservedMicroUsd: 0n };
 
 /** Unknown models that an audit line names. */
 const toldModelsMax = 10;

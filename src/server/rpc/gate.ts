@@ -12,7 +12,7 @@ export interface GateSettings {
   readonly keys: KeyRing;
   readonly admin: AdminGate;
   /** Who is turned away before a call of it is read. */
-  readonly router: Pick<Router, "refusal">;
+  readonly router: Pick<Router, "refusal" | "exhausted">;
 }
 
 /** Before a byte of the body is read: who calls, and what its metadata wishes for. Health and reflection are open. */
@@ -29,11 +29,13 @@ export function rpcGate(settings: () => GateSettings): RequestGate {
       });
     } else if (service.typeName === RouterService.typeName) {
       const admitted = (caller: Key): void => {
+        // Before it may be refused, so that the refusal says whom it was told.
+        values.set(callerKey, caller);
         if (method === RouterService.method.chat || method === RouterService.method.streamChat) {
-          const refusal = settings().router.refusal(caller);
+          const { router } = settings();
+          const refusal = router.refusal(caller) ?? router.exhausted(caller);
           if (refusal !== undefined) throw refusal;
         }
-        values.set(callerKey, caller);
         values.set(wishesKey, wishesFrom(header));
       };
       const credentials = { authorization: header("authorization"), xApiKey: header("x-api-key") };

@@ -44,7 +44,14 @@ describe("CreateKey", () => {
     });
     expect(secret).toMatch(/^sr_[\w-]{49}$/);
     expect(server.operations.audits).toEqual([
-      { action: "CreateKey", subject: key?.id, author: "ann", comment: `Team Ä, ${key?.prefix}…; not known here: p/x` },
+      {
+        action: "CreateKey",
+        subject: key?.id,
+        author: "ann",
+        comment: `Team Ä, ${key?.prefix}…; not known here: p/x`,
+        address: undefined,
+        requestId: "req-1",
+      },
     ]);
     expect(JSON.stringify(server.operations.audits)).not.toContain(secret);
   });

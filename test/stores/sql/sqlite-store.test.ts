@@ -74,7 +74,7 @@ describe("the file", () => {
     await first.decisions.add(Array.from({ length: 500 }, (_, number) => row(number, { text: "y".repeat(3000) })));
     await first.close();
     const bytes = readFileSync(path);
-    writeFileSync(path, bytes.fill(0xa5, 4096 * 20));
+    writeFileSync(path, bytes.fill(0xa5, 4096 * 40));
     const { decisions } = await open(path);
     await expect(decisions.list(all)).rejects.toThrow(/^the file is damaged/);
   });
