@@ -6,6 +6,7 @@ import { flakyReporter } from "./test/support/flaky-reporter.ts";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    globalSetup: ["test/support/missing-servers.ts"],
     reporters: ["default", flakyReporter, faultReporter(process.env["FAULT_REPORT"]), matrixReporter(process.env["MATRIX_REPORT"])],
     // Backstops for what hangs, wide enough for a machine that others use, too.
     testTimeout: 60_000,

@@ -22,23 +22,26 @@ export interface OpenLoop {
   closed(concurrency: number, seconds: number): Promise<Outcome[]>;
 }
 
+/** Who calls, and how much it sends. */
+export interface OpenLoopOptions {
+  readonly port: number;
+  /** Of a prompt. */
+  readonly bytes: number;
+  /** Default: none is shown. */
+  readonly key?: string;
+  /** Opened beforehand: the kernel makes callers wait for seconds who all connect at once. Default: 1000. */
+  readonly connections?: number;
+}
+
 /** Milliseconds between two bursts of due calls. */
 const burstMs = 5;
 
-/** Whom to ask, and how. */
-export interface OpenLoopOptions {
-  readonly port: number;
-  /** A prompt's. */
-  readonly bytes: number;
-  /** Opened beforehand: the kernel makes callers wait for seconds who all connect at once. */
-  readonly connections: number;
-}
-
-/** Prompts answered whole. */
-export async function createOpenLoop({ port, bytes, connections }: OpenLoopOptions): Promise<OpenLoop> {
+/** Prompts of so many bytes, answered whole. */
+export async function createOpenLoop({ port, bytes, key, connections = 1000 }: OpenLoopOptions): Promise<OpenLoop> {
   const content = "lorem ipsum ".repeat(Math.ceil(bytes / 12)).slice(0, bytes);
   const body = JSON.stringify({ model: "sim-chat", messages: [{ role: "user", content }] });
-  const head = `POST ${chatPath} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`;
+  const shown = key === undefined ? "" : `authorization: Bearer ${key}\r\n`;
+  const head = `POST ${chatPath} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\n${shown}content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`;
   const request = Buffer.from(head + body);
   const idle: Line[] = [];
   const renew = async (): Promise<Line> => {

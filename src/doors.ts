@@ -10,12 +10,13 @@ import {
 import { Health } from "../gen/grpc/health/v1/health_pb.ts";
 import { AdminService } from "../gen/semaroute/v1/admin_pb.ts";
 import { RouterService } from "../gen/semaroute/v1/router_pb.ts";
+import { keysFrom } from "./assembly/configured-keys.ts";
 import type { Settings } from "./config/schema.ts";
-import type { KeyId, KeyLimits } from "./core/call.ts";
-import { Priority } from "./core/chat.ts";
+import type { KeyId } from "./core/call.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Operations } from "./core/operations.ts";
 import { ChatError, type Failure } from "./core/error.ts";
+import type { IssuedKeys } from "./core/keys.ts";
 import type { Router } from "./core/router.ts";
 import type { Secret } from "./core/secret.ts";
 import { type RefusalObserver, type RefusedRequest, refusalTeller } from "./core/telemetry.ts";
@@ -28,7 +29,7 @@ import { createAdminDoor } from "./server/rest/admin.ts";
 import type { HealthFacts } from "./server/rest/health.ts";
 import { createRequestHandler, type DoorSet } from "./server/routes.ts";
 import { type AdminMethods, adminOptions, adminService } from "./server/rpc/admin.ts";
-import { callIdKey, peerKey } from "./server/rpc/context.ts";
+import { callerKey, callIdKey, peerKey } from "./server/rpc/context.ts";
 import { errorDetails, gateWithDetails, requestIdKey } from "./server/rpc/error-details.ts";
 import { rpcGate } from "./server/rpc/gate.ts";
 import { healthService } from "./server/rpc/health.ts";
@@ -44,6 +45,7 @@ export interface DoorsOptions {
   readonly settings: Settings;
   readonly router: Router;
   readonly operations: Operations;
+  readonly issued: IssuedKeys;
   readonly clock: Clock;
   /** UUIDv7. */
   readonly newId: () => string;
@@ -74,15 +76,15 @@ export interface Doors {
 
 /** One set of handlers for every protocol: gRPC, gRPC-Web, Connect and JSON from one router, REST beside it on the same core. */
 export function createDoors(options: DoorsOptions): Doors {
-  const { operations, clock, settings: initial } = options;
+  const { operations, issued, clock, newId, random, settings: initial } = options;
   let refusing = false;
   const router: Router = { ...options.router, refusal: (key) => (refusing ? goingAway() : options.router.refusal(key)) };
   const throttle = createThrottle({ clock });
   const gone = new AbortController();
   const admin = createAdminGate({ ...options.adminToken, throttle });
-  const keysEver = { seen: false };
-  let live = liveFrom(initial, initial, { throttle, keysEver });
-  const desk: CallDesk = createCallDesk({ router, clock, newId: options.newId, random: options.random });
+  let live = liveFrom(initial, initial, { throttle, issued });
+  const desk: CallDesk = createCallDesk({ router, clock, newId, random, refusal: (key) => issued.refusal(key) });
+  issued.onRevoked((id) => desk.cutKey(id));
   const onRefused = refusalTeller(options.refusals, options.onBug);
   const bodyMax = initial.server.max_body;
   const arrivals = createArrivals(arrivingMax(bodyMax));
@@ -106,7 +108,7 @@ export function createDoors(options: DoorsOptions): Doors {
     options: data,
     router: routerService({ router, desk, clock, heartbeatMs: () => live.heartbeatMs }),
     admin: adminMethods,
-    adminOptions: adminOptions(adminMethods, adminConnect),
+    adminOptions: adminOptions(adminConnect),
     health: healthService({ providers: operations.providers, draining: gone.signal, clock }),
     healthOptions: { ...data, ...small },
     reflectionOptions: { ...connect, ...small },
@@ -124,12 +126,13 @@ export function createDoors(options: DoorsOptions): Doors {
     metrics: options.metrics,
     deadlineMaxMs: () => router.snapshot().options.totalMs,
     onRefused,
+    onRevoked: (listener: (id: KeyId) => void) => issued.onRevoked(listener),
     onBug: options.onBug,
   };
   return {
     handler: (doors) => createRequestHandler({ ...parts, rpc: routerFor(doors, services) }, doors),
     apply(settings) {
-      live = liveFrom(settings, initial, { throttle, keysEver });
+      live = liveFrom(settings, initial, { throttle, issued });
     },
     drain: () => gone.abort(new ConnectError("this replica is going away", Code.Unavailable)),
     refuse() {
@@ -181,7 +184,9 @@ function arrivingMax(bodyMax: number): number {
 function refusedRpc({ service, method, protocolName, values }: HandlerContext, failure: Failure): RefusedRequest {
   const refused = { id: values.get(callIdKey), requestId: values.get(requestIdKey), address: values.get(peerKey).remoteAddress, failure };
   if (service.typeName === AdminService.typeName) return { ...refused, door: "admin", action: method.name };
-  return { ...refused, door: protocolName === "grpc" || protocolName === "grpc-web" ? protocolName : "connect" };
+  const isLimited = failure === "CALLER_RATE_LIMITED" || failure === "BUDGET_EXHAUSTED";
+  const key = isLimited ? values.get(callerKey)?.id : undefined;
+  return { ...refused, door: protocolName === "grpc" || protocolName === "grpc-web" ? protocolName : "connect", key };
 }
 
 /** What a reload replaces. */
@@ -194,37 +199,18 @@ interface Live {
 
 interface Lasting {
   readonly throttle: Throttle;
-  /** Once there were keys, taking the last one away must not open the door. */
-  readonly keysEver: { seen: boolean };
+  readonly issued: IssuedKeys;
 }
 
-const priorities = { low: Priority.LOW, normal: Priority.NORMAL, high: Priority.HIGH } as const;
-
-function liveFrom({ auth, server }: Settings, initial: Settings, { throttle, keysEver }: Lasting): Live {
-  keysEver.seen ||= auth.keys.length > 0;
-  const required = auth.required === "auto" ? keysEver.seen : auth.required;
-  const keys = auth.keys.map(({ name, key, models, priority, limits }) => ({
-    id: `cfg_${name}` as KeyId,
-    name,
-    secret: key,
-    models: models.length === 0 ? undefined : new Set(models),
-    priority: priorities[priority],
-    limits: limitsFrom(limits),
-  }));
+function liveFrom(settings: Settings, initial: Settings, { throttle, issued }: Lasting): Live {
+  const { auth, server } = settings;
+  const keys = keysFrom(settings);
+  // Once there were keys, taking the last one away must not open the door.
+  if (keys.length > 0) issued.noteConfigured();
   return {
-    keys: createKeyRing({ keys, required, throttle }),
+    keys: createKeyRing({ keys, issued, required: auth.required, throttle }),
     browsers: createBrowserRule(server.cors.allowed_origins),
     bodyMax: initial.server.max_body,
     heartbeatMs: server.heartbeat,
-  };
-}
-
-function limitsFrom(limits: Settings["auth"]["keys"][number]["limits"]): KeyLimits {
-  return {
-    requestsPerMinute: limits.requests_per_minute,
-    tokensPerMinute: limits.tokens_per_minute,
-    concurrentCalls: limits.concurrent_calls,
-    budgetMicroUsd: Math.round(limits.budget_usd * 1e6),
-    budgetPeriod: limits.budget_period,
   };
 }

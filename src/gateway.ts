@@ -8,12 +8,11 @@ import { createSnapshots, type Snapshots } from "./assembly/snapshots.ts";
 import { createRoster, type Roster } from "./assembly/roster.ts";
 import { policyFromSettings } from "./config/policy.ts";
 import type { Settings } from "./config/schema.ts";
-import type { Attempt, Call, Snapshot } from "./core/call.ts";
+import type { Snapshot } from "./core/call.ts";
 import type { Catalog, Target } from "./core/catalog.ts";
 import type { PolicyIssue, RoutingPolicy } from "./core/chat.ts";
 import type { CacheDesk } from "./core/cache.ts";
 import type { Clock } from "./core/clock.ts";
-import { type AttemptStream, compose } from "./core/handler.ts";
 import type { PolicyDesk } from "./core/operations.ts";
 import type { PolicyFacts } from "./core/policy-facts.ts";
 import { decaysOf } from "./policies/decays.ts";
@@ -21,27 +20,23 @@ import { examinePolicy } from "./policies/examine.ts";
 import { createPolicy, withDefaults } from "./policies/index.ts";
 import { createSimulator, type Simulator } from "./policies/simulate.ts";
 import type { CredentialChange } from "./core/health.ts";
+import type { SpentSince } from "./core/limits.ts";
 import type { LoadGate } from "./core/overload.ts";
 import type { Router } from "./core/router.ts";
+import { createRooms } from "./rooms.ts";
 import { type CallObserver, sheltered } from "./core/telemetry.ts";
-import { admit } from "./stages/admit.ts";
-import { callProvider } from "./stages/call-provider.ts";
 import { countTokens } from "./stages/count-tokens.ts";
 import type { DispatchSources } from "./stages/contest.ts";
-import { dispatch } from "./stages/dispatch.ts";
 import { explainCall } from "./stages/explain.ts";
-import { guard } from "./stages/guard.ts";
-import { meter } from "./stages/meter.ts";
 import type { PlanSources } from "./stages/plan.ts";
-import { refusal } from "./stages/refusal.ts";
-import { recall, type RecallMode } from "./stages/recall.ts";
-import { createShadows } from "./stages/shadow.ts";
 import { createAffinity } from "./stores/affinity.ts";
 import { type CallLimiter, createCallLimiter } from "./stores/call-limiter.ts";
 import { createHedgeBudget } from "./stores/hedge-budget.ts";
+import { createKeyLimits, type ProcessLimits } from "./stores/key-limits.ts";
 import { createOutputForecasts } from "./stores/output-forecasts.ts";
-import { createPolicyDesk, type PolicyDeskOptions } from "./stores/policy-desk.ts";
+import { createPolicyDesk, type FilePolicyDesk, type PolicyDeskOptions } from "./stores/policy-desk.ts";
 import { createRetryBudget } from "./stores/retry-budget.ts";
+import { createSharedPolicyDesk, type SharedPolicyOptions } from "./stores/shared-policies.ts";
 import { createSlots } from "./stores/slots.ts";
 import { createWindowHealth, type WindowHealth } from "./stores/window-health.ts";
 
@@ -60,10 +55,18 @@ export interface GatewayOptions {
   readonly onCredential?: ((change: CredentialChange) => void) | undefined;
   /** Default: no load is shed but by the number of calls. */
   readonly gate?: LoadGate | undefined;
-  /** Policies that an earlier process kept, and what keeps them for a later one. Default: they end with this process. */
-  readonly policyMemory?: Pick<PolicyDeskOptions, "kept" | "keep">;
+  /** Policies that an earlier process kept, and what keeps them for a later one, or for all. Default: they end with this process. */
+  readonly policyMemory?: PolicyMemory;
+  /** What keys had spent before this process. Default: nothing. */
+  readonly spentSince?: SpentSince | undefined;
   /** What replicas share, and who counts what came of it. Default: this process is alone. */
   readonly shared?: Pick<CacheParts, "redis" | "count"> | undefined;
+}
+
+/** Where policies outlive the process. */
+export interface PolicyMemory extends Pick<PolicyDeskOptions, "kept" | "keep"> {
+  /** Where other replicas have the same policies; there is no `keep` beside it. */
+  readonly shared?: Pick<SharedPolicyOptions, "store" | "onShared"> | undefined;
 }
 
 /** The running router, without a protocol. */
@@ -72,6 +75,8 @@ export interface Gateway {
   readonly providers: Roster;
   readonly policies: PolicyDesk;
   readonly cache: CacheDesk;
+  /** How keys stand, and whom limits have refused. */
+  readonly limits: Pick<ProcessLimits, "standing" | "refusals">;
   /** Replays decisions under another policy, which has been examined. */
   simulator(this: void, policy: RoutingPolicy): Simulator;
   /**
@@ -96,6 +101,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const health = createWindowHealth({ clock, random, breaker: breakerOptionsFrom(initial), onCredential });
   const slots = createSlots(clock, (target, insist) => health.concurrencyLimit(target, insist));
   const limiter = createCallLimiter({ gate });
+  const limits = createKeyLimits({ clock, spentSince: options.spentSince });
   const roster = createRoster({ clock, health, slots });
   const use = (next: Settings): void => {
     settings = next;
@@ -104,36 +110,30 @@ export function createGateway(options: GatewayOptions): Gateway {
   use(initial);
   const snapshots = createSnapshots(roster, () => callOptionsFrom(settings), clock);
   const cache = cacheOf(options, (id) => snapshots.current().catalog.find(id));
-  const policies = createPolicyDesk({
-    clock,
-    initial: policyFromSettings(initial.routing_policy),
-    author: "configuration",
+  const { policies, stopSharing } = openPolicies(options, {
     // A disabled provider may be named: it can be enabled later, and until then only a warning is due.
     examine: (policy) => examinePolicy(policy, policyFacts(roster, settings)),
-    withDefaults,
-    createPolicy,
     onActive: putInForce(snapshots, health),
-    ...options.policyMemory,
   });
 
   const sources = { health, clock, stateOf: (provider: string) => roster.stateOf(provider), ...createMemory(clock) };
-  const sparing = (): boolean => gate?.isSparing() === true;
-  const told = observers.map((observer) => sheltered(observer, onBug));
-  const attempt = compose<Attempt, AttemptStream>([guard(health, slots, clock), refusal], callProvider(clock));
-  const shadows = createShadows({ sources, attempt, observers: told, sparing });
-  const chat = compose<Call, Awaited<ReturnType<Router["chat"]>>>(
-    [meter(told, clock), admit(limiter), recall({ cache: cache.replies, mode: () => modeOf(settings), clock, sparing })],
-    dispatch(sources, attempt, shadows),
-  );
+  const { chat, shadows } = createRooms({
+    observers: observers.map((observer) => sheltered(observer, onBug)),
+    gates: { limiter, limits, slots },
+    recalling: { cache: cache.replies, mode: () => (settings.cache.enabled ? settings.cache.mode : "off") },
+    sources,
+    sparing: () => gate?.isSparing() === true,
+  });
 
   const stopRepricing = startRepricing({ clock, reprice: () => roster.reprice(), onChange: () => snapshots.renew(), onBug });
   const prober = startProbes(initial, { clock, health, roster, onBug, onListed: () => snapshots.renew() });
 
   return {
-    router: createRouter({ chat, gate, limiter, snapshots, sources, health }),
+    router: createRouter({ chat, gate, limiter, limits, snapshots, sources, health }),
     providers: roster,
     policies,
     cache,
+    limits,
     simulator: (policy) => simulatorOf(policy, snapshots.current()),
     apply(next) {
       const before = settings;
@@ -151,6 +151,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     running: () => limiter.running(),
     idle: () => limiter.idle(),
     async close() {
+      stopSharing();
       prober?.stop();
       shadows.stop();
       cache.close();
@@ -161,12 +162,20 @@ export function createGateway(options: GatewayOptions): Gateway {
   };
 }
 
-function modeOf({ cache }: Settings): RecallMode {
-  return cache.enabled ? cache.mode : "off";
-}
-
 function cacheOf({ settings, clock, random, shared }: GatewayOptions, targetOf: CacheParts["targetOf"]): Cache {
   return createCache(settings, { clock, random, redis: undefined, count: ignore, ...shared, targetOf });
+}
+
+/** This process's policies, or, where others have them, too, all of theirs. */
+function openPolicies(
+  { settings, clock, random, policyMemory: { shared, ...memory } = {} }: GatewayOptions,
+  parts: Pick<PolicyDeskOptions, "examine" | "onActive">,
+): { readonly policies: PolicyDesk & Pick<FilePolicyDesk, "install">; stopSharing(this: void): void } {
+  const initial = policyFromSettings(settings.routing_policy);
+  const desk = createPolicyDesk({ clock, initial, author: "configuration", withDefaults, createPolicy, ...parts, ...memory });
+  if (shared === undefined) return { policies: desk, stopSharing: ignore };
+  const policies = createSharedPolicyDesk({ ...shared, desk, clock, random, kept: memory.kept });
+  return { policies, stopSharing: () => policies.close() };
 }
 
 /** What calls learn from those before them. */
@@ -188,16 +197,19 @@ interface RouterParts {
   readonly chat: Router["chat"];
   readonly gate: LoadGate | undefined;
   readonly limiter: CallLimiter;
+  readonly limits: ProcessLimits;
   readonly snapshots: Snapshots;
   readonly sources: PlanSources;
   readonly health: WindowHealth;
 }
 
-function createRouter({ chat, gate, limiter, snapshots, sources, health }: RouterParts): Router {
+function createRouter({ chat, gate, limiter, limits, snapshots, sources, health }: RouterParts): Router {
   const moment = (): ModelMoment => modelMoment({ ...sources, snapshot: snapshots.current(), createdWall: snapshots.madeWall(), health });
   return {
     chat,
     refusal: (key) => gate?.earlyRefusal(key.priority, limiter.running()),
+    exhausted: limits.exhausted,
+    allowances: limits.allowances,
     snapshot: snapshots.current,
     explain(call, policy) {
       const rank = policy === undefined ? undefined : createPolicy(withDefaults(policy));

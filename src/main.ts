@@ -60,6 +60,11 @@ switch (command.kind) {
     print(JSON.stringify(configurationSchema(), null, 2));
     break;
   }
+  case "key": {
+    const { keyCommand } = await import("./cli/key.ts");
+    process.exitCode = await keyCommand({ ...input, command, nowWall: Date.now(), write: print });
+    break;
+  }
   case "serve":
     await run(command.config);
     break;

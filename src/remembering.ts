@@ -1,39 +1,61 @@
+import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { keepDecisionsMs, openStore, type Surroundings } from "./assembly/store.ts";
 import type { Loaded } from "./config/load.ts";
 import type { Clock } from "./core/clock.ts";
 import type { KeptPolicies, Store } from "./core/store.ts";
+import type { PolicyMemory } from "./gateway.ts";
+import { createKeyDirectory, type KeyDirectory } from "./stores/key-directory.ts";
+import { createMemoryKeys } from "./stores/memory-keys.ts";
+import type { SharedChange } from "./stores/shared-policies.ts";
+import { startLedger } from "./ledger.ts";
 import { createDecisionLog, type DecisionLog } from "./stores/decision-log.ts";
+import type { LedgerLog } from "./stores/ledger-log.ts";
 import { describeCause } from "./telemetry/cause.ts";
 import type { Log } from "./telemetry/log.ts";
 
 /** What the process remembers, and what it remembers of those before it. */
 export interface Remembering {
   readonly decisions: DecisionLog;
+  readonly keys: KeyDirectory;
+  /** Decisions that no store took, since start. */
+  decisionsLost(): number;
+  readonly ledger: LedgerLog;
   /** Policies that an earlier process kept. */
   readonly kept: KeptPolicies | undefined;
-  /** Undefined: nothing lasts. */
+  /** Undefined: nothing lasts, or policies are shared. */
   readonly keep: ((change: KeptPolicies) => Promise<void>) | undefined;
+  /** Undefined: policies are this process's alone. */
+  readonly shared: PolicyMemory["shared"];
   /** Writes what waits and lets go of the store. */
   close(): Promise<void>;
+}
+
+/** What it works with. */
+export interface RememberingParts {
+  readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly log: Log;
 }
 
 /** Opens the store of a configuration; undefined: it cannot be, and the log says why. */
 export async function startRemembering(
   loaded: Loaded,
-  surroundings: Omit<Surroundings, "onUnwritable">,
-  { clock, log }: { readonly clock: Clock; readonly log: Log },
+  surroundings: Pick<Surroundings, "environment" | "cwd" | "random">,
+  { clock, random, log }: RememberingParts,
 ): Promise<Remembering | undefined> {
-  const onUnwritable = (path: string, reason: string): void =>
-    log.warn({ path, reason }, "nothing can be kept beside the configuration: decisions and policies end with the process");
-  const opened = await openStore(loaded, { ...surroundings, onUnwritable });
+  /** Decisions that a journal held, and no store took. */
+  const counts = { lost: 0 };
+  const opened = await openStore(loaded, { ...surroundings, clock, ...storeLines(log, counts) });
   if (opened.kind === "refused") {
     log.error({ path: opened.path, reason: opened.text }, `cannot open the store ${opened.path}: ${opened.text}`);
     return undefined;
   }
   const { store } = opened;
   try {
-    return await remembering(store, loaded, { clock, log });
+    const memory = await remembering(opened, loaded, { clock, random, log });
+    return { ...memory, decisionsLost: () => memory.decisions.lost() + counts.lost };
   } catch (cause) {
     log.error({ path: opened.path, cause: describeCause(cause) }, "cannot read the store");
     await store.close();
@@ -41,12 +63,38 @@ export async function startRemembering(
   }
 }
 
+/** What a store has to say. */
+function storeLines(log: Log, counts: { lost: number }): Pick<Surroundings, "onUnwritable" | "postgres"> {
+  return {
+    onUnwritable: (path, reason) =>
+      log.warn(
+        { path, reason },
+        "nothing can be kept beside the configuration: decisions, policies, issued keys and the ledger end with the process",
+      ),
+    postgres: {
+      onAway: (reason) => log.error({ reason }, "the store is away: what would be written waits, what is asked fails"),
+      onBack: () => log.info({}, "the store is back"),
+      onLost({ kind, rows, cause }) {
+        if (kind === "decisions") counts.lost += rows;
+        log.error({ kind, rows, cause: describeCause(cause) }, "the store does not take rows, they are lost");
+      },
+      onNoJournal: (path, reason) =>
+        log.warn({ path, reason }, "no journal can be kept: what waits for the store while it is away ends with the process"),
+    },
+  };
+}
+
 async function remembering(
-  store: Store,
+  { store, path }: { readonly store: Store; readonly path: string | undefined },
   { settings }: Loaded,
-  { clock, log }: { readonly clock: Clock; readonly log: Log },
-): Promise<Remembering> {
-  const kept = await store.policies?.load();
+  { clock, random, log }: RememberingParts,
+): Promise<Omit<Remembering, "decisionsLost">> {
+  const { policies, sharedPolicies } = store;
+  // Policies that are shared are asked for again and again; a start does not wait for a database that is away.
+  const kept = await policies?.load().catch((cause: unknown) => {
+    if (sharedPolicies === undefined) throw cause;
+    return undefined;
+  });
   const decisions = createDecisionLog({
     clock,
     replica: `${hostname()}/${process.pid}`,
@@ -56,23 +104,49 @@ async function remembering(
       log.error({ reason: cause instanceof Error ? cause.message : "" }, "the store does not take decisions, they are lost"),
     onFound: (lost) => log.info({ lost }, "the store takes decisions again"),
   });
-  const { policies } = store;
+  const keys = createKeyDirectory({
+    clock,
+    random,
+    randomBytes,
+    store: store.keys ?? createMemoryKeys(),
+    onUnreadable: (cause) =>
+      log.error({ reason: cause instanceof Error ? cause.message : "" }, "the store of keys cannot be read, those that are known go on"),
+    onReadable: () => log.info({}, "the store of keys can be read again"),
+  });
+  await keys.start();
+  const ledger = await startLedger({ settings, store: store.ledger, path, clock, log });
   return {
     decisions,
+    keys,
+    ledger,
     kept,
+    shared: sharedPolicies && { store: sharedPolicies, onShared: sharedPolicyLine(log) },
     keep:
-      policies &&
-      (async (change) => {
-        try {
-          await policies.save(change);
-        } catch (cause) {
-          log.error({ reason: cause instanceof Error ? cause.message : "" }, "the store does not take a policy, it ends with the process");
-          throw cause;
-        }
-      }),
+      policies !== undefined && sharedPolicies === undefined
+        ? async (change) => {
+            try {
+              await policies.save(change);
+            } catch (cause) {
+              log.error(
+                { reason: cause instanceof Error ? cause.message : "" },
+                "the store does not take a policy, it ends with the process",
+              );
+              throw cause;
+            }
+          }
+        : undefined,
     async close() {
+      keys.close();
       await decisions.close();
+      await ledger.close();
       await store.close();
     },
+  };
+}
+
+function sharedPolicyLine(log: Log): (change: SharedChange) => void {
+  return ({ kind, revision, author }) => {
+    if (kind === "adopted") log.info({ revision, author }, "the policy of the store is in force");
+    else log.error({ revision, author }, "the policy of the store does not fit this configuration, the one before stays in force here");
   };
 }

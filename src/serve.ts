@@ -4,17 +4,20 @@ import { type Loaded, loadConfiguration, type LoadInput } from "./config/load.ts
 import { formatProblem, formatWarning, type Problem } from "./config/problem.ts";
 import type { Settings } from "./config/schema.ts";
 import { watchFile } from "./config/watch.ts";
+import { issuedTwice, keysFrom } from "./assembly/configured-keys.ts";
+import { keySpending } from "./assembly/key-spending.ts";
 import { watchLoad } from "./assembly/load-watch.ts";
-import { createReloader } from "./assembly/reloader.ts";
+import { createReloader, type Reloader } from "./assembly/reloader.ts";
 import { simulations } from "./assembly/simulations.ts";
 import type { Clock } from "./core/clock.ts";
-import { sleep } from "./core/clock.ts";
 import { ChatError } from "./core/error.ts";
 import type { Operations, ReloadOutcome } from "./core/operations.ts";
 import { createDoors, type Doors } from "./doors.ts";
+import { drain } from "./drain.ts";
 import { createGateway, type Gateway, type GatewayOptions } from "./gateway.ts";
 import { openListeners } from "./listeners.ts";
 import { type Remembering, startRemembering } from "./remembering.ts";
+import { anonymousKey } from "./server/auth.ts";
 import { boundsDefault } from "./server/bounds.ts";
 import { statusOf } from "./server/errors.ts";
 import type { Listener } from "./server/listen.ts";
@@ -63,7 +66,7 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
   for (const warning of loaded.warnings) log.warn({ path: warning.path, problem: formatWarning(warning) }, "configuration warning");
 
   const listeners: Listener[] = [];
-  const memory = await startRemembering(loaded, input, { clock, log });
+  const memory = await startRemembering(loaded, { ...input, random: Math.random }, { clock, random: Math.random, log });
   if (memory === undefined) {
     log.flush();
     return 1;
@@ -79,17 +82,14 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
   const reloader = createReloader(loaded, () => loadConfiguration(input), {
     log,
     metrics,
-    apply(next) {
-      const issues = gateway.apply(next.settings);
-      if (issues.length === 0) doors.apply(next.settings);
-      return issues.map(({ field, message }) => ({ path: `routing_policy.${field}`, message }));
-    },
+    apply: (next) => takeOver(next.settings, { gateway, memory, doors: () => doors }),
   });
-  const operations = operationsOf({ clock, log, memory }, rooms, reloader.reload);
+  const operations = operationsOf({ clock, log, memory }, rooms, reloader);
   const doors = createDoors({
     settings,
     router: gateway.router,
     operations,
+    issued: memory.keys,
     clock,
     newId: randomUUIDv7,
     random: Math.random,
@@ -123,6 +123,18 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
   return { urls: listeners.map(({ url }) => url), reload: reloader.reload, stop };
 }
 
+/** All of another configuration, or nothing of it, and why not. */
+function takeOver(
+  settings: Settings,
+  { gateway, memory, doors }: { readonly gateway: Gateway; readonly memory: Remembering; readonly doors: () => Doors },
+): readonly Problem[] {
+  const twins = issuedTwice(settings, memory.keys);
+  if (twins.length > 0) return twins;
+  const issues = gateway.apply(settings);
+  if (issues.length === 0) doors().apply(settings);
+  return issues.map(({ field, message }) => ({ path: `routing_policy.${field}`, message }));
+}
+
 /** What everybody works with. */
 interface House {
   readonly clock: Clock;
@@ -130,19 +142,24 @@ interface House {
   readonly memory: Remembering;
 }
 
-function operationsOf({ clock, log, memory }: House, { gateway, stats, sharing }: Rooms, reload: Operations["reload"]): Operations {
+function operationsOf({ clock, log, memory }: House, { gateway, stats, sharing }: Rooms, reloader: Reloader): Operations {
   return {
     providers: gateway.providers,
     policies: gateway.policies,
     decisions: memory.decisions,
     cache: gateway.cache,
     shared: () => sharing?.report(),
+    keys: memory.keys,
+    configuredKeys: () => keysFrom(reloader.settings()),
+    spending: keySpending({ clock, standing: gateway.limits.standing, spentSince: memory.ledger.spentSince }),
+    isModel: (name) => gateway.router.model(name, anonymousKey) !== undefined,
+    ledger: memory.ledger,
     simulate: simulations({ decisions: memory.decisions, simulator: gateway.simulator }),
     version,
     startWall: clock.wall(),
     now: () => clock.wall(),
     stats: () => stats.targets(),
-    reload,
+    reload: reloader.reload,
     audit: auditLine(log),
   };
 }
@@ -157,8 +174,10 @@ interface Rooms {
   readonly onBug: (error: unknown) => void;
 }
 
-/** The gateway, and everybody who is told of its calls. */
+/** The gateway, and everybody who is told of its calls; or what the configuration cannot have beside what is remembered. */
 async function startRooms(settings: Settings, { clock, log, memory }: House, listeners: readonly Listener[]): Promise<Rooms | ChatError> {
+  const [twin] = issuedTwice(settings, memory.keys);
+  if (twin !== undefined) return new ChatError("INVALID_REQUEST", twin.message, { field: twin.path });
   const { tracing: traces, metrics: metering } = settings.observability;
   const stats = createStats();
   const tracing = await createTracing({
@@ -187,14 +206,16 @@ async function startRooms(settings: Settings, { clock, log, memory }: House, lis
     isKnown: (id) => late.gateway?.router.snapshot().catalog.targets.some((target) => target.id === id) ?? false,
     providers: () => (late.gateway === undefined ? [] : providerGauges(late.gateway)),
     logLinesDropped: () => log.dropped(),
-    decisionsLost: () => memory.decisions.lost(),
+    decisionsLost: () => memory.decisionsLost(),
+    ledger: memory.ledger,
     pressures: () => overload.pressures(),
     bugs: () => bugs,
     shed: (priority) => overload.refused(priority),
     shared: () => sharing?.report(),
+    limitRefusals: (kind) => late.gateway?.limits.refusals(kind) ?? 0,
   });
   const sharing = startSharing(settings, { clock, random: Math.random, observer: redisObserver(log, metrics) });
-  const observers = [callLog(log, (failure) => statusOf(failure).http), stats, memory.decisions.observer];
+  const observers = [callLog(log, (failure) => statusOf(failure).http), stats, memory.decisions.observer, memory.ledger.observer];
   if (metering.enabled) observers.push(metrics.observer);
   if (tracing.observer !== undefined) observers.push(tracing.observer);
   const gateway = gatewayOrRefusal({
@@ -207,6 +228,7 @@ async function startRooms(settings: Settings, { clock, log, memory }: House, lis
     gate: overload,
     policyMemory: memory,
     shared: { redis: sharing?.redis, count: metrics.sharedCache },
+    spentSince: memory.ledger.spentSince,
   });
   if (gateway instanceof ChatError) {
     overload.stop();
@@ -241,41 +263,6 @@ async function watch(
 function refuse(problems: readonly Problem[], tell: (line: string) => void): 78 {
   for (const problem of problems) tell(formatProblem(problem));
   return 78;
-}
-
-interface Draining {
-  readonly settings: Settings;
-  readonly doors: Doors;
-  readonly gateway: Gateway;
-  readonly listeners: readonly Listener[];
-  readonly clock: Clock;
-  readonly log: Log;
-}
-
-/** Longest wait for answers that were cut to reach their callers. */
-const lastWordsMs = 2000;
-
-/** Not ready, then closed, then finished or cut: each with a clock of its own. */
-async function drain({ settings, doors, gateway, listeners, clock, log }: Draining): Promise<void> {
-  const { drain_delay: delayMs, drain_timeout: graceMs } = settings.server;
-  const never = new AbortController().signal;
-  log.info({ running: gateway.running(), drain_delay_ms: delayMs, drain_timeout_ms: graceMs }, "draining");
-  doors.drain();
-  if (delayMs > 0) await sleep(clock, delayMs, never);
-  doors.refuse();
-  for (const listener of listeners) listener.drain();
-  // What has arrived is served, also where its body is still on its way: then it is a request, and no call yet.
-  const done = Promise.all([gateway.idle(), ...listeners.map((listener) => listener.quiet())]);
-  const late = await Promise.race([done.then(() => false), sleep(clock, graceMs, never).then(() => true)]);
-  gateway.drain();
-  if (late) {
-    log.warn({ running: gateway.running(), arriving: doors.arriving() }, "drain timeout passed, ending the calls that still run");
-    doors.cut();
-    await Promise.race([gateway.idle(), sleep(clock, lastWordsMs, never)]);
-  }
-  // A call is over before its last bytes have left the socket.
-  await Promise.race([Promise.all(listeners.map((listener) => listener.ended())), sleep(clock, lastWordsMs, never)]);
-  await Promise.all(listeners.map((listener) => listener.close()));
 }
 
 /** Only what is configured becomes a label: callers choose the other names. */

@@ -38,8 +38,8 @@ async function running() {
   const observers = [{ began() {}, ended: (record: CallRecord) => void records.push(record) }];
   const gateway = createGateway({ settings, clock: systemClock, random: () => 0.5, observers });
   onTestFinished(() => gateway.close());
-  const swap = (policy: RoutingPolicy, share = 1): void => {
-    const verdict = gateway.policies.swap({ policy, expectedRevision: "", author: "ann", comment: "", dryRun: false, share });
+  const swap = async (policy: RoutingPolicy, share = 1): Promise<void> => {
+    const verdict = await gateway.policies.swap({ policy, expectedRevision: "", author: "ann", comment: "", dryRun: false, share });
     expect(verdict.kind).toBe("swapped");
   };
   /** The view of the one target that a call is planned by. */
@@ -62,18 +62,18 @@ describe("the means that latency goes by", () => {
   test("are those of what is in force and what is tried beside it, and of nothing else", async () => {
     const { gateway, swap, decays } = await running();
     expect(await decays()).toEqual([3000]);
-    swap(latency(7000), 0.5);
+    await swap(latency(7000), 0.5);
     expect(await decays()).toEqual([3000, 7000]);
-    swap(leastBusy, 0.5);
+    await swap(leastBusy, 0.5);
     expect(await decays()).toEqual([3000]);
-    swap(latency(7000), 0.5);
-    gateway.policies.rollback({ number: 0n, author: "ann", comment: "" });
+    await swap(latency(7000), 0.5);
+    await gateway.policies.rollback({ number: 0n, author: "ann", comment: "" });
     expect(await decays()).toEqual([3000]);
-    swap(latency(7000));
+    await swap(latency(7000));
     expect(await decays()).toEqual([7000]);
-    gateway.policies.rollback({ number: 0n, author: "ann", comment: "" });
+    await gateway.policies.rollback({ number: 0n, author: "ann", comment: "" });
     expect(await decays()).toEqual([3000]);
-    swap(leastBusy);
+    await swap(leastBusy);
     expect(await decays()).toEqual([]);
   });
 
@@ -82,16 +82,16 @@ describe("the means that latency goes by", () => {
     await view();
     const before = (await view())?.otherMeans.get(3000)?.firstTokenMs;
     expect(before).toBeGreaterThan(0);
-    swap(leastBusy, 0.5);
+    await swap(leastBusy, 0.5);
     expect((await view())?.otherMeans.get(3000)?.firstTokenMs).toBeGreaterThan(0);
   });
 
   test("do not pile up, however many policies come and go", async () => {
     const { gateway, swap, decays } = await running();
-    for (let decayMs = 4000; decayMs < 4100; decayMs++) swap(latency(decayMs), 0.5);
+    for (let decayMs = 4000; decayMs < 4100; decayMs++) await swap(latency(decayMs), 0.5);
     expect(await decays()).toEqual([3000, 4099]);
     const dry = { policy: latency(9000), expectedRevision: "", author: "ann", comment: "", dryRun: true };
-    expect(gateway.policies.swap(dry).kind).toBe("swapped");
+    expect((await gateway.policies.swap(dry)).kind).toBe("swapped");
     expect(await decays()).toEqual([3000, 4099]);
   });
 });
@@ -99,8 +99,8 @@ describe("the means that latency goes by", () => {
 describe("a reload", () => {
   test("whose policy says what it said leaves the canary and an operator's policy in force", async () => {
     const { gateway, swap } = await running();
-    swap(leastBusy);
-    swap(latency(7000), 0.5);
+    await swap(leastBusy);
+    await swap(latency(7000), 0.5);
     const [active, canary] = [gateway.policies.active(), gateway.policies.canary()];
     expect(gateway.apply(await settingsOf(`${config}\n  two: {type: simulated}`))).toEqual([]);
     expect([gateway.policies.active(), gateway.policies.canary()]).toEqual([active, canary]);
@@ -114,7 +114,7 @@ describe("a reload", () => {
 
   test("whose policy says something else puts that in force for all, and ends the canary", async () => {
     const { gateway, swap } = await running();
-    swap(latency(7000), 0.5);
+    await swap(latency(7000), 0.5);
     expect(gateway.apply(await settingsOf(config.replace("type: latency, config: {decay: 3s}", "type: least_busy")))).toEqual([]);
     expect(gateway.policies.active().policy?.kind.case).toBe("leastBusy");
     expect([gateway.policies.canary(), gateway.router.snapshot().canary]).toEqual([undefined, undefined]);

@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
-import { createMachineLoad, openFilesLimit } from "../stores/machine-load.ts";
+import { createLoopTurn } from "../stores/loop-turn.ts";
+import { createMachineLoad, openFilesLimit, threadCpuMs } from "../stores/machine-load.ts";
 import { createOverload, type LoadChange, type Overload, scarceFrom } from "../stores/overload.ts";
 
 /** What a listener tells, and can give up. */
@@ -34,6 +35,7 @@ export function watchLoad({ clock, listeners, connectionsMax, onChange }: LoadWa
   const overload = createOverload({
     clock,
     measure: machine.measure,
+    turn: createLoopTurn({ clock, cpuMs: threadCpuMs, onEnd: (callback) => void setImmediate(callback) }),
     onChange,
     onScarce({ heap, memory }) {
       const isMemoryShort = Math.max(heap, memory) >= scarceFrom;

@@ -20,7 +20,7 @@ export interface Policies {
 }
 
 /** None yet: the policy desk makes the first when it activates its first policy. */
-export function createSnapshots(roster: Roster, options: () => CallOptions, clock: Clock): Snapshots {
+export function createSnapshots(roster: Pick<Roster, "catalog" | "providers">, options: () => CallOptions, clock: Clock): Snapshots {
   let snapshot: Snapshot | undefined;
   let inForce: Policies | undefined;
   let madeWall = 0;

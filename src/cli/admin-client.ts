@@ -9,7 +9,7 @@ export interface AdminClient {
   /** For messages. */
   readonly url: string;
   /** Rejects with an `AdminRefusal`. */
-  ask(verb: "GET" | "POST" | "PUT", path: string, body?: unknown): Promise<Readonly<Record<string, unknown>>>;
+  ask(verb: "GET" | "POST" | "PUT" | "PATCH" | "DELETE", path: string, body?: unknown): Promise<Readonly<Record<string, unknown>>>;
 }
 
 /** The server said no, or nothing at all. */

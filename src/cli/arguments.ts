@@ -1,6 +1,7 @@
 import { Command as Commander, CommanderError, Option } from "commander";
 
 import { nearest } from "../core/suggest.ts";
+import { addKeyCommands, type KeyCommand } from "./key-command.ts";
 import { addPolicyCommands, type PolicyCommand } from "./policy-command.ts";
 
 /** What the command line asks for. */
@@ -13,6 +14,7 @@ export type Command =
   | PolicyCommand
   /** JSON Schema of the configuration file. */
   | { readonly kind: "schema" }
+  | KeyCommand
   | { readonly kind: "version" }
   | { readonly kind: "help"; readonly text: string }
   /** The line was not understood; exit code 64. */
@@ -45,7 +47,9 @@ function createProgram(told: string[], choose: (command: Command) => void): Comm
   const write = (text: string): void => void told.push(text);
   const program = new Commander("semaroute")
     .description("LLM router: one port for gRPC, gRPC-Web, Connect, JSON and the OpenAI API.")
-    .usage("[serve] [--config FILE] | check [--strict] | explain --model M | policy validate|simulate|swap|rollback|history | schema")
+    .usage(
+      "[serve] [--config FILE] | check [--strict] | explain --model M | policy validate|simulate|swap|rollback|history | key create|list|update|revoke | schema",
+    )
     .exitOverride()
     .configureOutput({ writeOut: write, writeErr: () => undefined })
     .argument("[command]")
@@ -55,7 +59,9 @@ function createProgram(told: string[], choose: (command: Command) => void): Comm
     .helpCommand("help [command]", "print this text, or a command's")
     .action((word: string | undefined) => {
       choose(
-        word === undefined ? chosen(program, "serve") : unknownCommand(word, ["serve", "check", "explain", "policy", "schema", "help"]),
+        word === undefined
+          ? chosen(program, "serve")
+          : unknownCommand(word, ["serve", "check", "explain", "policy", "key", "schema", "help"]),
       );
     });
   program
@@ -81,6 +87,7 @@ function createProgram(told: string[], choose: (command: Command) => void): Comm
     .command("schema")
     .description("print the JSON Schema of the configuration file, for editors")
     .action(() => choose({ kind: "schema" }));
+  addKeyCommands(program, configOption, choose);
   return program;
 }
 

@@ -1,4 +1,3 @@
-import { Secret } from "../core/secret.ts";
 import type { Path } from "./problem.ts";
 import type { Report } from "./report.ts";
 import type { Settings } from "./schema.ts";
@@ -13,24 +12,12 @@ interface Part {
   readonly what: string;
 }
 
-const unset = (value: unknown): boolean => value === undefined;
 const isFalse = (value: unknown): boolean => value === false;
-const isZero = (value: unknown): boolean => value === 0;
 
 /** A part that comes to life loses its line here. */
 const parts: readonly Part[] = [
   { path: "server.workers", accepts: (value) => value === 1, what: "more than one process" },
-  { path: "auth.keys.*.limits.requests_per_minute", accepts: isZero, what: "a limit" },
-  { path: "auth.keys.*.limits.tokens_per_minute", accepts: isZero, what: "a limit" },
-  { path: "auth.keys.*.limits.concurrent_calls", accepts: isZero, what: "a limit" },
-  { path: "auth.keys.*.limits.budget_usd", accepts: isZero, what: "a budget" },
   { path: "cache.semantic.enabled", accepts: isFalse, what: "the semantic cache" },
-  {
-    path: "store.url",
-    accepts: (value) => value === undefined || (value instanceof Secret && !value.reveal().startsWith("postgres")),
-    what: "a store in PostgreSQL",
-  },
-  { path: "store.retention.ledger", accepts: unset, what: "a ledger" },
 ];
 
 /** Refuses settings that this build would otherwise ignore. */

@@ -30,7 +30,7 @@ export interface Key {
   /** The operator's word on it, which rules may go by; absent: none. */
   readonly labels?: Readonly<Record<string, string>>;
   /** Absent: none. */
-  readonly limits?: KeyLimits;
+  readonly limits?: KeyLimits | undefined;
 }
 
 /** The protocol a call came by; a metric label. */

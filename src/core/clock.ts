@@ -29,6 +29,17 @@ export function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<vo
   });
 }
 
+/** What was waited for; undefined: it takes longer than `ms`. */
+export async function within<T>(clock: Clock, ms: number, wanted: Promise<T>): Promise<T | undefined> {
+  const { promise: late, resolve } = Promise.withResolvers<undefined>();
+  const cancel = clock.after(ms, () => resolve(undefined));
+  try {
+    return await Promise.race([wanted, late]);
+  } finally {
+    cancel();
+  }
+}
+
 /** A protobuf duration in milliseconds, fractions kept. */
 export function msFromDuration(duration: Duration): number {
   return Number(duration.seconds) * 1000 + duration.nanos / 1e6;

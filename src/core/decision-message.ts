@@ -88,7 +88,21 @@ function healthMessage({ target, provider, health }: CandidateRecord): ProviderH
   };
 }
 
-function attemptMessage({ id, provider, model, kind, wall, ms, status, reason, text, upstreamId, won, usage }: TryRecord): AttemptInfo {
+/** A kept attempt likewise. */
+export function attemptMessage({
+  id,
+  provider,
+  model,
+  kind,
+  wall,
+  ms,
+  status,
+  reason,
+  text,
+  upstreamId,
+  won,
+  usage,
+}: TryRecord): AttemptInfo {
   return {
     $typeName: "semaroute.v1.Attempt",
     id,

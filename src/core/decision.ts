@@ -232,7 +232,8 @@ const usual: Readonly<Record<string, unknown>> = { ...untouched };
 /** A view serves many calls while nothing happens to its target, and never changes: this is the dearest part of a decision. */
 const touchedViews = new WeakMap<HealthView, Partial<HealthView>>();
 
-function tryRecord(attempt: AttemptRecord, endMs: number): TryRecord {
+/** An attempt of a call that ended at `endMs`. */
+export function tryRecord(attempt: AttemptRecord, endMs: number): TryRecord {
   const { id, target, kind, startWall, startMs, status, error, upstreamRequestId, won, usage } = attempt;
   return {
     id,

@@ -1,6 +1,7 @@
 import type { Target } from "./catalog.ts";
 import type { ChatEvent, ChatRequest, ChatResponse, EmbedRequest, EmbedResponse, StreamEvent, TranslationNote } from "./chat.ts";
 import type { ChatError, Failure } from "./error.ts";
+import type { Allowances } from "./limits.ts";
 
 /** A host's deviations from its dialect, as data. All optional; absent: as the dialect says. */
 export interface Quirks {
@@ -151,6 +152,8 @@ export interface ErrorShape {
   readonly statuses?: Readonly<Partial<Record<Failure, number>>>;
   /** Headers the language wants on every answer besides the common ones. */
   headers?(requestId: string): readonly (readonly [name: string, value: string])[];
+  /** Headers by which the language tells how a key's limits stand, besides the common ones. */
+  limitHeaders?(allowances: Allowances): readonly (readonly [name: string, value: string])[];
 }
 
 /** Writes one stream in a door's language. */

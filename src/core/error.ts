@@ -1,5 +1,6 @@
-import type { AttemptRecord } from "./call.ts";
+import type { AttemptRecord, KeyId } from "./call.ts";
 import { ErrorReason, type Usage } from "./chat.ts";
+import type { Allowances } from "./limits.ts";
 import type { PlanView } from "./policy.ts";
 
 /** A cause that a machine can act on: the names of the proto's ErrorReason. */
@@ -72,6 +73,10 @@ export class ChatError extends Error {
   attempts: readonly AttemptRecord[] = [];
   /** Set by dispatch likewise: how the targets were ranked. */
   plan: PlanView | undefined;
+  /** Set by whoever refuses or answers for a key with limits: how they stand. */
+  allowances: Allowances | undefined;
+  /** Set where a limit of a key refused the call: whose. */
+  limitedKey: KeyId | undefined;
 
   constructor(failure: Failure, text: string, options: ChatErrorOptions = {}) {
     super(text, options.cause === undefined ? undefined : { cause: options.cause });

@@ -1,3 +1,4 @@
+import type { Key } from "./call.ts";
 import type { Target, TargetId } from "./catalog.ts";
 import type { BreakerState, HealthStatus, ProviderHealth } from "./chat.ts";
 import type { ChatError, Failure } from "./error.ts";
@@ -116,6 +117,8 @@ export interface HealthReporter {
 /** What a slot is asked for; an attempt is one. */
 export interface SlotRequest {
   readonly target: Target;
+  /** Whose call it is; absent: nobody's. */
+  readonly key?: Pick<Key, "id"> | undefined;
   readonly insist: Insistence | undefined;
 }
 
@@ -124,8 +127,8 @@ export interface Slots {
   /** A release function, to be called once; undefined: the provider or the target is full. */
   take(request: SlotRequest): (() => void) | undefined;
   /**
-   * Waits for a slot, first come first served among those who wait for the same; undefined when `ms` passed. Rejects when the
-   * signal aborts.
+   * Waits for a slot: the keys take turns, and the calls of one come in their order. Undefined when `ms` passed, or at once where
+   * too many wait. Rejects when the signal aborts.
    */
   wait(request: SlotRequest, ms: number, signal: AbortSignal): Promise<(() => void) | undefined>;
   /** When a newcomer may expect a slot, by the pace at which they were given back: at least 1 ms, at most 30 s. */

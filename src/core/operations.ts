@@ -1,6 +1,9 @@
 import type { CacheDesk } from "./cache.ts";
 import type { PolicyIssue, PolicyRevision, ProviderHealth, ProviderState, RoutingPolicy, UsageTotals } from "./chat.ts";
+import type { Key } from "./call.ts";
 import type { DecisionRecord } from "./decision.ts";
+import type { KeyDesk } from "./keys.ts";
+import type { LedgerQuery, LedgerRow, UsageGroup, UsageQuery } from "./ledger.ts";
 import type { ProviderFacts } from "./provider.ts";
 import type { SharedReport } from "./redis.ts";
 import type { DecisionQuery } from "./store.ts";
@@ -56,7 +59,9 @@ export type PolicyVerdict =
   /** The active revision is another than was expected. */
   | { readonly kind: "conflict"; readonly activeRevision: string }
   /** At least one issue is an error; nothing changed. */
-  | { readonly kind: "invalid"; readonly issues: readonly PolicyIssue[] };
+  | { readonly kind: "invalid"; readonly issues: readonly PolicyIssue[] }
+  /** The store that replicas share the policy by did not answer; as far as is known, nothing changed. */
+  | { readonly kind: "unavailable" };
 
 /** There is no activation of that number, or none before the active one. */
 export interface NoRevision {
@@ -72,8 +77,8 @@ export interface PolicyDesk {
   find(revision: string): PolicyRevision | undefined;
   /** Problems against the running configuration, and the revision it would have. */
   examine(policy: RoutingPolicy): { readonly issues: readonly PolicyIssue[]; readonly revision: string };
-  swap(change: PolicyChange): PolicyVerdict;
-  rollback(way: PolicyReturn): PolicyVerdict | NoRevision;
+  swap(change: PolicyChange): PolicyVerdict | Promise<PolicyVerdict>;
+  rollback(way: PolicyReturn): PolicyVerdict | NoRevision | Promise<PolicyVerdict | NoRevision>;
   /** Resolves once all changes so far are kept; false: the store did not take them, and they end with the process. */
   kept(): Promise<boolean>;
   /** Newest first. */
@@ -87,6 +92,14 @@ export interface DecisionDesk {
   find(id: string): Promise<DecisionRecord | undefined>;
   /** Calls back with each decision that is made; the answer unsubscribes. */
   watch(listener: (record: DecisionRecord) => void): () => void;
+}
+
+/** What was used, and what it cost. All of it rejects while the store is away. */
+export interface LedgerDesk {
+  /** Newest first. */
+  list(query: LedgerQuery): Promise<readonly LedgerRow[]>;
+  /** Dearest first. */
+  usage(query: UsageQuery): Promise<readonly UsageGroup[]>;
 }
 
 /** What another policy would have made of recorded decisions. */
@@ -146,6 +159,12 @@ export interface AuditEntry {
   readonly requestId: string;
 }
 
+/** Millionths of a US dollar. */
+export interface KeySpending {
+  readonly spentMicroUsd: bigint;
+  readonly reservedMicroUsd: bigint;
+}
+
 /** What the AdminService stands on. */
 export interface Operations {
   readonly providers: ProviderDesk;
@@ -154,6 +173,14 @@ export interface Operations {
   readonly cache: CacheDesk;
   /** How it stands with what replicas share; undefined: nothing is shared. */
   readonly shared: () => SharedReport | undefined;
+  readonly keys: KeyDesk;
+  /** Keys of the configuration, in its order. */
+  configuredKeys(): readonly Key[];
+  /** What a key has spent in its current period, and what running calls may still spend. Millionths of a US dollar. */
+  spending(key: Pick<Key, "id" | "limits">): Promise<KeySpending>;
+  /** Whether anybody may ask for a model by this name now. */
+  isModel(name: string): boolean;
+  readonly ledger: LedgerDesk;
   /** Calls no upstream. The policy has been examined. */
   simulate(request: SimulationRequest): Promise<SimulationReport>;
   readonly version: string;

@@ -75,6 +75,28 @@ export function approximateMicroUsd(price: Price, usage: PricedCounts): number {
   return billOf(price, usage).microUsd();
 }
 
+/** Half up; the only rounding of money there is. */
+export function roundedMicroUsd(picoUsd: bigint): bigint {
+  return (picoUsd + 500_000n) / 1_000_000n;
+}
+
+/**
+ * Most that so many tokens may cost, in 10^-12 US dollars: whatever of them is written to a cache, thought or spoken. Searches
+ * are not in it, for nobody knows how many there will be.
+ */
+export function mostPicoUsd(price: Price, { inputTokens, outputTokens }: Pick<Usage, "inputTokens" | "outputTokens">): bigint {
+  const rates = ratesFor(price, inputTokens);
+  const bill = new Bill();
+  bill.add(inputTokens, dearest(rates.input, rates.cacheWrite, rates.cacheWriteHour, rates.inputAudio, rates.inputImage));
+  bill.add(outputTokens, dearest(rates.output, rates.reasoning, rates.outputAudio, rates.outputImage));
+  if (price.request !== undefined) bill.add(price.request, picoPerMicro);
+  return bill.picoUsd();
+}
+
+function dearest(rate: number, ...others: readonly (number | undefined)[]): number {
+  return others.reduce<number>((most, other) => Math.max(most, other ?? 0), rate);
+}
+
 /** The rates for a prompt of this size. */
 export function ratesFor(price: Price, inputTokens: number): Rates {
   const { tiers } = price;

@@ -2,6 +2,7 @@ import type { Call, Key, Snapshot } from "./call.ts";
 import type { ExplainCandidate, Model, RoutingPolicy } from "./chat.ts";
 import type { ChatError } from "./error.ts";
 import type { Handler } from "./handler.ts";
+import type { Allowances } from "./limits.ts";
 
 /** What Explain tells. */
 export interface Explanation {
@@ -33,6 +34,10 @@ export interface Router {
   readonly chat: Handler<Call>;
   /** Why no call of this key would be served now, before one is read; undefined: it may be. */
   refusal(key: Key): ChatError | undefined;
+  /** Why a limit of the key refuses its next call for certain, before it is read; undefined: perhaps none does. */
+  exhausted(this: void, key: Key): ChatError | undefined;
+  /** How the key's limits a minute stand; undefined: it has none. */
+  allowances(this: void, key: Key): Allowances | undefined;
   /** What a call that begins now sees. */
   snapshot(): Snapshot;
   /** The plan `chat` would follow, as if `policy` were active where one is given. Throws what `chat` would. */

@@ -1,4 +1,6 @@
 import type { PolicyRevision } from "./chat.ts";
+import type { KeyStore } from "./keys.ts";
+import type { LedgerStore } from "./ledger.ts";
 
 /** A decision as a store keeps it: its text, and what it is found by. */
 export interface DecisionRow {
@@ -65,14 +67,35 @@ export interface PolicyStore {
   save(change: KeptPolicies): Promise<void>;
 }
 
+/** What is in force, in numbers: nobody changes it without changing one of them. */
+export interface PolicyMark {
+  /** Number of the newest revision. */
+  readonly newest: bigint;
+  readonly active: bigint;
+  readonly canary: bigint | undefined;
+}
+
+/** Policies that other processes change, too. */
+export interface SharedPolicyStore extends PolicyStore {
+  /** Cheap enough to be asked every few seconds. Undefined: none was ever kept. */
+  mark(): Promise<PolicyMark | undefined>;
+  /** As `save`, if `basis` still tells what is in force; false: it does not, and nothing was changed. */
+  replace(change: KeptPolicies, basis: PolicyMark | undefined): Promise<boolean>;
+}
+
 /** What outlives the process. */
 export interface Store {
-  /** For people: `sqlite` or `memory`. */
-  readonly kind: "sqlite" | "memory";
+  /** For people. */
+  readonly kind: "sqlite" | "postgres" | "memory";
   /** Undefined: nothing lasts. */
   readonly decisions: DecisionStore | undefined;
   /** Undefined: nothing lasts. */
   readonly policies: PolicyStore | undefined;
+  /** Undefined: nothing lasts. */
+  readonly keys: KeyStore | undefined;
+  /** The same policies, where other processes have them, too. Undefined: they are this process's alone. */
+  readonly sharedPolicies: SharedPolicyStore | undefined;
+  readonly ledger: LedgerStore | undefined;
   close(): Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-import type { AttemptRecord, Call, Door, Source } from "./call.ts";
+import type { AttemptRecord, Call, Door, KeyId, Source } from "./call.ts";
 import type { Usage } from "./chat.ts";
 import type { ChatError, Failure } from "./error.ts";
 import type { PlanView } from "./policy.ts";
@@ -41,6 +41,8 @@ export interface RefusedRequest {
   /** Method of the control plane that was asked for (`SwapPolicy`), as in an audit line; undefined: none, or not known. */
   readonly action?: string | undefined;
   readonly failure: Failure;
+  /** Whose limit it was; absent: no limit of a key refused it. */
+  readonly key?: KeyId | undefined;
 }
 
 /** Whoever wants to know of refused requests; sheltered likewise. */

@@ -1,8 +1,12 @@
 import type { CostBasedPolicy, ScoreTerm } from "../core/chat.ts";
+import { purposeOf } from "../core/chance.ts";
 import { msFromDuration } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
-import type { Candidate, Policy, Ranked } from "../core/policy.ts";
+import type { CallFacts, Candidate, Policy, Ranked } from "../core/policy.ts";
+import { decayMsDefault } from "./latency.ts";
+import { isRetrial } from "./retrial.ts";
 
+const retrial = { decayMs: decayMsDefault, lot: purposeOf("cost_based: retrial") };
 /** Share of the best candidate's health below which nobody stays for the sake of a conversation. */
 const healthToStay = 0.9;
 
@@ -18,7 +22,7 @@ export function withCostBasedDefaults(config: CostBasedPolicy): CostBasedPolicy 
 
 /**
  * Cheapest first, while considering latency and health: a target's score is the weighted sum of three ratios to the best
- * candidate. Behind all others come targets that are too slow to the first token, and behind those the unpriced. Leaving a warm
+ * candidate. A target that nothing was heard of for long counts as quick for a few calls. Behind all others come targets that are too slow to the first token, and behind those the unpriced. Leaving a warm
  * prompt cache is in the expected costs; where that leaves nobody cheaper, a conversation that the caller named stays, whoever may
  * be quicker.
  */
@@ -26,22 +30,24 @@ export function createCostBased(config: CostBasedPolicy): Policy {
   const weights = normalised(withCostBasedDefaults(config));
   const slowMs = config.maxFirstToken === undefined ? Number.POSITIVE_INFINITY : msFromDuration(config.maxFirstToken);
 
-  return ({ streamed, holder }, candidates) => {
+  return (call, candidates) => {
+    const { holder } = call;
     let bestCost = Number.POSITIVE_INFINITY;
     let bestLatency = Number.POSITIVE_INFINITY;
     let bestHealth = 0;
     for (const candidate of candidates) {
       bestCost = Math.min(bestCost, candidate.costMicroUsd ?? Number.POSITIVE_INFINITY);
-      bestLatency = Math.min(bestLatency, latencyOf(candidate, streamed) ?? Number.POSITIVE_INFINITY);
+      bestLatency = Math.min(bestLatency, latencyOf(candidate, call) ?? Number.POSITIVE_INFINITY);
       bestHealth = Math.max(bestHealth, healthOf(candidate));
     }
     const order: Placed[] = [];
     for (const candidate of candidates) {
       const cost = candidate.costMicroUsd;
-      const latency = latencyOf(candidate, streamed);
+      const latency = latencyOf(candidate, call);
       const health = healthOf(candidate);
       const p95 = candidate.health.firstTokenP95Ms;
-      const isSlow = p95 !== undefined && p95 > slowMs;
+      // Its quantiles are as old as its mean.
+      const isSlow = p95 !== undefined && p95 > slowMs && !isRetrial(candidate, call, retrial);
       const costTerm = term("cost", cost ?? 0, cost === undefined ? 0 : share(bestCost, cost), weights.cost);
       const latencyTerm = term("latency", latency ?? 0, latency === undefined ? 1 : share(bestLatency, latency), weights.latency);
       const healthTerm = term("health", health, share(health, bestHealth), weights.health);
@@ -68,8 +74,10 @@ function byTierThenScore(one: Placed, other: Placed): number {
   return one.tier - other.tier || other.score - one.score;
 }
 
-function latencyOf({ health }: Candidate, streamed: boolean): number | undefined {
-  return streamed ? health.firstTokenMs : health.unaryMs;
+/** Undefined: nothing is known, or nothing that is still worth something. */
+function latencyOf(candidate: Candidate, call: CallFacts): number | undefined {
+  const ms = call.streamed ? candidate.health.firstTokenMs : candidate.health.unaryMs;
+  return ms === undefined || isRetrial(candidate, call, retrial) ? undefined : ms;
 }
 
 /** Less of it while a target comes back from an outage. */

@@ -2,13 +2,10 @@ import { chance, purposeOf } from "../core/chance.ts";
 import type { LatencyPolicy, ScoreTerm } from "../core/chat.ts";
 import { durationFromMs, msFromDuration } from "../core/clock.ts";
 import type { CallFacts, Candidate, Policy, Ranked } from "../core/policy.ts";
+import { isRetrial } from "./retrial.ts";
 
 /** Of `HealthView.firstTokenMs`; milliseconds. */
 export const decayMsDefault = 10_000;
-/** After so many time constants without a word of a target, what is known of it may be wrong. */
-const staleDecays = 6;
-/** Share of the calls for which it then counts as one that nothing is known of. */
-const retrialShare = 0.05;
 const firstLot = purposeOf("latency: first of two");
 const secondLot = purposeOf("latency: second of two");
 const retrialLot = purposeOf("latency: retrial");
@@ -53,16 +50,12 @@ interface Entry {
 }
 
 /** Undefined: nothing is known, or nothing that is still worth something. Longer while a target comes back from an outage. */
-function expectedMs({ health, target }: Candidate, { streamed, nowMs, seed }: CallFacts, decayMs: number): number | undefined {
+function expectedMs(candidate: Candidate, call: CallFacts, decayMs: number): number | undefined {
+  const { health } = candidate;
+  const { streamed } = call;
   const mean = decayMs === decayMsDefault ? undefined : health.otherMeans.get(decayMs);
   const ms = (streamed ? mean?.firstTokenMs : mean?.unaryMs) ?? (streamed ? health.firstTokenMs : health.unaryMs);
-  if (ms === undefined) return undefined;
-  if (health.heardMs !== undefined && nowMs - health.heardMs > staleDecays * decayMs && isRetrial(seed, target.id)) return undefined;
-  return ms / health.warmth;
-}
-
-function isRetrial(seed: number, id: string): boolean {
-  return chance(seed, retrialLot ^ purposeOf(id)) < retrialShare;
+  return ms === undefined || isRetrial(candidate, call, { decayMs, lot: retrialLot }) ? undefined : ms / health.warmth;
 }
 
 function quickerOfTwo(entries: readonly Entry[], seed: number): Entry | undefined {

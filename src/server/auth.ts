@@ -3,6 +3,7 @@ import { hash, timingSafeEqual } from "node:crypto";
 import type { Key, KeyId } from "../core/call.ts";
 import { Priority } from "../core/chat.ts";
 import { ChatError } from "../core/error.ts";
+import { type IssuedKeys, keyRevoked, type KeyStanding } from "../core/keys.ts";
 import type { Secret } from "../core/secret.ts";
 import type { Throttle } from "./throttle.ts";
 
@@ -20,17 +21,20 @@ export interface Credentials {
 /** Who calls. */
 export interface KeyRing {
   /**
-   * The key behind the credentials, or the anonymous one where none is needed. Throws CALLER_UNAUTHENTICATED,
-   * INVALID_REQUEST for two different credentials, and CALLER_RATE_LIMITED to an address that guesses.
+   * The key behind the credentials, or the anonymous one where none is needed; at once where it is known here, else as soon as the
+   * store was asked. Throws, or rejects with, CALLER_UNAUTHENTICATED, INVALID_REQUEST for two different credentials,
+   * CALLER_RATE_LIMITED to an address that guesses, and STORE_UNAVAILABLE where the store could know it and cannot be read.
    */
-  authenticate(credentials: Credentials, address: string): Key;
+  authenticate(credentials: Credentials, address: string): Key | Promise<Key>;
 }
 
 /** What a key ring is made of. */
 export interface KeyRingOptions {
+  /** Those of the configuration. */
   readonly keys: readonly KeyEntry[];
-  /** Whether a call needs a key. */
-  readonly required: boolean;
+  readonly issued: IssuedKeys;
+  /** Whether a call needs a key; `auto`: as soon as there ever was one. */
+  readonly required: boolean | "auto";
   /** Slows down addresses that show wrong keys; outlives the ring, so that a reload forgives nobody. */
   readonly throttle: Throttle;
 }
@@ -45,33 +49,73 @@ export const anonymousKey: Key = {
 };
 
 /**
- * A wrong key is refused wherever any key exists, also where none is needed: a typing error must not silently turn a
- * tenant into the anonymous one. Where no key exists, credentials are ignored, because OpenAI's SDKs always send some.
+ * One ring over the configuration's keys and those that were issued. A wrong key is refused wherever any key exists, also where
+ * none is needed: a typing error must not silently turn a tenant into the anonymous one. Where no key exists, credentials are
+ * ignored, because OpenAI's SDKs always send some; but never one that only we can have issued.
  */
-export function createKeyRing(options: KeyRingOptions): KeyRing {
-  // Looked up by digest: how long that takes depends on the digest alone, which nobody can steer towards a secret
-  // without inverting SHA-256. Secrets themselves are neither kept nor compared.
+export function createKeyRing({ keys: entries, issued, required, throttle }: KeyRingOptions): KeyRing {
+  const keys = configuredKeys(entries);
+  /** Undefined: nobody knows, because the store was never read. */
+  const isNeeded = (): boolean | undefined => (required === "auto" ? keys.size > 0 || issued.ever() : required);
+  const withoutKey = (): Key => {
+    const needed = isNeeded();
+    if (needed === false) return anonymousKey;
+    const unreadable = needed === undefined ? issued.unreadable() : undefined;
+    throw unreadable ?? new ChatError("CALLER_UNAUTHENTICATED", "a key is needed: authorization: Bearer, or x-api-key");
+  };
+  return {
+    authenticate(credentials, address) {
+      const shown = shownSecret(credentials);
+      if (shown === undefined) return withoutKey();
+      const hasNone = keys.size === 0 && issued.ever() !== true;
+      if (hasNone && isNeeded() === false && !issued.mayBeIssued(shown)) return anonymousKey;
+      // Looked up by digest: how long that takes depends on the digest alone, which nobody can steer towards a secret
+      // without inverting SHA-256. Secrets themselves are neither kept nor compared.
+      const digest = digestOf(shown);
+      const configured = keys.get(digest);
+      if (configured !== undefined) return configured;
+      const standing = issued.standing(digest);
+      if (standing !== undefined) return goodKey(standing);
+      const unreadable = issued.unreadable();
+      if (unreadable !== undefined) throw unreadable;
+      const waitMs = throttle.take(address);
+      if (waitMs > 0) throw tooManyGuesses(waitMs);
+      if (!issued.mayBeIssued(shown) || issued.isMissing(digest)) throw unknownKey();
+      return lookedUp(issued.look(digest), () => throttle.forgive(address));
+    },
+  };
+}
+
+function configuredKeys(entries: readonly KeyEntry[]): ReadonlyMap<string, Key> {
   const keys = new Map<string, Key>();
-  for (const { secret, ...key } of options.keys) {
+  for (const { secret, ...key } of entries) {
     if (secret.reveal() === "") throw new Error(`key ${key.name} has an empty secret`);
     const digest = digestOf(secret.reveal());
     const other = keys.get(digest);
     if (other !== undefined) throw new Error(`keys ${other.name} and ${key.name} have the same secret`);
     keys.set(digest, key);
   }
-  return {
-    authenticate(credentials, address) {
-      const shown = shownSecret(credentials);
-      if (keys.size === 0 && !options.required) return anonymousKey;
-      if (shown === undefined) {
-        if (!options.required) return anonymousKey;
-        throw new ChatError("CALLER_UNAUTHENTICATED", "a key is needed: authorization: Bearer, or x-api-key");
-      }
-      const key = keys.get(digestOf(shown));
-      if (key !== undefined) return key;
-      throw refuseGuess(options.throttle, address, "the key is not known here");
-    },
-  };
+  return keys;
+}
+
+/** Only what is no key counts as a guess. */
+async function lookedUp(look: Promise<KeyStanding | undefined>, noGuess: () => void): Promise<Key> {
+  let standing: KeyStanding | undefined;
+  try {
+    standing = await look;
+  } catch (thrown) {
+    noGuess();
+    throw thrown;
+  }
+  if (standing === undefined) throw unknownKey();
+  noGuess();
+  return goodKey(standing);
+}
+
+/** Who shows the secret is its owner, or stole it: why it is refused is no news that helps a guesser. */
+function goodKey({ kind, key }: KeyStanding): Key {
+  if (kind === "good") return key;
+  throw kind === "revoked" ? keyRevoked() : new ChatError("CALLER_UNAUTHENTICATED", "the key has expired");
 }
 
 function shownSecret({ authorization, xApiKey }: Credentials): string | undefined {
@@ -169,6 +213,13 @@ function digestOf(secret: string): string {
 
 function refuseGuess(throttle: Throttle, address: string, text: string): ChatError {
   const waitMs = throttle.take(address);
-  if (waitMs === 0) return new ChatError("CALLER_UNAUTHENTICATED", text);
-  return new ChatError("CALLER_RATE_LIMITED", "too many wrong keys from this address", { retryAfterMs: waitMs });
+  return waitMs === 0 ? new ChatError("CALLER_UNAUTHENTICATED", text) : tooManyGuesses(waitMs);
+}
+
+function unknownKey(): ChatError {
+  return new ChatError("CALLER_UNAUTHENTICATED", "the key is not known here");
+}
+
+function tooManyGuesses(retryAfterMs: number): ChatError {
+  return new ChatError("CALLER_RATE_LIMITED", "too many wrong keys from this address", { retryAfterMs });
 }

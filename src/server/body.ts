@@ -74,6 +74,8 @@ export function textFrom(body: Buffer): string {
 function readBody(request: ServerRequest, { bytesMax, clock, arrivals }: BodyOptions): Promise<Buffer> {
   const told = Number(request.headers["content-length"] ?? 0);
   if (told > bytesMax) return Promise.reject(tooLarge(bytesMax));
+  // While its door asked who it is: no more would be heard of it.
+  if ("stream" in request ? request.stream.destroyed : request.destroyed) return Promise.reject(callerLeft());
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -109,11 +111,15 @@ function readBody(request: ServerRequest, { bytesMax, clock, arrivals }: BodyOpt
     // "close" comes after a good end too.
     const broken = (): void => {
       stop();
-      if (!whole) reject(new ChatError("CANCELLED", "the caller left while it was sending"));
+      if (!whole) reject(callerLeft());
     };
     request.on("error", broken);
     request.on("close", broken);
   });
+}
+
+function callerLeft(): ChatError {
+  return new ChatError("CANCELLED", "the caller left while it was sending");
 }
 
 function tooLarge(bytesMax: number): ChatError {

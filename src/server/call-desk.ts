@@ -1,8 +1,9 @@
-import type { Call, Door, Key } from "../core/call.ts";
+import type { Call, Door, Key, KeyId } from "../core/call.ts";
 import { sideOf } from "../core/canary.ts";
 import type { CallRequest } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
+import { keyRevoked } from "../core/keys.ts";
 import type { Router } from "../core/router.ts";
 import type { Wishes } from "./wishes.ts";
 
@@ -29,11 +30,14 @@ export interface OpenCall {
 
 /** Where calls begin. */
 export interface CallDesk {
+  /** Throws where the key was revoked since its caller was let in. */
   open(init: CallInit): OpenCall;
   newId(): string;
   now(): number;
   /** Ends every open call with DRAINING. */
   cut(): void;
+  /** Ends every open call of a key that was revoked. */
+  cutKey(id: KeyId): void;
 }
 
 /** What the desk needs. */
@@ -44,6 +48,8 @@ export interface CallDeskParts {
   readonly newId: () => string;
   /** In [0, 1); asked once, so that replicas do not walk in step. */
   readonly random: () => number;
+  /** Why a key that was let in may begin nothing more: bodies take their time to come. Undefined: it may; absent: all may. */
+  readonly refusal?: (key: Key) => ChatError | undefined;
 }
 
 /**
@@ -53,13 +59,15 @@ export interface CallDeskParts {
 const goldenRatio = (Math.sqrt(5) - 1) / 2;
 
 /** One desk a process: every protocol's calls are opened here and nowhere else. */
-export function createCallDesk({ router, clock, newId, random }: CallDeskParts): CallDesk {
+export function createCallDesk({ router, clock, newId, random, refusal }: CallDeskParts): CallDesk {
   const open = new Set<OpenCall>();
   let place = random();
   return {
     newId,
     now: () => clock.now(),
     open({ door, key, request, streamed, wishes, receivedMs, id }) {
+      const refused = refusal?.(key);
+      if (refused !== undefined) throw refused;
       const snapshot = sideOf(router.snapshot(), { key, request, id });
       const { totalMs } = snapshot.options;
       const byCaller = wishes.timeoutMs !== undefined && wishes.timeoutMs < totalMs;
@@ -103,6 +111,9 @@ export function createCallDesk({ router, clock, newId, random }: CallDeskParts):
     },
     cut() {
       for (const each of open) each.abort(new ChatError("DRAINING", "this replica is going away"));
+    },
+    cutKey(id) {
+      for (const each of open) if (each.call.key.id === id) each.abort(keyRevoked());
     },
   };
 }

@@ -11,6 +11,7 @@ import {
 } from "../../gen/google/rpc/error_details_pb.ts";
 import { durationFromMs } from "../core/clock.ts";
 import type { ChatError, Failure } from "../core/error.ts";
+import { limitHeaders } from "./limit-headers.ts";
 
 /** How a failure leaves the house. */
 export interface FailureStatus {
@@ -116,7 +117,8 @@ export function connectErrorFrom(error: ChatError, context: ErrorContext): Conne
     requestId: context.requestId,
     cause: error,
   });
-  for (const [name, value] of [...errorHeaders(error), ...pushback(error)]) refusal.metadata.set(name, value);
+  for (const [name, value] of [...errorHeaders(error), ...limitHeaders(error.allowances), ...pushback(error)])
+    refusal.metadata.set(name, value);
   const waitMs = waitOf(error);
   if (waitMs !== undefined) refusal.details.push({ desc: RetryInfoSchema, value: { retryDelay: durationFromMs(waitMs) } });
   if (error.failure === "BUDGET_EXHAUSTED")

@@ -3,6 +3,7 @@ import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { RouterService } from "../../gen/semaroute/v1/router_pb.ts";
 import type { ErrorShape } from "../core/dialect.ts";
 import { chatErrorFrom, ChatError } from "../core/error.ts";
+import type { IssuedKeys } from "../core/keys.ts";
 import type { RefusedRequest } from "../core/telemetry.ts";
 import { anthropicErrors } from "../dialects/anthropic-messages/answer-errors.ts";
 import { anthropicDoor } from "../dialects/anthropic-messages/door.ts";
@@ -52,6 +53,7 @@ export interface ServerParts extends RestParts {
   readonly bodyMax: number;
   /** Hears of requests that never became a call. */
   readonly onRefused: (request: RefusedRequest) => void;
+  readonly onRevoked: IssuedKeys["onRevoked"];
 }
 
 type Door = (rest: RestCall) => Promise<void> | void;
@@ -203,7 +205,8 @@ function health(answer: () => HealthAnswer): Door {
 }
 
 function refusedRequest({ id, requestId, request }: RestCall, door: RefusedRequest["door"], thrown: unknown): RefusedRequest {
-  return { id, requestId, door, address: request.socket?.remoteAddress, failure: chatErrorFrom(thrown).failure };
+  const { failure, limitedKey: key } = chatErrorFrom(thrown);
+  return { id, requestId, door, address: request.socket?.remoteAddress, failure, key };
 }
 
 function serveRest(routes: RouteTable, rest: RestCall, path: string, { onBug, onRefused }: ServerParts): void {

@@ -4,6 +4,8 @@ import type { Clock } from "../core/clock.ts";
 export interface Throttle {
   /** Counts one; 0: still tolerated, else milliseconds until the next one would be. */
   take(address: string): number;
+  /** Takes back one that was counted: it turned out to be wanted. */
+  forgive(address: string): void;
 }
 
 /** How much is tolerated. */
@@ -35,6 +37,11 @@ export function createThrottle({ clock, burst = 10, addressesMax = 10_000 }: Thr
         if (oldest.done !== true) fullAtMs.delete(oldest.value);
       }
       return waitMs;
+    },
+    forgive(address) {
+      const network = networkOf(address);
+      const fullAt = fullAtMs.get(network);
+      if (fullAt !== undefined) fullAtMs.set(network, fullAt - refillMs);
     },
   };
 }

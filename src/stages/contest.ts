@@ -118,7 +118,8 @@ class Runner {
   /** Undefined: only the call's own signal ends it. */
   readonly #stop: AbortController | undefined;
   #enlisted = false;
-  #left = false;
+  /** When its answer was no longer wanted. */
+  #leftMs: number | undefined;
 
   /** `apart`: it can be left while its call goes on. */
   constructor(step: Step, parts: Contest, apart: boolean) {
@@ -150,12 +151,12 @@ class Runner {
     this.#parts.attempts.push(this.#record);
   }
 
-  /** Its answer is no longer wanted: closes its upstream, and accounts for what was sent. */
+  /** Its answer is no longer wanted: closes its upstream, and accounts for what was sent. Its record is final a moment later. */
   leave(): void {
     const error = new ChatError("CANCELLED", "another target answered first", { impatient: true });
-    this.#left = true;
+    this.#leftMs = this.#parts.sources.clock.now();
     this.#record.error = error;
-    this.#record.endMs = this.#parts.sources.clock.now();
+    this.enlist();
     this.#stop?.abort(error);
     void this.outcome.then((outcome) => {
       // It may have answered in the same moment.
@@ -189,12 +190,11 @@ class Runner {
     record.firstContentMs = stream.firstContentMs;
     record.status = stream.head.status;
     record.upstreamRequestId = stream.head.requestId;
-    record.won = !this.#left;
+    record.won = this.#leftMs === undefined;
     stream.onEnd(({ error, usage }) => {
       record.usage = usage;
-      if (this.#left) return;
-      record.endMs = this.#parts.sources.clock.now();
-      record.error = error;
+      record.endMs = this.#leftMs ?? this.#parts.sources.clock.now();
+      if (this.#leftMs === undefined) record.error = error;
     });
     return { kind: "won", runner: this, stream };
   };
@@ -207,14 +207,21 @@ class Runner {
       this.enlist();
       record.status = error.upstream?.status ?? 0;
       record.upstreamRequestId = error.upstream?.requestId ?? "";
-      record.usage = error.usage ?? (this.#left ? this.#sent() : undefined);
-      if (!this.#left) {
-        record.endMs = nowMs;
-        record.error = error;
-      }
+      record.usage = error.usage ?? (this.#wasLeft(error) ? this.#sent() : undefined);
+      record.endMs = this.#leftMs ?? nowMs;
+      if (this.#leftMs === undefined) record.error = error;
+    } else if (this.#enlisted) {
+      // Left in the moment in which it turned out that it is not made.
+      record.error = error;
+      record.endMs = nowMs;
     }
     return { kind: "lost", runner: this, error, tookMs: nowMs - record.startMs };
   };
+
+  /** In the middle of its work, before a word of an answer: by us, for another's, or by the caller. */
+  #wasLeft({ upstream }: ChatError): boolean {
+    return this.#leftMs !== undefined || (upstream === undefined && this.#parts.call.signal.aborted);
+  }
 
   /** A vendor that was left in the middle of its work tells no usage, and charges at least what it was sent. */
   #sent(): Usage {

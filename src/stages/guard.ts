@@ -97,6 +97,7 @@ function failed(error: ChatError, streamed: boolean): Outcome {
   switch (error.failure) {
     case "CANCELLED":
     case "DRAINING":
+    case "BUDGET_EXHAUSTED":
     case "INTERNAL":
     case "INVALID_REQUEST":
     case "CONTENT_POLICY":

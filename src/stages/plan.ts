@@ -41,8 +41,8 @@ export interface Exclusion {
   /** Calls on their way to it, by this process and its shared count. */
   readonly load: number;
   readonly reason: string;
-  /** Whose fault: the request's wishes, its size, or the target's state of the moment. */
-  readonly kind: "feature" | "context" | "wish" | "state";
+  /** Whose fault: the request's wishes, its size, its key's budget, or the target's state of the moment. */
+  readonly kind: "feature" | "context" | "wish" | "price" | "state";
   /** For `feature`: the path in ChatRequest of what it cannot do. */
   readonly field?: string;
   /** For `state`: milliseconds until it may be over; 0: not known. */
@@ -178,6 +178,7 @@ export function noTarget({ excluded }: Plan, { request }: Pick<Call, "request">)
   }
   if (excluded.some((each) => each.kind === "context"))
     return new ChatError("CONTEXT_LENGTH_EXCEEDED", text, { field: isEmbedRequest(request) ? "input" : "messages" });
+  if (excluded.some((each) => each.kind === "price")) return new ChatError("INVALID_REQUEST", text, { field: "model" });
   const lacking = excluded.filter((each) => each.kind === "feature");
   if (lacking.length > 0)
     return new ChatError("UNSUPPORTED_FEATURE", text, { field: lacking.find((each) => each.field !== undefined)?.field });
@@ -205,6 +206,8 @@ interface ExclusionContext {
 /** Hard facts: the caller's wishes, the operator's, and what the model is known not to do. */
 function unfitness({ target, costMicroUsd }: Candidate, { call, needs, sources }: ExclusionContext): Unfit | undefined {
   const { routing } = call.request;
+  if (target.price === undefined && (call.key.limits?.budgetMicroUsd ?? 0) > 0)
+    return { reason: "unpriced, and the key has a budget", kind: "price", waitMs: 0 };
   if (routing !== undefined) {
     if (routing.allowProviders.length > 0 && !routing.allowProviders.includes(target.provider)) return wish("not in allow_providers");
     if (routing.denyProviders.includes(target.provider)) return wish("in deny_providers");

@@ -238,6 +238,7 @@ function interrupted(error: ChatError, attempt: Attempt): ChatError {
     case "DRAINING":
     case "INTERNAL":
     case "BUDGET_EXHAUSTED":
+    case "CALLER_UNAUTHENTICATED":
       return error;
     default: {
       const text = `the answer of target ${attempt.target.id} broke off: ${error.message}`;

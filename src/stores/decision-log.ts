@@ -3,7 +3,10 @@ import { decisionFrom, type DecisionRecord, noteCall, type NotedCall } from "../
 import type { DecisionDesk } from "../core/operations.ts";
 import type { DecisionRow, DecisionStore } from "../core/store.ts";
 import type { CallObserver } from "../core/telemetry.ts";
+import { createBatchWriter } from "./batch-writer.ts";
 import { createDecisionRing } from "./decision-ring.ts";
+import { createGatherer } from "./gatherer.ts";
+import { startPruning } from "./pruning.ts";
 
 /** The decisions of this process: it is told of calls, and asked by operators. */
 export interface DecisionLog extends DecisionDesk {
@@ -31,21 +34,10 @@ export interface DecisionLogOptions {
   readonly ringMax?: number;
 }
 
-/** How long decisions may wait for each other before they are written; what a killed process loses. */
-const gatherMs = 10;
-/** So many do not wait. */
-const gatherMax = 256;
-/** Decisions of one write, and about so many characters. */
-const batchMax = 500;
-const batchCharactersMax = 4 * 2 ** 20;
-/** Decisions that wait for a slow store; more, in number or in characters, and the oldest are lost. */
+/** Decisions that wait for a slow store; more, and the oldest are lost. */
 const waitingMax = 20_000;
-const waitingCharactersMax = 64 * 2 ** 20;
 const ringMaxDefault = 10_000;
 const ringBytesMax = 64 * 2 ** 20;
-/** How often what is too old is forgotten, and how much of it at once. */
-const pruneEveryMs = 60_000;
-const pruneMax = 2000;
 
 /**
  * Made for every call, never sampled, and never in a call's way: a call leaves a note of what its decision is made of, the rest
@@ -55,29 +47,35 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
   const { clock, replica, store } = options;
   const ring = createDecisionRing(options.ringMax ?? ringMaxDefault, ringBytesMax);
   const watchers = new Set<(record: DecisionRecord) => void>();
-  const writer = store === undefined ? undefined : createWriter(store, options);
-  let noted: NotedCall[] = [];
-  let cancelTimer: (() => void) | undefined;
-
-  const gather = (): void => {
-    cancelTimer?.();
-    cancelTimer = undefined;
-    const notes = noted;
-    noted = [];
-    for (const note of notes) {
+  const { onLost, onFound } = options;
+  const writer =
+    store &&
+    createBatchWriter<DecisionRow>({
+      clock,
+      write: (rows) => store.add(rows),
+      sizeOf: ({ text }) => text.length,
+      waitingMax,
+      onLost,
+      onFound,
+    });
+  const notes = createGatherer<NotedCall>(clock, (noted) => {
+    for (const note of noted) {
       const record = decisionFrom(note);
       const row = rowFrom(record);
       ring.add(row);
       writer?.add(row);
       for (const watcher of watchers) watcher(record);
     }
-  };
+  });
   /** What was noted until now can be found from now on. */
   const settled = async (): Promise<void> => {
-    gather();
+    notes.flush();
     await writer?.settled();
   };
-  const cancelPruning = startPruning(options, (beforeWall) => ring.prune(beforeWall));
+  const cancelPruning = startPruning({ clock, keepMs: options.keepMs }, (beforeWall, limit) => {
+    ring.prune(beforeWall);
+    return store?.prune(beforeWall, limit);
+  });
 
   return {
     observer: {
@@ -85,9 +83,7 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
         // A decision is made of what came of it.
       },
       ended(record) {
-        noted.push(noteCall(record, clock, replica));
-        if (noted.length >= gatherMax) gather();
-        else cancelTimer ??= clock.after(gatherMs, gather);
+        notes.add(noteCall(record, clock, replica));
       },
     },
     async list(query) {
@@ -109,88 +105,6 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
       cancelPruning();
       await settled();
     },
-  };
-}
-
-interface Writer {
-  add(row: DecisionRow): void;
-  /** Resolves when all that was added so far is kept, or lost; what is added meanwhile is not waited for. */
-  settled(): Promise<void>;
-  lost(): number;
-}
-
-/** One write at a time, as large as what has come meanwhile. */
-function createWriter(store: DecisionStore, { onLost, onFound }: DecisionLogOptions): Writer {
-  const waiting: DecisionRow[] = [];
-  let characters = 0;
-  /** The oldest that wait, which no longer do. */
-  const taken = (): DecisionRow[] => {
-    let count = 0;
-    let size = 0;
-    while (count < batchMax && count < waiting.length && size < batchCharactersMax) size += waiting[count++]?.text.length ?? 0;
-    characters -= size;
-    return waiting.splice(0, count);
-  };
-  let running: Promise<void> | undefined;
-  let added = 0;
-  /** Of those, how many of the oldest are kept or lost. */
-  let done = 0;
-  let settlers: { readonly at: number; readonly resolve: () => void }[] = [];
-  let lost = 0;
-  let isLosing = false;
-  const settle = (): void => {
-    done = added - waiting.length;
-    for (const { at, resolve } of settlers) if (at <= done) resolve();
-    settlers = settlers.filter(({ at }) => at > done);
-  };
-  const lose = (count: number, cause: unknown): void => {
-    lost += count;
-    if (!isLosing) onLost(cause);
-    isLosing = true;
-  };
-  const write = async (): Promise<void> => {
-    while (waiting.length > 0) {
-      const batch = taken();
-      try {
-        await store.add(batch);
-        if (isLosing) onFound?.(lost);
-        isLosing = false;
-      } catch (cause) {
-        lose(batch.length, cause);
-      }
-      settle();
-    }
-    running = undefined;
-  };
-  return {
-    add(row) {
-      waiting.push(row);
-      added++;
-      characters += row.text.length;
-      if (waiting.length > waitingMax || characters > waitingCharactersMax) lose(taken().length, new Error("the store is too slow"));
-      running ??= Promise.resolve().then(write);
-    },
-    settled: () => (done === added ? Promise.resolve() : new Promise((resolve) => settlers.push({ at: added, resolve }))),
-    lost: () => lost,
-  };
-}
-
-/** What is too old goes a little at a time, so that the store's other work is not kept waiting. */
-function startPruning({ clock, store, keepMs }: DecisionLogOptions, pruneRing: (beforeWall: number) => void): () => void {
-  let cancel: (() => void) | undefined;
-  const over = new AbortController();
-  const prune = async (): Promise<void> => {
-    const beforeWall = clock.wall() - keepMs;
-    pruneRing(beforeWall);
-    // A store that does not answer will be asked again in a minute.
-    if (store !== undefined) while ((await store.prune(beforeWall, pruneMax).catch(() => 0)) === pruneMax && !over.signal.aborted);
-    if (!over.signal.aborted) cancel = clock.after(pruneEveryMs, () => void prune());
-  };
-  // Never rejects.
-  void prune();
-  return () => {
-    over.abort();
-    cancel?.();
   };
 }
 

@@ -78,8 +78,8 @@ function oldUsed(): number {
   return used;
 }
 
-/** Of this thread since it began. */
-function threadCpuMs(): number {
+/** CPU time of this thread since it began; milliseconds. */
+export function threadCpuMs(): number {
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1000;
 }

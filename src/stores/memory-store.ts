@@ -5,5 +5,8 @@ export const memoryStore: Store = {
   kind: "memory",
   decisions: undefined,
   policies: undefined,
+  keys: undefined,
+  sharedPolicies: undefined,
+  ledger: undefined,
   close: () => Promise.resolve(),
 };

@@ -2,13 +2,16 @@ import type { Priority } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
 import type { LoadGate, Pressures, Resource } from "../core/overload.ts";
-import { calm, type LoadSample, type LoadState, nextLoad, tickMs } from "./pressure.ts";
+import type { LoopTurn } from "./loop-turn.ts";
+import { calm, isAlert, type LoadSample, type LoadState, nextLoad, tickMs } from "./pressure.ts";
 
 /** What is watched and who is told. */
 export interface OverloadOptions {
   readonly clock: Clock;
   /** Measures what there is to measure since it was last asked. */
   readonly measure: () => LoadSample;
+  /** Default: no call is refused for the turn it comes in. */
+  readonly turn?: LoopTurn;
   /** Another level: more or fewer priorities are refused. Must not throw. */
   readonly onChange: (change: LoadChange) => void;
   /** Each tick in which memory or connections are short, and idle connections ought to be given up. Must not throw. */
@@ -53,19 +56,27 @@ const admittedMs = 1000;
 /** Milliseconds from the start in which a late loop counts for nothing: code is loaded and compiled, and pools are filled. */
 const youthMs = 10_000;
 
+/**
+ * Milliseconds of one turn of the loop after which LOW, NORMAL, HIGH are refused while the process is alert: a crowd that comes once is
+ * served, however long that takes; one that does not end is kept to what can be served at once, turn by turn.
+ */
+const turnMs = { low: 50, normal: 100, high: 200 } as const;
+
+/** What those hear. */
+const fullTurn = new ChatError("SHED", `this process is overloaded: ${scarcities.event_loop}`, { retryAfterMs: 1000 });
+
 /** Watches until `stop`, from one tick to the next. */
-export function createOverload({ clock, measure, onChange, onScarce }: OverloadOptions): Overload {
+export function createOverload({ clock, measure, turn, onChange, onScarce }: OverloadOptions): Overload {
   let state: LoadState = calm;
-  const low = standing();
-  const normal = standing();
-  const high = standing();
+  const low = standing(turnMs.low);
+  const normal = standing(turnMs.normal);
+  const high = standing(turnMs.high);
   // By priority's number, so that a call costs a look-up and a compare. Who has none is NORMAL.
   const standings: readonly Standing[] = [normal, low, normal, high];
+  let hasRefused = false;
   let tickedMs = clock.now();
   const grownMs = tickedMs + youthMs;
-  // When the last calls were admitted: a ring, of which the next place holds the oldest.
-  const admitted = new Float64Array(admittedMin).fill(-Infinity);
-  let next = 0;
+  const admissions = createAdmissions(clock);
 
   const tick = (): void => {
     const nowMs = clock.now();
@@ -75,7 +86,8 @@ export function createOverload({ clock, measure, onChange, onScarce }: OverloadO
     const before = Math.ceil(state.strictness);
     // A loop that could not even come to this tick in time was late, whatever else was measured.
     const { lagMs, ...rest } = measure();
-    state = nextLoad(state, { ...rest, lagMs: nowMs < grownMs ? 0 : Math.max(lagMs, sinceMs - tickMs) });
+    state = nextLoad(state, { ...rest, lagMs: nowMs < grownMs ? 0 : Math.max(lagMs, sinceMs - tickMs) }, hasRefused);
+    hasRefused = false;
     stand(low, state.strictness, state.cause);
     stand(normal, state.strictness - 1, state.cause);
     stand(high, state.strictness - 2, state.cause);
@@ -86,24 +98,30 @@ export function createOverload({ clock, measure, onChange, onScarce }: OverloadO
   };
   let cancel = clock.after(tickMs, tick);
 
-  const isServedAnyway = (running: number): boolean =>
-    state.cause === "event_loop" && (running < runningMin || clock.now() - (admitted[next] ?? 0) >= admittedMs);
-  const admit = (): undefined => {
-    admitted[next] = clock.now();
-    next = (next + 1) % admittedMin;
+  const isFew = (running: number): boolean => running < runningMin || admissions.areFew();
+  const isServedAnyway = (running: number): boolean => state.cause === "event_loop" && isFew(running);
+  /** Whether those who came before it in this turn leave no time for a call. */
+  const isTurnFull = (of: Standing, running: number): boolean =>
+    turn !== undefined && turn.spentMs() >= of.turnMs && isAlert(state) && !isFew(running);
+  const refuseForTurn = (of: Standing): ChatError => {
+    of.refused += 1;
+    hasRefused = true;
+    return fullTurn;
   };
   return {
     refusal(priority, running) {
       const of = standings[priority] ?? normal;
-      if (of.answer === undefined || isServedAnyway(running)) return admit();
+      if (isTurnFull(of, running)) return refuseForTurn(of);
+      if (of.answer === undefined || isServedAnyway(running)) return admissions.note();
       of.owed += of.share;
-      if (of.owed < 1) return admit();
+      if (of.owed < 1) return admissions.note();
       of.owed -= 1;
       of.refused += 1;
       return of.answer;
     },
     earlyRefusal(priority, running) {
       const of = standings[priority] ?? normal;
+      if (isTurnFull(of, running)) return refuseForTurn(of);
       if (of.share < 1 || isServedAnyway(running)) return undefined;
       of.refused += 1;
       return of.answer;
@@ -117,8 +135,30 @@ export function createOverload({ clock, measure, onChange, onScarce }: OverloadO
   };
 }
 
+/** The last calls that were admitted. */
+interface Admissions {
+  note(): undefined;
+  /** Whether there were so few in the last second that it is not their number that makes the loop late. */
+  areFew(): boolean;
+}
+
+function createAdmissions(clock: Clock): Admissions {
+  // A ring, of which the next place holds the oldest.
+  const admitted = new Float64Array(admittedMin).fill(-Infinity);
+  let next = 0;
+  return {
+    note() {
+      admitted[next] = clock.now();
+      next = (next + 1) % admittedMin;
+    },
+    areFew: () => clock.now() - (admitted[next] ?? 0) >= admittedMs,
+  };
+}
+
 /** How calls of one priority fare. */
 interface Standing {
+  /** See `turnMs`. */
+  readonly turnMs: number;
   /** Of them, how many are refused; 0 to 1. */
   share: number;
   /** Parts of a refusal that the share has summed up to: every fourth of a quarter is one. */
@@ -129,8 +169,8 @@ interface Standing {
   answer: ChatError | undefined;
 }
 
-function standing(): Standing {
-  return { share: 0, owed: 0, refused: 0, answer: undefined };
+function standing(ofTurnMs: number): Standing {
+  return { turnMs: ofTurnMs, share: 0, owed: 0, refused: 0, answer: undefined };
 }
 
 /** `strictness` is what concerns this priority: from 0 none, from 1 all of them are refused, and above 1 for so much longer. */

@@ -5,7 +5,7 @@ import { toBinary } from "@bufbuild/protobuf";
 import { type PolicyIssue, PolicyIssue_Severity, type PolicyRevision, type RoutingPolicy, RoutingPolicySchema } from "../core/chat.ts";
 import { type Clock, timestampFromMs } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
-import type { PolicyChange, PolicyDesk, PolicyVerdict } from "../core/operations.ts";
+import type { NoRevision, PolicyChange, PolicyDesk, PolicyReturn, PolicyVerdict } from "../core/operations.ts";
 import type { Policy } from "../core/policy.ts";
 import type { KeptPolicies } from "../core/store.ts";
 import { createPolicyRegister, type PolicyRegisterOptions } from "./policy-register.ts";
@@ -13,13 +13,19 @@ import { createPolicyRegister, type PolicyRegisterOptions } from "./policy-regis
 /** Revisions remembered, where nobody says otherwise; the oldest are forgotten. */
 const revisionsMaxDefault = 1000;
 
-/** A desk that also takes policies from the configuration file. */
+/** A desk that also takes policies from the configuration file, and answers at once. */
 export interface FilePolicyDesk extends PolicyDesk {
+  swap(change: PolicyChange): PolicyVerdict;
+  rollback(way: PolicyReturn): PolicyVerdict | NoRevision;
   /**
    * The file's policy after a reload. It is activated only where it differs from what the file said when it was last
    * applied; else the active revision stays, whoever installed it. Undefined: it stays.
    */
   install(policy: RoutingPolicy, author: string, comment: string): PolicyVerdict | undefined;
+  /** Hash of the file's policy, as it was last installed. */
+  fileText(): string;
+  /** Takes over what is in force elsewhere. False: it does not fit this configuration, and what was in force here stays. */
+  adopt(kept: KeptPolicies): boolean;
 }
 
 /** What it needs; rooms do not know each other, so the policies' own functions come as arguments. */
@@ -77,7 +83,8 @@ export function createPolicyDesk(options: PolicyDeskOptions): FilePolicyDesk {
     if (verdict.kind === "swapped" && !wanted.dryRun) register.keep([verdict.policy], fileText);
     return verdict;
   };
-  if (!register.resume(fileText, (policy) => !examine(policy).some(isError))) {
+  const isGood = (policy: RoutingPolicy): boolean => !examine(policy).some(isError);
+  if (!register.resume(fileText, isGood)) {
     const first = changeAndKeep({ policy: options.initial, expectedRevision: "", author: options.author, comment: "", dryRun: false });
     if (first.kind !== "swapped") throw refusal(first);
   }
@@ -95,10 +102,8 @@ export function createPolicyDesk(options: PolicyDeskOptions): FilePolicyDesk {
         register.keep([], fileText);
         return { kind: "swapped", policy: active, previousRevision: canary.revision, issues: [] };
       }
-      const wanted = register.revisions().find(number === 0n ? isBefore(active) : (each) => each.number === number);
-      if (wanted?.policy === undefined) return { kind: "missing" };
-      const said = comment === "" ? `back to number ${wanted.number}` : comment;
-      return changeAndKeep({ policy: wanted.policy, expectedRevision: "", author, comment: said, dryRun: false });
+      const wanted = changeBack({ number, author, comment }, active, register.revisions());
+      return wanted === undefined ? { kind: "missing" } : changeAndKeep(wanted);
     },
     install(policy, author, comment) {
       const text = textOf(policy);
@@ -109,9 +114,23 @@ export function createPolicyDesk(options: PolicyDeskOptions): FilePolicyDesk {
       register.keep([verdict.policy], fileText);
       return verdict;
     },
+    fileText: () => fileText,
+    adopt: (kept) => register.adopt(kept, isGood),
     revisions: () => register.revisions(),
     kept: () => register.kept(),
   };
+}
+
+/** What a way back is, said as a change; undefined: there is nothing to go back to. */
+export function changeBack(
+  { number, author, comment }: PolicyReturn,
+  active: PolicyRevision,
+  revisions: readonly PolicyRevision[],
+): PolicyChange | undefined {
+  const wanted = revisions.find(number === 0n ? isBefore(active) : (each) => each.number === number);
+  if (wanted?.policy === undefined) return undefined;
+  const said = comment === "" ? `back to number ${wanted.number}` : comment;
+  return { policy: wanted.policy, expectedRevision: "", author, comment: said, dryRun: false };
 }
 
 /** What all callers had before; canaries that nobody promoted never were that. */
@@ -139,7 +158,7 @@ function isError(issue: PolicyIssue): boolean {
   return issue.severity === PolicyIssue_Severity.ERROR;
 }
 
-function refusal(verdict: Exclude<PolicyVerdict, { kind: "swapped" }>): ChatError {
+function refusal(verdict: PolicyVerdict): ChatError {
   const issue = verdict.kind === "invalid" ? verdict.issues.find(isError) : undefined;
   return new ChatError("INVALID_REQUEST", `the routing policy is refused: ${issue?.field ?? ""} ${issue?.message ?? ""}`);
 }

@@ -25,6 +25,11 @@ export interface PolicyRegister {
    * False: nothing is in force.
    */
   resume(fileText: string, isGood: (policy: RoutingPolicy) => boolean): boolean;
+  /**
+   * Takes over what another process says, its revisions included. False: what is in force there cannot be here, and what was here
+   * stays.
+   */
+  adopt(kept: KeptPolicies, isGood: (policy: RoutingPolicy) => boolean): boolean;
   /** Keeps what is in force now, and these revisions. */
   keep(added: readonly PolicyRevision[], fileText: string): void;
   /** See `PolicyDesk`. */
@@ -65,6 +70,16 @@ export function createPolicyRegister({ createPolicy, revisionsMax, onActive, kep
     policy,
     compiled: { revision: revision.revision, name: policy.name, rank: createPolicy(policy) },
   });
+  const adopt = (state: KeptPolicies, isGood: (policy: RoutingPolicy) => boolean): boolean => {
+    const known = (number: bigint | undefined): InForce | undefined => {
+      const revision = number === undefined ? undefined : state.revisions.find((each) => each.number === number);
+      return revision?.policy === undefined || !isGood(revision.policy) ? undefined : compiled(revision, revision.policy);
+    };
+    const next = known(state.active);
+    if (next === undefined) return false;
+    force(next, known(state.canary));
+    return true;
+  };
   return {
     active: () => active?.revision,
     canary: () => canary?.revision,
@@ -78,16 +93,10 @@ export function createPolicyRegister({ createPolicy, revisionsMax, onActive, kep
     dropCanary() {
       if (active !== undefined) force(active, undefined);
     },
-    resume(fileText, isGood) {
-      if (kept === undefined || kept.fileText !== fileText) return false;
-      const known = (number: bigint | undefined): InForce | undefined => {
-        const revision = number === undefined ? undefined : kept.revisions.find((each) => each.number === number);
-        return revision?.policy === undefined || !isGood(revision.policy) ? undefined : compiled(revision, revision.policy);
-      };
-      const before = known(kept.active);
-      if (before === undefined) return false;
-      force(before, known(kept.canary));
-      return true;
+    resume: (fileText, isGood) => kept !== undefined && kept.fileText === fileText && adopt(kept, isGood),
+    adopt(state, isGood) {
+      revisions = state.revisions.slice(0, revisionsMax);
+      return adopt(state, isGood);
     },
     keep(added, fileText) {
       if (active !== undefined) keeper.keep(added, { active: active.revision.number, canary: canary?.revision.number, fileText });

@@ -31,6 +31,8 @@ export interface LoadState {
   readonly strictness: number;
   /** The last ticks, the newest last. */
   readonly ticks: readonly LoopTick[];
+  /** Milliseconds since somebody was refused. */
+  readonly calmMs: number;
 }
 
 /** How a process begins. */
@@ -39,6 +41,7 @@ export const calm: LoadState = {
   cause: "event_loop",
   strictness: 0,
   ticks: [],
+  calmMs: Infinity,
 };
 
 /** Milliseconds between two ticks. */
@@ -54,13 +57,22 @@ const fall = 0.25;
 /** What keeps calls out. A refused call frees no connection: where these are short, idle ones are closed instead. */
 const shedding = resources.filter((each) => each !== "connections");
 
-/** A loop is late that was so in as many ticks running: a stall, however long, is over once it can be measured. */
-const lagTicks = 6;
 /**
- * Share of the time in these ticks that the loop must have been at work itself. One that is late and had less of it waits for
- * the machine, which other programs take: refusing calls would free nothing.
+ * A loop is late that was so for so long, and in two ticks at least: a stall, however long, is over once it can be measured. By
+ * time, because the ticks of a loop that is seconds late are seconds apart.
  */
-const ownFrom = 0.6;
+const lateMs = 1500;
+const lateTicks = 2;
+/** As many as take that long if they are in time. */
+const ticksMax = lateMs / tickMs;
+/** Who has refused calls within that time is alert: the load is still there, and comes back with the calls. */
+const alertMs = 10_000;
+
+/** Whether calls were refused so lately that a late loop counts at once. */
+export function isAlert({ calmMs }: LoadState): boolean {
+  return calmMs < alertMs;
+}
+
 /** Lags in milliseconds, and the pressures they are; in straight lines from each to the next, and on by the last slope. */
 const marks = [
   { lagMs: 0, pressure: 0 },
@@ -69,12 +81,15 @@ const marks = [
   { lagMs: 1000, pressure: levels[2] },
 ] as const;
 
-/** The state after one more tick. Pure: a pressure above a level acts at once, one below it step by step. */
-export function nextLoad(state: LoadState, sample: LoadSample): LoadState {
+/**
+ * The state after one more tick, in which calls were refused or not. Pure: a pressure above a level acts at once, one below it step
+ * by step.
+ */
+export function nextLoad(state: LoadState, sample: LoadSample, hasRefused = false): LoadState {
   const { lagMs, cpuMs, tookMs } = sample;
-  const ticks = [...state.ticks, { lagMs, cpuMs, tookMs }].slice(-lagTicks);
+  const ticks = [...state.ticks, { lagMs, cpuMs, tookMs }].slice(-ticksMax);
   const pressures = {
-    event_loop: lagPressure(ownLag(ticks)),
+    event_loop: lagPressure(isAlert(state) ? ownLag(ticks.slice(-1), 0) : ownLag(ticks, lateMs)),
     heap: within(sample.heap),
     memory: within(sample.memory),
     connections: within(sample.connections),
@@ -84,7 +99,7 @@ export function nextLoad(state: LoadState, sample: LoadSample): LoadState {
   const kept = levelOf(pressures[worst] + margin);
   const strictness = Math.max(called, Math.min(state.strictness, Math.max(kept, state.strictness - fall)));
   const cause = called > 0 && called >= strictness ? worst : state.cause;
-  return { pressures, cause, strictness, ticks };
+  return { pressures, cause, strictness, ticks, calmMs: strictness > 0 || hasRefused ? 0 : state.calmMs + tookMs };
 }
 
 /** 0 to 3. */
@@ -94,18 +109,25 @@ function levelOf(pressure: number): number {
   return level;
 }
 
-/** Milliseconds that the loop was late in each of the ticks by its own work; 0 where it was not, or not by its own. */
-function ownLag(ticks: readonly LoopTick[]): number {
-  if (ticks.length < lagTicks) return 0;
+/** Milliseconds that the loop was late by its own work in each of the last ticks that have taken `forMs` together; 0 where they have not. */
+function ownLag(ticks: readonly LoopTick[], forMs: number): number {
   let lagMs = Infinity;
-  let cpuMs = 0;
   let tookMs = 0;
-  for (const tick of ticks) {
-    lagMs = Math.min(lagMs, tick.lagMs);
-    cpuMs += tick.cpuMs;
+  for (const [index, tick] of ticks.toReversed().entries()) {
+    lagMs = Math.min(lagMs, ownLagOf(tick));
     tookMs += tick.tookMs;
+    if (tookMs >= forMs && (forMs === 0 || index + 1 >= lateTicks)) return lagMs;
   }
-  return cpuMs < ownFrom * tookMs ? 0 : lagMs;
+  return 0;
+}
+
+/**
+ * What of a lag is the process's own doing, and can be mended by it. A loop that had a third of its core was late for a third by its own
+ * work, the rest for programs that had the core meanwhile; and of what a refused call frees it gets a third. So the share counts twice.
+ */
+function ownLagOf({ lagMs, cpuMs, tookMs }: LoopTick): number {
+  const share = tookMs > 0 ? Math.min(1, cpuMs / tookMs) : 0;
+  return lagMs * share * share;
 }
 
 function lagPressure(lagMs: number): number {

@@ -2,6 +2,7 @@ import type { TargetId } from "../core/catalog.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Insistence, SlotRequest, Slots } from "../core/health.ts";
 import { DecayingMean } from "./decaying-mean.ts";
+import { FairQueue, isBefore, type Turn, Turns } from "./turns.ts";
 
 /** `max_concurrent` where nobody declared another. */
 const slotsDefault = 256;
@@ -32,8 +33,8 @@ interface Room {
 }
 
 interface TargetRoom extends Room {
-  /** Calls that wait for this target, in order of arrival; each is given its slot, or removes itself. */
-  readonly waiters: Set<Waiter>;
+  /** Calls that wait for this target, by their key; each is given its slot, or removes itself. */
+  readonly waiters: FairQueue<Waiter>;
 }
 
 interface Pool extends Room {
@@ -41,18 +42,17 @@ interface Pool extends Room {
   readonly targets: Map<TargetId, TargetRoom>;
   /** Those that somebody waits for. */
   readonly awaited: Set<TargetRoom>;
-  /** Calls that wait for any of them. */
-  waiting: number;
+  /** Calls that wait for any of them, and whose turn it is. */
+  readonly turns: Turns<Waiter>;
 }
 
-interface Waiter {
+interface Waiter extends Turn {
   readonly request: SlotRequest;
-  /** Lower came first, over all targets. */
-  readonly number: number;
-  readonly admitted: (release: () => void) => void;
+  /** Undefined: it is to wait no longer, for others have more right to its place. */
+  readonly settle: (release: (() => void) | undefined) => void;
 }
 
-/** Bounds the concurrent calls of each provider and of each of its targets, first come first served. */
+/** Bounds the concurrent calls of each provider and of each of its targets. Who waits is served in turns, key by key. */
 export function createSlots(clock: Clock, limitOf: LimitOf = () => Number.POSITIVE_INFINITY): ProviderSlots {
   return new SlotPools(clock, limitOf);
 }
@@ -61,7 +61,6 @@ class SlotPools implements ProviderSlots {
   readonly #clock: Clock;
   readonly #limitOf: LimitOf;
   readonly #pools = new Map<string, Pool>();
-  #arrivals = 0;
 
   constructor(clock: Clock, limitOf: LimitOf) {
     this.#clock = clock;
@@ -81,7 +80,7 @@ class SlotPools implements ProviderSlots {
   take(request: SlotRequest): (() => void) | undefined {
     const pool = this.#poolOf(request.target.provider);
     // A limit can grow by time alone: those who wait come first.
-    if (pool.waiting > 0) this.#admitWaiters(pool);
+    if (pool.turns.waiting > 0) this.#admitWaiters(pool);
     return this.#take(pool, request);
   }
 
@@ -89,14 +88,20 @@ class SlotPools implements ProviderSlots {
     if (signal.aborted) return Promise.reject(signal.reason);
     const pool = this.#poolOf(request.target.provider);
     const free = this.take(request);
-    if (free !== undefined || ms <= 0 || pool.waiting >= waitersMax) return Promise.resolve(free);
+    if (free !== undefined || ms <= 0) return Promise.resolve(free);
+    const key = request.key?.id ?? "";
+    if (pool.turns.waiting >= waitersMax) {
+      const displaced = pool.turns.displacedBy(key);
+      if (displaced === undefined) return Promise.resolve(undefined);
+      displaced.settle(undefined);
+    }
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         leaveRoom(pool, waiter);
         cancelTimer();
         signal.removeEventListener("abort", onAbort);
       };
-      const admitted = (release: () => void): void => {
+      const settle = (release: (() => void) | undefined): void => {
         leave();
         resolve(release);
       };
@@ -105,22 +110,23 @@ class SlotPools implements ProviderSlots {
         reject(signal.reason);
       };
       const cancelTimer = this.#clock.after(ms, () => {
-        leave();
-        resolve(undefined);
+        settle(undefined);
       });
-      const waiter: Waiter = { request, number: this.#arrivals++, admitted };
+      const waiter: Waiter = { request, ...pool.turns.next(key), settle };
       signal.addEventListener("abort", onAbort, { once: true });
       enterRoom(pool, waiter);
     });
   }
 
-  waitEstimateMs({ target, insist }: SlotRequest): number {
+  waitEstimateMs({ target, insist, key }: SlotRequest): number {
     const pool = this.#poolOf(target.provider);
     const room = pool.targets.get(target.id);
     const limit = this.#limitOf(target.id, insist);
-    // By Little's law a slot comes free every `held / slots`; who waits already is served before.
-    const ofPool = pool.used < pool.max ? 0 : turnMs(pool.heldMs.value, pool.waiting, pool.max);
-    const ofTarget = room === undefined || room.used < limit ? 0 : turnMs(room.heldMs.value ?? pool.heldMs.value, room.waiters.size, limit);
+    // By Little's law a slot comes free every `held / slots`; who waits already is served before, as far as it is their turn.
+    const id = key?.id ?? "";
+    const ofPool = pool.used < pool.max ? 0 : turnMs(pool.heldMs.value, pool.turns.ahead(id), pool.max);
+    const isFree = room === undefined || room.used < limit;
+    const ofTarget = isFree ? 0 : turnMs(room.heldMs.value ?? pool.heldMs.value, room.waiters.ahead(id), limit);
     return Math.min(waitMsMax, Math.max(1, ofPool, ofTarget));
   }
 
@@ -147,21 +153,22 @@ class SlotPools implements ProviderSlots {
 
   /** A freed slot is taken for the first waiter it is good for before anybody else can ask, so that newcomers never overtake. */
   #admitWaiters(pool: Pool): void {
-    while (pool.waiting > 0 && pool.used < pool.max) {
+    while (pool.turns.waiting > 0 && pool.used < pool.max) {
       const first = this.#firstAdmissible(pool);
       if (first === undefined) return;
       const release = this.#take(pool, first.request);
       if (release === undefined) return;
-      first.admitted(release);
+      pool.turns.served(first);
+      first.settle(release);
     }
   }
 
-  /** Who waits longest, of those whose target is not full: the others let them pass. */
+  /** Whose turn it is, of those whose target is not full: the others let them pass. */
   #firstAdmissible({ awaited }: Pool): Waiter | undefined {
     let first: Waiter | undefined;
     for (const { used, waiters } of awaited) {
-      const [head] = waiters;
-      if (head === undefined || (first !== undefined && head.number > first.number)) continue;
+      const head = waiters.first();
+      if (head === undefined || (first !== undefined && !isBefore(head, first))) continue;
       if (used < this.#limitOf(head.request.target.id, head.request.insist)) first = head;
     }
     return first;
@@ -170,7 +177,14 @@ class SlotPools implements ProviderSlots {
   #poolOf(provider: string): Pool {
     const known = this.#pools.get(provider);
     if (known !== undefined) return known;
-    const pool: Pool = { max: slotsDefault, used: 0, heldMs: new DecayingMean(), targets: new Map(), awaited: new Set(), waiting: 0 };
+    const pool: Pool = {
+      max: slotsDefault,
+      used: 0,
+      heldMs: new DecayingMean(),
+      targets: new Map(),
+      awaited: new Set(),
+      turns: new Turns(),
+    };
     this.#pools.set(provider, pool);
     return pool;
   }
@@ -179,7 +193,7 @@ class SlotPools implements ProviderSlots {
 function roomOf(pool: Pool, id: TargetId): TargetRoom {
   const known = pool.targets.get(id);
   if (known !== undefined) return known;
-  const room: TargetRoom = { used: 0, heldMs: new DecayingMean(), waiters: new Set() };
+  const room: TargetRoom = { used: 0, heldMs: new DecayingMean(), waiters: new FairQueue() };
   pool.targets.set(id, room);
   return room;
 }
@@ -193,14 +207,14 @@ function enterRoom(pool: Pool, waiter: Waiter): void {
   const room = roomOf(pool, waiter.request.target.id);
   room.waiters.add(waiter);
   pool.awaited.add(room);
-  pool.waiting += 1;
+  pool.turns.add(waiter);
 }
 
 function leaveRoom(pool: Pool, waiter: Waiter): void {
   const room = roomOf(pool, waiter.request.target.id);
   if (!room.waiters.delete(waiter)) return;
   if (room.waiters.size === 0) pool.awaited.delete(room);
-  pool.waiting -= 1;
+  pool.turns.delete(waiter);
   forgetIdle(pool, room, waiter.request.target.id);
 }
 

@@ -3,6 +3,7 @@ import type { AttemptRecord } from "../core/call.ts";
 import type { Target } from "../core/catalog.ts";
 import type { Usage } from "../core/chat.ts";
 import type { TargetCounters } from "../core/operations.ts";
+import { roundedMicroUsd } from "../core/price.ts";
 import type { CallObserver } from "../core/telemetry.ts";
 
 /** Counters since start, for people without a metrics stack. */
@@ -95,12 +96,7 @@ function shown(counters: Counters): TargetCounters {
 }
 
 function totals({ costPicoUsd, ...sums }: Used): TargetCounters["usage"] {
-  return { $typeName: "semaroute.v1.UsageTotals", ...sums, costMicroUsd: roundedMicro(costPicoUsd) };
-}
-
-/** Half up; the only rounding there is. */
-function roundedMicro(pico: bigint): bigint {
-  return (pico + 500_000n) / 1_000_000n;
+  return { $typeName: "semaroute.v1.UsageTotals", ...sums, costMicroUsd: roundedMicroUsd(costPicoUsd) };
 }
 
 function zero(provider: string, model: string): Counters {

@@ -1,6 +1,7 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import { BreakerState, HealthAxis, HealthStatus, type Priority, type TargetHealth } from "../core/chat.ts";
 import type { Door } from "../core/call.ts";
+import { type LimitKind, limitKinds } from "../core/limits.ts";
 import type { Pressures } from "../core/overload.ts";
 import type { RedisStatus, SharedReport } from "../core/redis.ts";
 import { priorityWords } from "./words.ts";
@@ -29,6 +30,8 @@ export interface GaugeSources {
   readonly logLinesDropped: () => number;
   /** Decisions the store did not take, since start. Default: none. */
   readonly decisionsLost?: () => number;
+  /** Calls and copies whose ledger rows are lost since start, and the size of the journal's file. Default: there is no ledger. */
+  readonly ledger?: { lost(): number; journalBytes(): number };
   /** Errors nobody foresaw, since start. */
   readonly bugs: () => number;
   /** Undefined: replicas share nothing. Default: they do not. */
@@ -37,6 +40,8 @@ export interface GaugeSources {
   readonly pressures: () => Pressures;
   /** Calls of a priority that were shed since start. */
   readonly shed: (priority: Priority) => number;
+  /** Calls that a limit of their key refused since start. Default: none. */
+  readonly limitRefusals?: (kind: LimitKind) => number;
 }
 
 /** What is not in here has not been found wanting. */
@@ -61,6 +66,8 @@ const axisWords: ReadonlyMap<HealthAxis, string> = new Map([
 export function createGauges(sources: GaugeSources, registry: Registry): () => void {
   const gauge = (name: string, help: string, labelNames: string[]): Gauge =>
     new Gauge({ name: `semaroute_${name}`, help, labelNames, registers: [registry] });
+  const counter = (name: string, help: string, labelNames: string[]): Counter =>
+    new Counter({ name: `semaroute_${name}`, help, labelNames, registers: [registry] });
   const callsInFlight = gauge("calls_in_flight", "Calls under way", ["door"]);
   const health = gauge("provider_health", "1 healthy or never called, 0.5 degraded, 0 unhealthy", ["provider"]);
   const breaker = gauge("target_breaker_open", "1 open, 0.5 half open, 0 closed", ["provider", "model"]);
@@ -73,15 +80,17 @@ export function createGauges(sources: GaugeSources, registry: Registry): () => v
   const inFlight = gauge("provider_in_flight", "Calls a provider is at work for", ["provider"]);
   const dropped = new Counter({ name: "semaroute_log_lines_dropped_total", help: "Log lines lost", registers: [registry] });
   const lost = new Counter({ name: "semaroute_decisions_lost_total", help: "Decisions the store did not take", registers: [registry] });
-  const bugs = new Counter({ name: "semaroute_bugs_total", help: "Errors nobody foresaw; each has its log line", registers: [registry] });
-  const pressure = gauge("overload_pressure", "How full a resource is, from 0 to 1; load is shed from 0.8", ["resource"]);
-  const shed = new Counter({
-    name: "semaroute_shed_total",
-    help: "Calls refused because this process was overloaded",
-    labelNames: ["priority"],
+  const ledgerLost = new Counter({
+    name: "semaroute_ledger_lost_total",
+    help: "Calls whose ledger rows neither the store nor the journal took",
     registers: [registry],
   });
+  const journal = gauge("ledger_journal_bytes", "Size of the ledger's journal; 0 as long as the store takes its rows", []);
+  const bugs = new Counter({ name: "semaroute_bugs_total", help: "Errors nobody foresaw; each has its log line", registers: [registry] });
+  const pressure = gauge("overload_pressure", "How full a resource is, from 0 to 1; load is shed from 0.8", ["resource"]);
+  const shed = counter("shed_total", "Calls refused because this process was overloaded", ["priority"]);
   const readShared = createSharedGauges(gauge);
+  const limited = counter("limit_refusals_total", "Calls refused by a limit or the budget of their key", ["kind"]);
   gauge("build_info", "1, with the version as a label", ["version"]).labels(sources.version).set(1);
 
   return () => {
@@ -105,10 +114,15 @@ export function createGauges(sources: GaugeSources, registry: Registry): () => v
     shed.reset();
     for (const [priority, word] of priorityWords) shed.labels(word).inc(sources.shed(priority));
     readShared(sources.shared?.());
+    limited.reset();
+    for (const kind of limitKinds) limited.labels(kind).inc(sources.limitRefusals?.(kind) ?? 0);
     bugs.reset();
     bugs.inc(sources.bugs());
     lost.reset();
     lost.inc(sources.decisionsLost?.() ?? 0);
+    ledgerLost.reset();
+    ledgerLost.inc(sources.ledger?.lost() ?? 0);
+    journal.set(sources.ledger?.journalBytes() ?? 0);
     dropped.reset();
     dropped.inc(sources.logLinesDropped());
   };

@@ -8,9 +8,10 @@ const suspicious: ReadonlySet<Failure> = new Set(["CALLER_UNAUTHENTICATED", "CAL
 /** One line a refused request. `statusOf` is the REST status of a failure, also for requests by other doors. */
 export function refusalLog(log: Log, statusOf: (failure: Failure) => number): RefusalObserver {
   return {
-    refused({ id, requestId, door, action, address, failure }) {
-      const fields = { call_id: id, request_id: requestId, door, action, address, reason: failure, status: statusOf(failure) };
-      log[suspicious.has(failure) ? "warn" : "info"](fields, "refused");
+    refused({ id, requestId, door, action, address, failure, key }) {
+      const fields = { call_id: id, request_id: requestId, door, action, address, reason: failure, status: statusOf(failure), key };
+      // Who is known and has had enough guesses nothing.
+      log[suspicious.has(failure) && key === undefined ? "warn" : "info"](fields, "refused");
     },
   };
 }

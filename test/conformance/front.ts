@@ -30,7 +30,17 @@ export function conformanceFront({ readMaxBytes = bodyMax }: FrontOptions): Requ
   const options = rpcOptions({ gate: () => {}, readMaxBytes });
   // The suite's requests carry messages of any of its own types.
   const jsonOptions = { ...options.jsonOptions, registry: createRegistry(file_connectrpc_conformance_v1_service) };
-  const router = { chat: nobody, snapshot: nobody, explain: nobody, countTokens: nobody, models: nobody, model: nobody, refusal: nobody };
+  const router = {
+    chat: nobody,
+    snapshot: nobody,
+    explain: nobody,
+    countTokens: nobody,
+    models: nobody,
+    model: nobody,
+    refusal: nobody,
+    exhausted: nobody,
+    allowances: nobody,
+  };
   const browsers = createBrowserRule([]);
   const parts = {
     router,
@@ -46,6 +56,7 @@ export function conformanceFront({ readMaxBytes = bodyMax }: FrontOptions): Requ
     metrics: undefined,
     deadlineMaxMs: () => deadlineMaxMs,
     onRefused: () => {},
+    onRevoked: () => () => {},
     onBug: (error: unknown) => console.error(error),
   };
   return createRequestHandler(parts, { data: true, admin: false, metrics: false });

@@ -35,7 +35,10 @@ const secrets = {
 const policy = { leastBusy: {} };
 /** A chat that was answered before all else. */
 const decision: JsonObject = {};
-/** A request that goes well, for every method that there is. */
+/** The key that was issued last. */
+const issued: JsonObject = {};
+const issuedSecrets: string[] = [];
+/** A request that goes well, for every method that there is; in this order. */
 const requests: Readonly<Record<string, JsonObject>> = {
   ListProviders: { pageSize: 1 },
   GetProvider: { id: "real" },
@@ -51,11 +54,17 @@ const requests: Readonly<Record<string, JsonObject>> = {
   ListDecisions: { model: "sim-chat" },
   GetDecision: decision,
   WatchDecisions: {},
+  CreateKey: { name: "issued" },
+  ListKeys: {},
+  UpdateKey: issued,
+  RevokeKey: issued,
+  GetUsage: { groupBy: ["key"] },
+  ListLedger: { pageSize: 1 },
   PurgeCache: { all: true },
   ReloadConfig: {},
   GetStats: {},
 };
-const changes = ["SetProviderState", "SwapPolicy", "RollbackPolicy", "PurgeCache", "ReloadConfig"];
+const changes = ["SetProviderState", "SwapPolicy", "RollbackPolicy", "CreateKey", "UpdateKey", "RevokeKey", "PurgeCache", "ReloadConfig"];
 const names = Object.keys(adminService(fakeOperations()));
 const methods = AdminService.methods.filter(({ localName }) => names.includes(localName));
 
@@ -120,7 +129,7 @@ function isWatch(method: DescMethod): method is DescMethodServerStreaming {
 /** The answer, of streams the first one, as JSON; or the error. What comes is heard. */
 async function call(transport: Transport, method: DescMethod, token: string = secrets.admin): Promise<unknown> {
   const leave = new AbortController();
-  const input = fromJson(method.input, requests[method.name] ?? {});
+  const input = fromJson(method.input, requestOf(method));
   try {
     let message: MessageShape<typeof method.output> | undefined;
     if (isUnary(method)) {
@@ -133,6 +142,7 @@ async function call(transport: Transport, method: DescMethod, token: string = se
     }
     const json = message === undefined ? undefined : toJson(method.output, message);
     heard += JSON.stringify(json);
+    noteIssued(json);
     return json;
   } catch (thrown) {
     if (!(thrown instanceof ConnectError)) throw thrown;
@@ -141,6 +151,19 @@ async function call(transport: Transport, method: DescMethod, token: string = se
   } finally {
     leave.abort();
   }
+}
+
+function requestOf({ name }: DescMethod): JsonObject {
+  const request = requests[name] ?? {};
+  return name === "UpdateKey" ? { ...request, name: "renamed" } : request;
+}
+
+/** Remembers what `CreateKey` answered. */
+function noteIssued(answer: unknown): void {
+  const { key, secret = "" } = answer as { key?: { id: string }; secret?: string };
+  if (key === undefined || secret === "") return;
+  issued["id"] = key.id;
+  issuedSecrets.push(secret);
 }
 
 async function* once<T>(item: T): AsyncIterable<T> {
@@ -156,7 +179,7 @@ async function callWhileChatting(transport: Transport, method: DescMethod): Prom
 }
 
 function rest(url: string, route: (typeof adminRoutes)[number], token: string = secrets.admin): Promise<Response> {
-  const request: JsonObject = { ...requests[route.method.name] };
+  const request: JsonObject = { ...requestOf(route.method) };
   const id = typeof request["id"] === "string" ? request["id"] : "real";
   delete request["id"];
   const path = route.path.replace(/\{\w+\}/, id);
@@ -227,8 +250,10 @@ describe("by REST", () => {
       if (route.method.name === "ReloadConfig") writeFileSync(keyFile, `${secrets.replaced}-rest`);
       const before = server.lines.length;
       const answer = await rest(admin, route);
-      heard += JSON.stringify([...answer.headers]) + (await answer.text());
+      const text = await answer.text();
+      heard += JSON.stringify([...answer.headers]) + text;
       expect(answer.status, route.path).toBe(200);
+      noteIssued(JSON.parse(text));
       if (changes.includes(route.method.name)) await until(() => auditsSince(before).length > 0, `the audit line of ${route.path}`);
       expect(auditsSince(before).map(({ action }) => action)).toEqual(changes.includes(route.method.name) ? [route.method.name] : []);
     }
@@ -285,4 +310,7 @@ test("no secret was in any answer, error or line of all this", () => {
   expect(heard).toContain(`file:`);
   const everything = heard + JSON.stringify(server.lines) + server.complaints();
   for (const [name, secret] of Object.entries(secrets)) expect(everything.includes(secret), name).toBe(false);
+  // Each of them was told once, to whom it was issued.
+  expect(issuedSecrets).toHaveLength(4);
+  for (const secret of issuedSecrets) expect(everything.split(secret)).toHaveLength(2);
 });

@@ -30,7 +30,7 @@ function press(heap: number): void {
 }
 
 beforeAll(async () => {
-  house = await openHouse(config, {}, overload);
+  house = await openHouse(config, {}, { gate: overload });
 });
 afterAll(async () => {
   overload.stop();

@@ -18,6 +18,7 @@ import { meter } from "../../src/stages/meter.ts";
 import { refusal } from "../../src/stages/refusal.ts";
 import { createCallLimiter } from "../../src/stores/call-limiter.ts";
 import { createHedgeBudget } from "../../src/stores/hedge-budget.ts";
+import { createKeyLimits } from "../../src/stores/key-limits.ts";
 import { createRetryBudget } from "../../src/stores/retry-budget.ts";
 import { createSlots } from "../../src/stores/slots.ts";
 import { createWindowHealth } from "../../src/stores/window-health.ts";
@@ -114,7 +115,7 @@ class World {
     };
     const observer = { began: (call: Call) => this.#began(call), ended: (record: CallRecord) => this.#ended(record) };
     this.#chat = compose<Call, Awaited<ReturnType<ReturnType<typeof dispatch>>>>(
-      [meter([observer], clock), admit(this.#limiter)],
+      [meter([observer], clock), admit(this.#limiter, createKeyLimits({ clock }))],
       dispatch(sources, rooms),
     );
     this.#desk = createCallDesk({

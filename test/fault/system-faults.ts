@@ -81,7 +81,7 @@ export const unplayed: readonly { readonly id: string; readonly fault: string; r
   {
     id: "S07",
     fault: "a replica that dies with reservations",
-    skip: `of leases, ${withRedis}; this build has no ledger and no reservations`,
+    skip: `of leases, ${withRedis}; this build has no reservations in Redis`,
   },
   { id: "S11", fault: "256 MiB of memory and 200 slow streams", skip: "needs a memory limit of the kernel's, which only root can set" },
   {

@@ -5,6 +5,7 @@ import { durationFromMs } from "../../src/core/clock.ts";
 import type { Candidate, Ranked } from "../../src/core/policy.ts";
 import { createCostBased } from "../../src/policies/cost-based.ts";
 import { candidate, type CandidateFacts, costBased, facts, idsOf } from "./candidates.ts";
+import { seedsFrom } from "./chi-square.ts";
 
 function rank(candidates: readonly Candidate[], config = costBased(), call = facts()): readonly Ranked[] {
   return createCostBased(config)(call, candidates).order;
@@ -131,6 +132,28 @@ describe("places", () => {
   test("of nobody are none", () => {
     expect(rank([])).toEqual([]);
   });
+});
+
+describe("of a cheap target that was slow when it was last heard of", () => {
+  const seeds = seedsFrom(0.1, 1000);
+  const firsts = (heardMs: number, config = costBased()): number =>
+    seeds.filter((seed) => {
+      const slow = candidate("slow/m", { cost: 50, firstTokenMs: 9000, firstTokenP95Ms: 9000, heardMs });
+      const quick = candidate("quick/m", { cost: 70, firstTokenMs: 300, firstTokenP95Ms: 400, heardMs: 99_000 });
+      return idsOf(createCostBased(config)(facts({ seed }), [slow, quick]))[0] === "slow/m";
+    }).length / seeds.length;
+
+  test("nothing is found out for a minute", () => expect(firsts(41_000)).toBe(0));
+
+  for (const { name, config } of [
+    { name: "by its mean", config: costBased() },
+    { name: "by max_first_token", config: costBased({ maxFirstToken: durationFromMs(1000) }) },
+  ]) {
+    test(`one call of twenty finds out, then, whether it still is, ${name}`, () => {
+      expect(firsts(39_000, config)).toBeGreaterThan(0.03);
+      expect(firsts(39_000, config)).toBeLessThan(0.07);
+    });
+  }
 });
 
 describe("refused are", () => {

@@ -32,6 +32,24 @@ for (const { name, candidates, order } of [
   });
 }
 
+describe("one whose last answer was bad, and that is idle since", () => {
+  const firsts = (heardMs: number): number => {
+    // Its window is empty: the ratio says nothing any more.
+    const bad = candidate("bad/m", { load: 0, successRatio: 1, failedAtMs: 10_000, heardMs });
+    const order = seedsFrom(0.1, 1000).map((seed) =>
+      idsOf(rank(facts({ seed }), [bad, candidate("a/m", { load: 0.4 }), candidate("b/m")])),
+    );
+    return order.filter(([first]) => first === "bad/m").length / order.length;
+  };
+
+  test("is no idle one for a minute", () => expect(firsts(41_000)).toBe(0));
+
+  test("is tried again, then, by one call of twenty where it is alone idle, and else by lot", () => {
+    expect(firsts(39_000)).toBeGreaterThan(0.01);
+    expect(firsts(39_000)).toBeLessThan(0.05);
+  });
+});
+
 describe("among idle targets", () => {
   const firsts = (candidates: ReturnType<typeof candidate>[]): number[] => {
     const counts = candidates.map(() => 0);

@@ -1,13 +1,18 @@
 import { describe, expect, test } from "vitest";
 
-import type { KeyId } from "../../src/core/call.ts";
+import type { Key, KeyId } from "../../src/core/call.ts";
 import { Priority } from "../../src/core/chat.ts";
 import { ChatError, type Failure } from "../../src/core/error.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { type AdminCaller, createAdminGate, createKeyRing, type Credentials, type KeyEntry } from "../../src/server/auth.ts";
 import { createThrottle } from "../../src/server/throttle.ts";
+import type { KeyDirectory } from "../../src/stores/key-directory.ts";
+import { createMemoryKeys } from "../../src/stores/memory-keys.ts";
+import { createDirectory, keyInit } from "../support/issued-keys.ts";
 
 const clock = { now: () => 0, wall: () => 0, after: () => () => {} };
+const nobody = createDirectory({ clock });
+await nobody.start();
 const newThrottle = () => createThrottle({ clock });
 
 function entry(name: string, secret: string): KeyEntry {
@@ -24,16 +29,32 @@ function failureOf(act: () => unknown): Failure | undefined {
   return undefined;
 }
 
+/** A key that is known is told without a wait. */
+function atOnce(caller: Key | Promise<Key>): Key {
+  if (caller instanceof Promise) throw new Error("the store was asked");
+  return caller;
+}
+
+async function failureIn(act: () => unknown): Promise<Failure | undefined> {
+  try {
+    await act();
+  } catch (error) {
+    if (error instanceof ChatError) return error.failure;
+    throw error;
+  }
+  return undefined;
+}
+
 function credentials(authorization?: string, xApiKey?: string): Credentials {
   return { authorization, xApiKey };
 }
 
 describe("a key ring", () => {
   const keys = [entry("a", "sk-a"), entry("b", "sk-b b")];
-  const required = createKeyRing({ keys, required: true, throttle: newThrottle() });
-  const optional = createKeyRing({ keys, required: false, throttle: newThrottle() });
-  const empty = createKeyRing({ keys: [], required: false, throttle: newThrottle() });
-  const locked = createKeyRing({ keys: [], required: true, throttle: newThrottle() });
+  const required = createKeyRing({ keys, required: true, issued: nobody, throttle: newThrottle() });
+  const optional = createKeyRing({ keys, required: false, issued: nobody, throttle: newThrottle() });
+  const empty = createKeyRing({ keys: [], required: false, issued: nobody, throttle: newThrottle() });
+  const locked = createKeyRing({ keys: [], required: true, issued: nobody, throttle: newThrottle() });
 
   const table: readonly [what: string, ring: typeof required, shown: Credentials, outcome: string][] = [
     ["a bearer key is known", required, credentials("Bearer sk-a"), "cfg_a"],
@@ -60,7 +81,7 @@ describe("a key ring", () => {
   for (const [what, ring, shown, outcome] of table) {
     test(what, () => {
       let id: string | undefined;
-      const failure = failureOf(() => (id = ring.authenticate(shown, "10.0.0.1").id));
+      const failure = failureOf(() => (id = atOnce(ring.authenticate(shown, "10.0.0.1")).id));
       expect(failure ?? id).toBe(outcome);
     });
   }
@@ -70,16 +91,18 @@ describe("a key ring", () => {
     expect(Object.keys(key).toSorted()).toEqual(["id", "models", "name", "priority"]);
   });
   test("two keys with one secret are refused", () => {
-    expect(() => createKeyRing({ keys: [entry("a", "x"), entry("b", "x")], required: true, throttle: newThrottle() })).toThrow(
-      "keys a and b have the same secret",
-    );
+    expect(() =>
+      createKeyRing({ keys: [entry("a", "x"), entry("b", "x")], required: true, issued: nobody, throttle: newThrottle() }),
+    ).toThrow("keys a and b have the same secret");
   });
   test("an empty secret is refused", () => {
-    expect(() => createKeyRing({ keys: [entry("a", "")], required: true, throttle: newThrottle() })).toThrow("key a has an empty secret");
+    expect(() => createKeyRing({ keys: [entry("a", "")], required: true, issued: nobody, throttle: newThrottle() })).toThrow(
+      "key a has an empty secret",
+    );
   });
   test("no refusal repeats what was shown", () => {
     try {
-      required.authenticate(credentials("Bearer sk-very-wrong"), "10.0.0.2");
+      void required.authenticate(credentials("Bearer sk-very-wrong"), "10.0.0.2");
       expect.unreachable();
     } catch (error) {
       expect(String(error)).not.toContain("very-wrong");
@@ -88,17 +111,153 @@ describe("a key ring", () => {
   test("an address that guesses is slowed down, and its good keys still work", () => {
     let nowMs = 0;
     const throttle = createThrottle({ clock: { ...clock, now: () => nowMs } });
-    const ring = createKeyRing({ keys, required: true, throttle });
+    const ring = createKeyRing({ keys, required: true, issued: nobody, throttle });
     const guess = () => failureOf(() => ring.authenticate(credentials("Bearer nope"), "10.0.0.3"));
     for (let i = 0; i < 10; i++) expect(guess()).toBe("CALLER_UNAUTHENTICATED");
     expect(guess()).toBe("CALLER_RATE_LIMITED");
-    expect(ring.authenticate(credentials("Bearer sk-a"), "10.0.0.3").id).toBe("cfg_a");
+    expect(atOnce(ring.authenticate(credentials("Bearer sk-a"), "10.0.0.3")).id).toBe("cfg_a");
     expect(failureOf(() => ring.authenticate(credentials(), "10.0.0.3"))).toBe("CALLER_UNAUTHENTICATED");
     expect(failureOf(() => ring.authenticate(credentials("Bearer nope"), "10.0.0.4"))).toBe("CALLER_UNAUTHENTICATED");
     nowMs = 1000;
     expect(guess()).toBe("CALLER_UNAUTHENTICATED");
     expect(guess()).toBe("CALLER_RATE_LIMITED");
   });
+});
+
+describe("a key ring over issued keys", () => {
+  const address = "10.0.0.5";
+  const bearer = (secret: string) => credentials(`Bearer ${secret}`);
+  /** A secret of the right shape that nobody has. */
+  const strange = async (): Promise<string> => (await issue(createDirectory({ clock }), "strange")).secret;
+  async function issue(directory: KeyDirectory, name: string, more: Partial<Parameters<KeyDirectory["issue"]>[0]> = {}) {
+    const made = await directory.issue({ ...keyInit, name, ...more });
+    if (made.kind !== "issued") throw new Error(made.kind);
+    return { id: made.key.id, secret: made.secret };
+  }
+  async function setUp(required: boolean | "auto" = "auto") {
+    const store = createMemoryKeys();
+    const told: string[] = [];
+    const state = { broken: false, looks: 0 };
+    const flaky: typeof store = {
+      ...store,
+      changes(afterVersion, limit) {
+        state.looks++;
+        return state.broken ? Promise.reject(new Error("away")) : store.changes(afterVersion, limit);
+      },
+    };
+    const issued = createDirectory({ clock, store: flaky, told });
+    const ring = createKeyRing({ keys: [], required, issued, throttle: newThrottle() });
+    return { issued, ring, state, elsewhere: createDirectory({ clock, store }) };
+  }
+
+  test("an issued key is known at once where it was issued", async () => {
+    const { issued, ring } = await setUp();
+    await issued.start();
+    const { id, secret } = await issue(issued, "team", { models: ["m"], labels: { tier: "gold" } });
+    const key = atOnce(ring.authenticate(bearer(secret), address));
+    expect(key).toEqual({ id, name: "team", models: new Set(["m"]), priority: Priority.NORMAL, labels: { tier: "gold" } });
+    expect(JSON.stringify(issued.find(id))).not.toContain(secret);
+  });
+  test("the first key closes the door, and so does one that is revoked", async () => {
+    const { issued, ring } = await setUp();
+    await issued.start();
+    expect(atOnce(ring.authenticate(credentials(), address)).id).toBe("anonymous");
+    const { id } = await issue(issued, "first");
+    expect(failureOf(() => ring.authenticate(credentials(), address))).toBe("CALLER_UNAUTHENTICATED");
+    await issued.revoke(id);
+    expect(failureOf(() => ring.authenticate(credentials(), address))).toBe("CALLER_UNAUTHENTICATED");
+    expect(failureOf(() => ring.authenticate(bearer("whatever"), address))).toBe("CALLER_UNAUTHENTICATED");
+  });
+  test("where keys are not needed, none is anonymous, and what only we can have issued is not", async () => {
+    const { issued, ring } = await setUp(false);
+    await issued.start();
+    expect(atOnce(ring.authenticate(bearer("sk-none"), address)).id).toBe("anonymous");
+    expect(await failureIn(async () => ring.authenticate(bearer(await strange()), address))).toBe("CALLER_UNAUTHENTICATED");
+  });
+  test("a key that was made elsewhere is known after one look, and costs no guess", async () => {
+    const { issued, ring, state, elsewhere } = await setUp();
+    await issued.start();
+    for (let each = 0; each < 20; each++) {
+      const { id, secret } = await issue(elsewhere, "team");
+      expect((await ring.authenticate(bearer(secret), address)).id).toBe(id);
+      expect(atOnce(ring.authenticate(bearer(secret), address)).id).toBe(id);
+    }
+    expect(state.looks).toBe(21);
+  });
+  test("a wrong key is looked for once", async () => {
+    const { issued, ring, state } = await setUp();
+    await issued.start();
+    await issue(issued, "team");
+    const wrong = await strange();
+    for (let each = 0; each < 5; each++)
+      expect(await failureIn(() => ring.authenticate(bearer(wrong), address))).toBe("CALLER_UNAUTHENTICATED");
+    for (const text of ["sk-other", "sr_short", `${wrong.slice(0, -1)}!`, `${wrong.slice(0, -7)}A${wrong.slice(-6)}`])
+      expect(
+        failureOf(() => ring.authenticate(bearer(text), "10.0.0.6")),
+        text,
+      ).toBe("CALLER_UNAUTHENTICATED");
+    expect(state.looks).toBe(2);
+  });
+  test("an address that guesses is stopped before the store is asked", async () => {
+    const { issued, ring, state } = await setUp();
+    await issued.start();
+    const failures: (Failure | undefined)[] = [];
+    for (let each = 0; each < 15; each++) {
+      const guess = await strange();
+      failures.push(await failureIn(() => ring.authenticate(bearer(guess), address)));
+    }
+    expect(failures.slice(0, 10)).toEqual(Array(10).fill("CALLER_UNAUTHENTICATED"));
+    expect(failures.slice(10)).toEqual(Array(5).fill("CALLER_RATE_LIMITED"));
+    expect(state.looks).toBe(11);
+  });
+  test("a revoked key hears so however often it comes: its holder does not guess", async () => {
+    const { issued, ring } = await setUp();
+    await issued.start();
+    const { id, secret } = await issue(issued, "team");
+    await issued.revoke(id);
+    for (let each = 0; each < 20; each++)
+      expect(failureOf(() => ring.authenticate(bearer(secret), address))).toBe("CALLER_UNAUTHENTICATED");
+    expect(() => ring.authenticate(bearer(secret), address)).toThrow("the key was revoked");
+  });
+  test("an expired key hears so", async () => {
+    let wall = 1000;
+    const issued = createDirectory({ clock: { ...clock, wall: () => wall } });
+    await issued.start();
+    const ring = createKeyRing({ keys: [], required: "auto", issued, throttle: newThrottle() });
+    const { secret } = await issue(issued, "team", { expireWall: 2000 });
+    wall = 1999;
+    expect(atOnce(ring.authenticate(bearer(secret), address)).name).toBe("team");
+    wall = 2000;
+    expect(() => ring.authenticate(bearer(secret), address)).toThrow("the key has expired");
+  });
+  test("while the store is away, known keys go on and nobody is called unknown", async () => {
+    const { issued, ring, state, elsewhere } = await setUp();
+    await issued.start();
+    const { id, secret } = await issue(issued, "here");
+    const other = await issue(elsewhere, "elsewhere");
+    state.broken = true;
+    expect(await failureIn(() => ring.authenticate(bearer(other.secret), address))).toBe("STORE_UNAVAILABLE");
+    for (let each = 0; each < 20; each++)
+      for (const shown of [other.secret, "sk-wrong"])
+        expect(failureOf(() => ring.authenticate(bearer(shown), address))).toBe("STORE_UNAVAILABLE");
+    expect(atOnce(ring.authenticate(bearer(secret), address)).id).toBe(id);
+    expect(failureOf(() => ring.authenticate(credentials(), address))).toBe("CALLER_UNAUTHENTICATED");
+    state.broken = false;
+    await issued.list();
+    expect(atOnce(ring.authenticate(bearer(other.secret), address)).id).toBe(other.id);
+  });
+  test("a store that was never read keeps even those without a key waiting, unless none is needed", async () => {
+    const { issued, ring, state } = await setUp();
+    state.broken = true;
+    await issued.start();
+    for (const shown of [credentials(), bearer("sk-any"), bearer(await strange())])
+      expect(failureOf(() => ring.authenticate(shown, address))).toBe("STORE_UNAVAILABLE");
+    const open = createKeyRing({ keys: [], required: false, issued, throttle: newThrottle() });
+    expect(atOnce(open.authenticate(credentials(), address)).id).toBe("anonymous");
+    const own = createKeyRing({ keys, required: "auto", issued, throttle: newThrottle() });
+    expect(atOnce(own.authenticate(bearer("sk-a"), address)).id).toBe("cfg_a");
+  });
+  const keys = [entry("a", "sk-a")];
 });
 
 describe("a throttle", () => {

@@ -1,6 +1,7 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
 
+import type { KeyId } from "../../src/core/call.ts";
 import type { Batch } from "../../src/core/chat.ts";
 import { ChatError } from "../../src/core/error.ts";
 import type { ChatStream } from "../../src/core/handler.ts";
@@ -11,7 +12,7 @@ import { callOf, createTape, rejection, said, settled, snapshotOf, streamOf } fr
 import { chatRequest } from "../support/attempt.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 
-function scene(headers: Readonly<Record<string, string>> = {}, receivedMs = 0) {
+function scene(headers: Readonly<Record<string, string>> = {}, receivedMs = 0, refusal: () => ChatError | undefined = () => undefined) {
   const clock = createFakeClock();
   clock.advance(receivedMs);
   let ids = 0;
@@ -25,7 +26,7 @@ function scene(headers: Readonly<Record<string, string>> = {}, receivedMs = 0) {
       throw new Error("nobody explains");
     },
   };
-  const desk = createCallDesk({ router, clock, newId: () => `id-${++ids}`, random: () => 0.5 });
+  const desk = createCallDesk({ router, clock, newId: () => `id-${++ids}`, random: () => 0.5, refusal });
   const wishes = wishesFrom((name) => headers[name]);
   const open = () =>
     desk.open({ door: "grpc", key: callOf().key, request: chatRequest("hi"), streamed: true, wishes, receivedMs, id: desk.newId() });
@@ -73,6 +74,24 @@ describe("a call", () => {
     expect(clock.pending()).toBe(0);
     desk.cut();
     expect(opened.call.signal.aborted).toBe(false);
+  });
+
+  test("ends when its key is revoked, and those of others go on", () => {
+    const { open, desk } = scene();
+    const [one, two] = [open(), open()];
+    desk.cutKey("key_other" as KeyId);
+    expect(one.call.signal.aborted).toBe(false);
+    desk.cutKey(one.call.key.id);
+    expect([one, two].map(({ call }) => call.signal.reason.failure)).toEqual(["CALLER_UNAUTHENTICATED", "CALLER_UNAUTHENTICATED"]);
+    // Each collects what became of its own call.
+    expect(one.call.signal.reason).not.toBe(two.call.signal.reason);
+  });
+
+  test("does not begin where its key was revoked while it arrived", () => {
+    const refused = new ChatError("CALLER_UNAUTHENTICATED", "the key was revoked");
+    const { open, clock } = scene({}, 0, () => refused);
+    expect(open).toThrow(refused);
+    expect(clock.pending()).toBe(0);
   });
 
   test("ends for the first reason it is given", () => {

@@ -9,6 +9,7 @@ import { Secret } from "../../src/core/secret.ts";
 import { createDoors } from "../../src/doors.ts";
 import { listen, type Listener } from "../../src/server/listen.ts";
 import { systemClock } from "../../src/stores/system-clock.ts";
+import { createDirectory } from "../support/issued-keys.ts";
 import { attemptOf, chatRequest } from "../support/attempt.ts";
 import { fakeOperations } from "./fake-operations.ts";
 
@@ -82,6 +83,8 @@ export const anthropicWords: Readonly<Partial<Record<Failure, readonly [type: st
 const failing: Router = {
   snapshot: () => attemptOf(chatRequest("hi")).snapshot,
   refusal: () => undefined,
+  exhausted: () => undefined,
+  allowances: () => undefined,
   models: () => [],
   model: () => undefined,
   explain: () => expect.fail("nobody asked"),
@@ -96,11 +99,14 @@ const failing: Router = {
 };
 
 /** Opens the doors of data. `heard` is told of each request's headers as it comes. */
-export function openFailing(heard: (headers: IncomingHttpHeaders) => void = () => {}): Promise<Listener> {
+export async function openFailing(heard: (headers: IncomingHttpHeaders) => void = () => {}): Promise<Listener> {
+  const issued = createDirectory({ clock: { ...systemClock, after: () => () => {} } });
+  await issued.start();
   const doors = createDoors({
     settings: settingsSchema.parse({}),
     router: failing,
     operations: fakeOperations("a"),
+    issued,
     clock: systemClock,
     newId: () => "01936d9e-0000-7000-8000-000000000000",
     random: () => 0,

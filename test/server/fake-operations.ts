@@ -13,7 +13,11 @@ import {
 } from "../../src/core/chat.ts";
 import { UsageTotalsSchema } from "../../gen/semaroute/v1/chat_pb.ts";
 import { RedisError } from "../../src/core/redis.ts";
+import { createDirectory } from "../support/issued-keys.ts";
+import type { Key, KeyId } from "../../src/core/call.ts";
+import type { LedgerStore } from "../../src/core/ledger.ts";
 import type { Operations, PolicyVerdict, ProviderDesk, ProviderView, ReloadOutcome } from "../../src/core/operations.ts";
+import { createMemoryLedger } from "../../src/stores/memory-ledger.ts";
 
 /** A desk whose providers and their health are plain data, and whose changes are announced by hand. */
 export interface FakeDesk extends ProviderDesk {
@@ -81,8 +85,12 @@ export interface FakeOperations extends Operations {
   readonly next: { issues: PolicyIssue[]; verdict?: PolicyVerdict; reload: ReloadOutcome; kept: boolean; cacheAway: boolean };
   /** Whose answers were purged; undefined: everybody's. */
   readonly purges: (string | undefined)[];
+  /** Empty until something is settled in it. */
+  readonly ledger: LedgerStore;
   readonly history: PolicyRevision[];
 }
+
+const configured: readonly Key[] = [{ id: "cfg_file" as KeyId, name: "file", models: new Set(["m"]), priority: 2 }];
 
 export function fakeOperations(...ids: string[]): FakeOperations {
   const audits: AuditEntry[] = [];
@@ -133,6 +141,11 @@ export function fakeOperations(...ids: string[]): FakeOperations {
     },
     shared: () => undefined,
     decisions: { list: () => Promise.resolve([]), find: () => Promise.resolve(undefined), watch: () => () => {} },
+    keys: createDirectory({ clock: { now: () => 0, wall: () => 0, after: () => () => {} } }),
+    configuredKeys: () => configured,
+    spending: () => Promise.resolve({ spentMicroUsd: 12n, reservedMicroUsd: 3n }),
+    isModel: (name) => name === "m",
+    ledger: createMemoryLedger(),
     simulate: () => Promise.reject(new Error("nobody simulates")),
     now: () => 0,
     stats: () => [

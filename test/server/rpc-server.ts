@@ -60,7 +60,7 @@ export async function startServer(more: (router: ConnectRouter) => void = () => 
     ...options,
     contextValues,
     routes(router) {
-      router.service(AdminService, methods, adminOptions(methods, options));
+      router.service(AdminService, methods, adminOptions(options));
       more(router);
     },
     fallback(request, response) {

@@ -215,7 +215,9 @@ describe("the call's own end", () => {
       const running = rejection(room(call));
       await settled();
       caller.abort(new ChatError(failure, "over"));
-      expect(await running).toMatchObject({ failure, attempts: [{ target: { id: "a/m" }, endMs: 0, won: false }] });
+      // The vendor was sent all of it, and says nothing any more.
+      const usage = { estimated: true, inputTokens: expect.toSatisfy((tokens: number) => tokens > 0), outputTokens: 0 };
+      expect(await running).toMatchObject({ failure, attempts: [{ target: { id: "a/m" }, endMs: 0, won: false, usage }] });
       expect(tried).toEqual(["a@0"]);
     });
 
@@ -225,7 +227,7 @@ describe("the call's own end", () => {
       await settled();
       expect(clock.pending()).toBe(1);
       caller.abort(new ChatError(failure, "over"));
-      expect(await running).toMatchObject({ failure, attempts: [{ error: { failure: "OVERLOADED" } }] });
+      expect(await running).toMatchObject({ failure, attempts: [{ error: { failure: "OVERLOADED" }, usage: undefined }] });
       expect([tried.length, clock.pending()]).toEqual([1, 0]);
     });
   }
@@ -293,6 +295,9 @@ describe("hedges", () => {
     const running = room(call);
     await toTheHedge(clock);
     const { source } = await running;
+    // Whoever sees it over sees what it used.
+    const [left] = source.attempts;
+    expect(left?.endMs === undefined || left.usage !== undefined).toBe(true);
     await settled();
     expect(tried).toEqual(["a@0", "b@50"]);
     expect(recordsOf(source.attempts)).toEqual([

@@ -77,6 +77,11 @@ const dropping = (...fields: string[]): Provider => ({
   translator: { notes: () => [note("n", TranslationAction.CLAMPED, "x"), ...fields.map((field) => dropped(field, "x"))] },
 });
 
+const budgeted: Key = {
+  ...keyOf(undefined),
+  limits: { requestsPerMinute: 0, tokensPerMinute: 0, concurrentCalls: 0, budgetMicroUsd: 1, budgetPeriod: "day" },
+};
+
 describe("why a target is out", () => {
   const price = { input: 1_000_000, output: 1_000_000, cacheRead: undefined, cacheWrite: undefined };
   const require = { unsupportedFields: UnsupportedFieldPolicy.REQUIRE };
@@ -93,6 +98,7 @@ describe("why a target is out", () => {
       targets: [targetOf("a/m", { price: { ...price, input: 0, output: 0 } }), targetOf("b/m", { price })],
       request: { routing: { maxCostMicroUsd: 100n } },
     },
+    { reason: "unpriced, and the key has a budget", targets: [targetOf("a/m", { price }), targetOf("b/m")], call: { key: budgeted } },
     { reason: "provider disabled", states: { b: DISABLED } },
     { reason: "provider draining", states: { b: DRAINING } },
     { reason: "breaker open", views: { "b/m": { openUntilMs: 4000 } } },
@@ -262,6 +268,15 @@ describe("when no target is left", () => {
       targets: [targetOf("a/m", deaf), targetOf("b/m")],
       request: { routing: { denyProviders: ["b"] } },
       failure: "UNSUPPORTED_FEATURE",
+    },
+    { what: "all unpriced, for a key with a budget", call: { key: budgeted }, failure: "INVALID_REQUEST" },
+    {
+      what: "one unpriced, for a key with a budget, one barred",
+      targets: [targetOf("a/m"), targetOf("b/m", { price: { input: 1, output: 1, cacheRead: undefined, cacheWrite: undefined } })],
+      call: { key: budgeted },
+      views: cooling("b/m", 3000),
+      failure: "NO_TARGET",
+      retryAfterMs: 2000,
     },
     { what: "all denied", request: { routing: { denyProviders: ["a", "b"] } }, failure: "NO_TARGET", retryAfterMs: 1000 },
   ] satisfies (Scene & { what: string; failure: string; retryAfterMs?: number })[]) {

@@ -3,6 +3,7 @@ import { getEventListeners } from "node:events";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
+import type { KeyId } from "../../src/core/call.ts";
 import type { Insistence, SlotRequest } from "../../src/core/health.ts";
 import { createSlots } from "../../src/stores/slots.ts";
 import { targetOf } from "../stages/support.ts";
@@ -368,4 +369,72 @@ test("under any mix of calls, targets and limits nothing is overbooked, lost, fo
     }),
     { numRuns: 200 },
   );
+});
+
+describe("keys take turns", () => {
+  const by = (key: string, where = "openai/m"): SlotRequest => ({ ...at(where), key: { id: key as KeyId } });
+
+  /** Who waits, by name, and who was served, in order. */
+  function waiting(slots: ReturnType<typeof createSlots>) {
+    const served: string[] = [];
+    const releases: (() => void)[] = [];
+    const join = (name: string, request: SlotRequest): void =>
+      void slots.wait(request, 2000, patient).then((release) => {
+        served.push(release === undefined ? `${name} left` : name);
+        if (release !== undefined) releases.push(release);
+      });
+    const next = async (): Promise<void> => {
+      releases.shift()?.();
+      for (let i = 0; i < 5; i++) await Promise.resolve();
+    };
+    return { served, releases, join, next };
+  }
+
+  test("so that a call of another key waits for one call of the flood, and not for all of it", async () => {
+    const { slots, fill } = setUp(1);
+    const { served, releases, join, next } = waiting(slots);
+    releases.push(...fill());
+    for (let i = 0; i < 5; i++) join(`a${i}`, by("a"));
+    for (let i = 0; i < 2; i++) join(`b${i}`, by("b"));
+    join("c0", by("c"));
+    for (let i = 0; i < 9; i++) await next();
+    expect(served).toEqual(["a0", "b0", "c0", "a1", "b1", "a2", "a3", "a4"]);
+  });
+
+  test("whatever target of the provider they wait for", async () => {
+    const { slots, fill } = setUp(1);
+    const { served, releases, join, next } = waiting(slots);
+    releases.push(...fill());
+    for (let i = 0; i < 3; i++) join(`a${i}`, by("a", `openai/${i}`));
+    join("b0", by("b", "openai/x"));
+    for (let i = 0; i < 5; i++) await next();
+    expect(served).toEqual(["a0", "b0", "a1", "a2"]);
+  });
+
+  test("and where a thousand wait, the newest of the flood makes room", async () => {
+    const { slots, fill } = setUp(1);
+    const { served, releases, join, next } = waiting(slots);
+    releases.push(...fill());
+    for (let i = 0; i < 1000; i++) join(`a${i}`, by("a"));
+    join("a late", by("a"));
+    await next();
+    expect(served).toEqual(["a late left", "a0"]);
+    join("a1000", by("a"));
+    join("b0", by("b"));
+    await next();
+    await next();
+    expect(served).toEqual(["a late left", "a0", "a1000 left", "a1", "b0"]);
+  });
+
+  test("a newcomer is told to wait for its own turn only", () => {
+    const { clock, slots, fill } = setUp(1);
+    const [release] = fill();
+    clock.advance(100);
+    release?.();
+    fill();
+    const { join } = waiting(slots);
+    for (let i = 0; i < 50; i++) join(`a${i}`, by("a"));
+    expect(slots.waitEstimateMs(by("a"))).toBe(5100);
+    expect(slots.waitEstimateMs(by("b"))).toBe(200);
+  });
 });

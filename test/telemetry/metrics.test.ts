@@ -129,7 +129,7 @@ describe("a call", () => {
     observe(of.observer, record({ attempts: [], source: source([], gpt, CacheStatus.HIT) }));
     const seen = await scrape(of);
     expect(seen.get(`semaroute_cache_total{result="hit"}`)).toBe(1);
-    expect([...seen.keys()].filter((name) => /tokens|cost|unpriced|attempts/.test(name))).toEqual([]);
+    expect([...seen.keys()].filter((name) => /tokens_total|cost|unpriced|attempts/.test(name))).toEqual([]);
   });
 
   test("is in flight between its beginning and its end", async () => {

@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file semaroute/v1/admin.proto.
  */
 export const file_semaroute_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChhzZW1hcm91dGUvdjEvYWRtaW4ucHJvdG8SDHNlbWFyb3V0ZS52MSKiAgoIUHJvdmlkZXISCgoCaWQYASABKAkSLgoHZGlhbGVjdBgCIAEoDjIdLnNlbWFyb3V0ZS52MS5Qcm92aWRlckRpYWxlY3QSDgoGaXNzdWVyGAMgASgJEhAKCGJhc2VfdXJsGAQgASgJEioKBXN0YXRlGAUgASgOMhsuc2VtYXJvdXRlLnYxLlByb3ZpZGVyU3RhdGUSDgoGbW9kZWxzGAYgAygJEhkKEWNyZWRlbnRpYWxfc291cmNlGAcgASgJEjIKBmxhYmVscxgIIAMoCzIiLnNlbWFyb3V0ZS52MS5Qcm92aWRlci5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkkKFExpc3RQcm92aWRlcnNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJIlsKFUxpc3RQcm92aWRlcnNSZXNwb25zZRIpCglwcm92aWRlcnMYASADKAsyFi5zZW1hcm91dGUudjEuUHJvdmlkZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIikKEkdldFByb3ZpZGVyUmVxdWVzdBITCgJpZBgBIAEoCUIHukgEcgIQASI/ChNHZXRQcm92aWRlclJlc3BvbnNlEigKCHByb3ZpZGVyGAEgASgLMhYuc2VtYXJvdXRlLnYxLlByb3ZpZGVyIjcKGEdldFByb3ZpZGVySGVhbHRoUmVxdWVzdBIbCglwcm92aWRlcnMYASADKAlCCLpIBZIBAhgBIkkKGUdldFByb3ZpZGVySGVhbHRoUmVzcG9uc2USLAoGaGVhbHRoGAEgAygLMhwuc2VtYXJvdXRlLnYxLlByb3ZpZGVySGVhbHRoIjkKGldhdGNoUHJvdmlkZXJIZWFsdGhSZXF1ZXN0EhsKCXByb3ZpZGVycxgBIAMoCUIIukgFkgECGAEiXQobV2F0Y2hQcm92aWRlckhlYWx0aFJlc3BvbnNlEiwKBmhlYWx0aBgBIAMoCzIcLnNlbWFyb3V0ZS52MS5Qcm92aWRlckhlYWx0aBIQCghzbmFwc2hvdBgCIAEoCCJ7ChdTZXRQcm92aWRlclN0YXRlUmVxdWVzdBITCgJpZBgBIAEoCUIHukgEcgIQARI0CgVzdGF0ZRgCIAEoDjIbLnNlbWFyb3V0ZS52MS5Qcm92aWRlclN0YXRlQgi6SAWCAQIQARIVCg1yZXNldF9icmVha2VyGAMgASgIInIKGFNldFByb3ZpZGVyU3RhdGVSZXNwb25zZRIoCghwcm92aWRlchgBIAEoCzIWLnNlbWFyb3V0ZS52MS5Qcm92aWRlchIsCgZoZWFsdGgYAiABKAsyHC5zZW1hcm91dGUudjEuUHJvdmlkZXJIZWFsdGgiJAoQR2V0UG9saWN5UmVxdWVzdBIQCghyZXZpc2lvbhgBIAEoCSJvChFHZXRQb2xpY3lSZXNwb25zZRIsCgZwb2xpY3kYASABKAsyHC5zZW1hcm91dGUudjEuUG9saWN5UmV2aXNpb24SLAoGY2FuYXJ5GAIgASgLMhwuc2VtYXJvdXRlLnYxLlBvbGljeVJldmlzaW9uIkwKFVZhbGlkYXRlUG9saWN5UmVxdWVzdBIzCgZwb2xpY3kYASABKAsyGy5zZW1hcm91dGUudjEuUm91dGluZ1BvbGljeUIGukgDyAEBImQKFlZhbGlkYXRlUG9saWN5UmVzcG9uc2USDQoFdmFsaWQYASABKAgSKQoGaXNzdWVzGAIgAygLMhkuc2VtYXJvdXRlLnYxLlBvbGljeUlzc3VlEhAKCHJldmlzaW9uGAMgASgJIo4BChVTaW11bGF0ZVBvbGljeVJlcXVlc3QSMwoGcG9saWN5GAEgASgLMhsuc2VtYXJvdXRlLnYxLlJvdXRpbmdQb2xpY3lCBrpIA8gBARIpCgVzaW5jZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNbWF4X2RlY2lzaW9ucxgDIAEoDSLrAwoWU2ltdWxhdGVQb2xpY3lSZXNwb25zZRIRCglkZWNpc2lvbnMYASABKAQSDQoFbW92ZWQYAiABKAQSHQoVY29zdF9iZWZvcmVfbWljcm9fdXNkGAMgASgEEhwKFGNvc3RfYWZ0ZXJfbWljcm9fdXNkGAQgASgEEjkKFmZpcnN0X3Rva2VuX3A1MF9iZWZvcmUYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SOAoVZmlyc3RfdG9rZW5fcDUwX2FmdGVyGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEksKDHNoYXJlX2JlZm9yZRgHIAMoCzI1LnNlbWFyb3V0ZS52MS5TaW11bGF0ZVBvbGljeVJlc3BvbnNlLlNoYXJlQmVmb3JlRW50cnkSSQoLc2hhcmVfYWZ0ZXIYCCADKAsyNC5zZW1hcm91dGUudjEuU2ltdWxhdGVQb2xpY3lSZXNwb25zZS5TaGFyZUFmdGVyRW50cnkaMgoQU2hhcmVCZWZvcmVFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAQ6AjgBGjEKD1NoYXJlQWZ0ZXJFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAQ6AjgBIsYBChFTd2FwUG9saWN5UmVxdWVzdBIzCgZwb2xpY3kYASABKAsyGy5zZW1hcm91dGUudjEuUm91dGluZ1BvbGljeUIGukgDyAEBEhkKEWV4cGVjdGVkX3JldmlzaW9uGAIgASgJEhkKB2NvbW1lbnQYAyABKAlCCLpIBXIDGIAIEg8KB2RyeV9ydW4YBCABKAgSKwoFc2hhcmUYBSABKAFCF7pIFBISGQAAAAAAAPA/IQAAAAAAAAAASACIAQFCCAoGX3NoYXJlIogBChJTd2FwUG9saWN5UmVzcG9uc2USLAoGcG9saWN5GAEgASgLMhwuc2VtYXJvdXRlLnYxLlBvbGljeVJldmlzaW9uEhkKEXByZXZpb3VzX3JldmlzaW9uGAIgASgJEikKBmlzc3VlcxgDIAMoCzIZLnNlbWFyb3V0ZS52MS5Qb2xpY3lJc3N1ZSJCChVSb2xsYmFja1BvbGljeVJlcXVlc3QSDgoGbnVtYmVyGAEgASgEEhkKB2NvbW1lbnQYAiABKAlCCLpIBXIDGIAIIkYKFlJvbGxiYWNrUG9saWN5UmVzcG9uc2USLAoGcG9saWN5GAEgASgLMhwuc2VtYXJvdXRlLnYxLlBvbGljeVJldmlzaW9uIk8KGkxpc3RQb2xpY3lSZXZpc2lvbnNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJImcKG0xpc3RQb2xpY3lSZXZpc2lvbnNSZXNwb25zZRIvCglyZXZpc2lvbnMYASADKAsyHC5zZW1hcm91dGUudjEuUG9saWN5UmV2aXNpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIhEKD0dldFN0YXRzUmVxdWVzdCLxAQoLVGFyZ2V0U3RhdHMSEAoIcHJvdmlkZXIYASABKAkSDQoFbW9kZWwYAiABKAkSEAoIcmVxdWVzdHMYAyABKAQSEQoJc3VjY2Vzc2VzGAQgASgEEhAKCGZhaWx1cmVzGAUgASgEEhYKDmZhbGxiYWNrc19mcm9tGAYgASgEEigKBXVzYWdlGAcgASgLMhkuc2VtYXJvdXRlLnYxLlVzYWdlVG90YWxzEhcKD3NoYWRvd19yZXF1ZXN0cxgIIAEoBBIvCgxzaGFkb3dfdXNhZ2UYCSABKAsyGS5zZW1hcm91dGUudjEuVXNhZ2VUb3RhbHMifwoQR2V0U3RhdHNSZXNwb25zZRIuCgpzdGFydF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGAIgASgJEioKB3RhcmdldHMYAyADKAsyGS5zZW1hcm91dGUudjEuVGFyZ2V0U3RhdHMijgQKCERlY2lzaW9uEgoKAmlkGAEgASgJEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmtleV9pZBgDIAEoCRINCgVtb2RlbBgEIAEoCRIXCg9wb2xpY3lfcmV2aXNpb24YBSABKAkSDAoEcnVsZRgGIAEoCRILCgNhcm0YByABKAkSMgoKY2FuZGlkYXRlcxgIIAMoCzIeLnNlbWFyb3V0ZS52MS5FeHBsYWluQ2FuZGlkYXRlEicKCGF0dGVtcHRzGAkgAygLMhUuc2VtYXJvdXRlLnYxLkF0dGVtcHQSIgoFdXNhZ2UYCiABKAsyEy5zZW1hcm91dGUudjEuVXNhZ2USLgoLZmlyc3RfdG9rZW4YCyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKAoFdG90YWwYDCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoMZXJyb3JfcmVhc29uGA0gASgOMhkuc2VtYXJvdXRlLnYxLkVycm9yUmVhc29uEigKBWNhY2hlGA4gASgOMhkuc2VtYXJvdXRlLnYxLkNhY2hlU3RhdHVzEhAKCHN0cmVhbWVkGA8gASgIEgwKBHNlZWQYECABKAYSEgoKcmVxdWVzdF9pZBgRIAEoCRIPCgdyZXBsaWNhGBIgASgJIoUCChRMaXN0RGVjaXNpb25zUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASEgoKcGFnZV90b2tlbhgCIAEoCRIOCgZrZXlfaWQYAyABKAkSDQoFbW9kZWwYBCABKAkSDgoGZmFpbGVkGAUgASgIEg8KB3JldHJpZWQYBiABKAgSEAoIcHJvdmlkZXIYByABKAkSKQoFc2luY2UYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXVudGlsGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpyZXF1ZXN0X2lkGAogASgJIlsKFUxpc3REZWNpc2lvbnNSZXNwb25zZRIpCglkZWNpc2lvbnMYASADKAsyFi5zZW1hcm91dGUudjEuRGVjaXNpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIikKEkdldERlY2lzaW9uUmVxdWVzdBITCgJpZBgBIAEoCUIHukgEcgIQASI/ChNHZXREZWNpc2lvblJlc3BvbnNlEigKCGRlY2lzaW9uGAEgASgLMhYuc2VtYXJvdXRlLnYxLkRlY2lzaW9uIjYKFVdhdGNoRGVjaXNpb25zUmVxdWVzdBIOCgZrZXlfaWQYASABKAkSDQoFbW9kZWwYAiABKAkiUwoWV2F0Y2hEZWNpc2lvbnNSZXNwb25zZRIoCghkZWNpc2lvbhgBIAEoCzIWLnNlbWFyb3V0ZS52MS5EZWNpc2lvbhIPCgdkcm9wcGVkGAIgASgEIrgDCgNLZXkSCgoCaWQYASABKAkSDgoGcHJlZml4GAIgASgJEgwKBG5hbWUYAyABKAkSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZXZva2VfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGbW9kZWxzGAcgAygJEicKBmxpbWl0cxgIIAEoCzIXLnNlbWFyb3V0ZS52MS5LZXlMaW1pdHMSFwoPc3BlbnRfbWljcm9fdXNkGAkgASgEEhoKEnJlc2VydmVkX21pY3JvX3VzZBgKIAEoBBItCgZsYWJlbHMYCyADKAsyHS5zZW1hcm91dGUudjEuS2V5LkxhYmVsc0VudHJ5EigKCHByaW9yaXR5GAwgASgOMhYuc2VtYXJvdXRlLnYxLlByaW9yaXR5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiqgEKCUtleUxpbWl0cxIbChNyZXF1ZXN0c19wZXJfbWludXRlGAEgASgNEhkKEXRva2Vuc19wZXJfbWludXRlGAIgASgEEhgKEGNvbmN1cnJlbnRfY2FsbHMYAyABKA0SGAoQYnVkZ2V0X21pY3JvX3VzZBgEIAEoBBIxCg1idWRnZXRfcGVyaW9kGAUgASgJQhq6SBdyFVIAUgNkYXlSBW1vbnRoUgV0b3RhbCLJAgoQQ3JlYXRlS2V5UmVxdWVzdBIYCgRuYW1lGAEgASgJQgq6SAdyBRABGIABEg4KBm1vZGVscxgCIAMoCRInCgZsaW1pdHMYAyABKAsyFy5zZW1hcm91dGUudjEuS2V5TGltaXRzEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI6CgZsYWJlbHMYBSADKAsyKi5zZW1hcm91dGUudjEuQ3JlYXRlS2V5UmVxdWVzdC5MYWJlbHNFbnRyeRIoCghwcmlvcml0eRgGIAEoDjIWLnNlbWFyb3V0ZS52MS5Qcmlvcml0eRIcCgpyZXF1ZXN0X2lkGAcgASgJQgi6SAVyAxiAARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkMKEUNyZWF0ZUtleVJlc3BvbnNlEh4KA2tleRgBIAEoCzIRLnNlbWFyb3V0ZS52MS5LZXkSDgoGc2VjcmV0GAIgASgJIkQKD0xpc3RLZXlzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASEgoKcGFnZV90b2tlbhgCIAEoCSJMChBMaXN0S2V5c1Jlc3BvbnNlEh8KBGtleXMYASADKAsyES5zZW1hcm91dGUudjEuS2V5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKCAgoQVXBkYXRlS2V5UmVxdWVzdBITCgJpZBgBIAEoCUIHukgEcgIQARIRCgRuYW1lGAIgASgJSACIAQESJwoGbW9kZWxzGAMgASgLMhcuc2VtYXJvdXRlLnYxLk1vZGVsTGlzdBInCgZsaW1pdHMYBCABKAsyFy5zZW1hcm91dGUudjEuS2V5TGltaXRzEi8KC2V4cGlyZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCghwcmlvcml0eRgGIAEoDjIWLnNlbWFyb3V0ZS52MS5Qcmlvcml0eUgBiAEBQgcKBV9uYW1lQgsKCV9wcmlvcml0eSIbCglNb2RlbExpc3QSDgoGbW9kZWxzGAEgAygJIjMKEVVwZGF0ZUtleVJlc3BvbnNlEh4KA2tleRgBIAEoCzIRLnNlbWFyb3V0ZS52MS5LZXkiJwoQUmV2b2tlS2V5UmVxdWVzdBITCgJpZBgBIAEoCUIHukgEcgIQASIzChFSZXZva2VLZXlSZXNwb25zZRIeCgNrZXkYASABKAsyES5zZW1hcm91dGUudjEuS2V5IrIBCg9HZXRVc2FnZVJlcXVlc3QSKQoFc2luY2UYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXVudGlsGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI5Cghncm91cF9ieRgDIAMoCUInukgkkgEhGAEiHXIbUgNrZXlSBW1vZGVsUghwcm92aWRlclIDZGF5Eg4KBmtleV9pZBgEIAEoCSJ8CghVc2FnZVJvdxINCgVncm91cBgBIAMoCRINCgVjYWxscxgCIAEoBBIUCgxmYWlsZWRfY2FsbHMYAyABKAQSEgoKY2FjaGVfaGl0cxgEIAEoBBIoCgV1c2FnZRgFIAEoCzIZLnNlbWFyb3V0ZS52MS5Vc2FnZVRvdGFscyI4ChBHZXRVc2FnZVJlc3BvbnNlEiQKBHJvd3MYASADKAsyFi5zZW1hcm91dGUudjEuVXNhZ2VSb3ciMAoRUHVyZ2VDYWNoZVJlcXVlc3QSDgoGa2V5X2lkGAEgASgJEgsKA2FsbBgCIAEoCCLBAQoRTGlzdExlZGdlclJlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhIKCnBhZ2VfdG9rZW4YAiABKAkSDgoGa2V5X2lkGAMgASgJEhMKC2RlY2lzaW9uX2lkGAQgASgJEikKBXNpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgV1bnRpbBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAioAEKCUxlZGdlclJvdxITCgtkZWNpc2lvbl9pZBgBIAEoCRIOCgZrZXlfaWQYAiABKAkSJgoHYXR0ZW1wdBgDIAEoCzIVLnNlbWFyb3V0ZS52MS5BdHRlbXB0EhUKDXByaWNlX3ZlcnNpb24YBCABKAkSLwoLc2V0dGxlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlQKEkxpc3RMZWRnZXJSZXNwb25zZRIlCgRyb3dzGAEgAygLMhcuc2VtYXJvdXRlLnYxLkxlZGdlclJvdxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiJQoSUHVyZ2VDYWNoZVJlc3BvbnNlEg8KB2VudHJpZXMYASABKAQiFQoTUmVsb2FkQ29uZmlnUmVxdWVzdCJRChRSZWxvYWRDb25maWdSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoCRIPCgdjaGFuZ2VkGAIgASgIEhYKDnJlc3RhcnRfbmVlZGVkGAMgAygJMuYPCgxBZG1pblNlcnZpY2USWAoNTGlzdFByb3ZpZGVycxIiLnNlbWFyb3V0ZS52MS5MaXN0UHJvdmlkZXJzUmVxdWVzdBojLnNlbWFyb3V0ZS52MS5MaXN0UHJvdmlkZXJzUmVzcG9uc2USUgoLR2V0UHJvdmlkZXISIC5zZW1hcm91dGUudjEuR2V0UHJvdmlkZXJSZXF1ZXN0GiEuc2VtYXJvdXRlLnYxLkdldFByb3ZpZGVyUmVzcG9uc2USZAoRR2V0UHJvdmlkZXJIZWFsdGgSJi5zZW1hcm91dGUudjEuR2V0UHJvdmlkZXJIZWFsdGhSZXF1ZXN0Gicuc2VtYXJvdXRlLnYxLkdldFByb3ZpZGVySGVhbHRoUmVzcG9uc2USbAoTV2F0Y2hQcm92aWRlckhlYWx0aBIoLnNlbWFyb3V0ZS52MS5XYXRjaFByb3ZpZGVySGVhbHRoUmVxdWVzdBopLnNlbWFyb3V0ZS52MS5XYXRjaFByb3ZpZGVySGVhbHRoUmVzcG9uc2UwARJhChBTZXRQcm92aWRlclN0YXRlEiUuc2VtYXJvdXRlLnYxLlNldFByb3ZpZGVyU3RhdGVSZXF1ZXN0GiYuc2VtYXJvdXRlLnYxLlNldFByb3ZpZGVyU3RhdGVSZXNwb25zZRJMCglHZXRQb2xpY3kSHi5zZW1hcm91dGUudjEuR2V0UG9saWN5UmVxdWVzdBofLnNlbWFyb3V0ZS52MS5HZXRQb2xpY3lSZXNwb25zZRJbCg5WYWxpZGF0ZVBvbGljeRIjLnNlbWFyb3V0ZS52MS5WYWxpZGF0ZVBvbGljeVJlcXVlc3QaJC5zZW1hcm91dGUudjEuVmFsaWRhdGVQb2xpY3lSZXNwb25zZRJbCg5TaW11bGF0ZVBvbGljeRIjLnNlbWFyb3V0ZS52MS5TaW11bGF0ZVBvbGljeVJlcXVlc3QaJC5zZW1hcm91dGUudjEuU2ltdWxhdGVQb2xpY3lSZXNwb25zZRJPCgpTd2FwUG9saWN5Eh8uc2VtYXJvdXRlLnYxLlN3YXBQb2xpY3lSZXF1ZXN0GiAuc2VtYXJvdXRlLnYxLlN3YXBQb2xpY3lSZXNwb25zZRJbCg5Sb2xsYmFja1BvbGljeRIjLnNlbWFyb3V0ZS52MS5Sb2xsYmFja1BvbGljeVJlcXVlc3QaJC5zZW1hcm91dGUudjEuUm9sbGJhY2tQb2xpY3lSZXNwb25zZRJqChNMaXN0UG9saWN5UmV2aXNpb25zEiguc2VtYXJvdXRlLnYxLkxpc3RQb2xpY3lSZXZpc2lvbnNSZXF1ZXN0Gikuc2VtYXJvdXRlLnYxLkxpc3RQb2xpY3lSZXZpc2lvbnNSZXNwb25zZRJYCg1MaXN0RGVjaXNpb25zEiIuc2VtYXJvdXRlLnYxLkxpc3REZWNpc2lvbnNSZXF1ZXN0GiMuc2VtYXJvdXRlLnYxLkxpc3REZWNpc2lvbnNSZXNwb25zZRJSCgtHZXREZWNpc2lvbhIgLnNlbWFyb3V0ZS52MS5HZXREZWNpc2lvblJlcXVlc3QaIS5zZW1hcm91dGUudjEuR2V0RGVjaXNpb25SZXNwb25zZRJdCg5XYXRjaERlY2lzaW9ucxIjLnNlbWFyb3V0ZS52MS5XYXRjaERlY2lzaW9uc1JlcXVlc3QaJC5zZW1hcm91dGUudjEuV2F0Y2hEZWNpc2lvbnNSZXNwb25zZTABEkwKCUNyZWF0ZUtleRIeLnNlbWFyb3V0ZS52MS5DcmVhdGVLZXlSZXF1ZXN0Gh8uc2VtYXJvdXRlLnYxLkNyZWF0ZUtleVJlc3BvbnNlEkkKCExpc3RLZXlzEh0uc2VtYXJvdXRlLnYxLkxpc3RLZXlzUmVxdWVzdBoeLnNlbWFyb3V0ZS52MS5MaXN0S2V5c1Jlc3BvbnNlEkwKCVVwZGF0ZUtleRIeLnNlbWFyb3V0ZS52MS5VcGRhdGVLZXlSZXF1ZXN0Gh8uc2VtYXJvdXRlLnYxLlVwZGF0ZUtleVJlc3BvbnNlEkwKCVJldm9rZUtleRIeLnNlbWFyb3V0ZS52MS5SZXZva2VLZXlSZXF1ZXN0Gh8uc2VtYXJvdXRlLnYxLlJldm9rZUtleVJlc3BvbnNlEkkKCEdldFVzYWdlEh0uc2VtYXJvdXRlLnYxLkdldFVzYWdlUmVxdWVzdBoeLnNlbWFyb3V0ZS52MS5HZXRVc2FnZVJlc3BvbnNlEk8KCkxpc3RMZWRnZXISHy5zZW1hcm91dGUudjEuTGlzdExlZGdlclJlcXVlc3QaIC5zZW1hcm91dGUudjEuTGlzdExlZGdlclJlc3BvbnNlEk8KClB1cmdlQ2FjaGUSHy5zZW1hcm91dGUudjEuUHVyZ2VDYWNoZVJlcXVlc3QaIC5zZW1hcm91dGUudjEuUHVyZ2VDYWNoZVJlc3BvbnNlElUKDFJlbG9hZENvbmZpZxIhLnNlbWFyb3V0ZS52MS5SZWxvYWRDb25maWdSZXF1ZXN0GiIuc2VtYXJvdXRlLnYxLlJlbG9hZENvbmZpZ1Jlc3BvbnNlEkkKCEdldFN0YXRzEh0uc2VtYXJvdXRlLnYxLkdldFN0YXRzUmVxdWVzdBoeLnNlbWFyb3V0ZS52MS5HZXRTdGF0c1Jlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_semaroute_v1_chat, file_semaroute_v1_policy]);
+  fileDesc("ChhzZW1hcm91dGUvdjEvYWRtaW4ucHJvdG8SDHNlbWFyb3V0ZS52MSKiAgoIUHJvdmlkZXISCgoCaWQYASABKAkSLgoHZGlhbGVjdBgCIAEoDjIdLnNlbWFyb3V0ZS52MS5Qcm92aWRlckRpYWxlY3QSDgoGaXNzdWVyGAMgASgJEhAKCGJhc2VfdXJsGAQgASgJEioKBXN0YXRlGAUgASgOMhsuc2VtYXJvdXRlLnYxLlByb3ZpZGVyU3RhdGUSDgoGbW9kZWxzGAYgAygJEhkKEWNyZWRlbnRpYWxfc291cmNlGAcgASgJEjIKBmxhYmVscxgIIAMoCzIiLnNlbWFyb3V0ZS52MS5Qcm92aWRlci5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkkKFExpc3RQcm92aWRlcnNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJIlsKFUxpc3RQcm92aWRlcnNSZXNwb25zZRIpCglwcm92aWRlcnMYASADKAsyFi5zZW1hcm91dGUudjEuUHJvdmlkZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIikKEkdldFByb3ZpZGVyUmVxdWVzdBITCgJpZBgBIAEoCUIHukgEcgIQASI/ChNHZXRQcm92aWRlclJlc3BvbnNlEigKCHByb3ZpZGVyGAEgASgLMhYuc2VtYXJvdXRlLnYxLlByb3ZpZGVyIjcKGEdldFByb3ZpZGVySGVhbHRoUmVxdWVzdBIbCglwcm92aWRlcnMYASADKAlCCLpIBZIBAhgBIkkKGUdldFByb3ZpZGVySGVhbHRoUmVzcG9uc2USLAoGaGVhbHRoGAEgAygLMhwuc2VtYXJvdXRlLnYxLlByb3ZpZGVySGVhbHRoIjkKGldhdGNoUHJvdmlkZXJIZWFsdGhSZXF1ZXN0EhsKCXByb3ZpZGVycxgBIAMoCUIIukgFkgECGAEiXQobV2F0Y2hQcm92aWRlckhlYWx0aFJlc3BvbnNlEiwKBmhlYWx0aBgBIAMoCzIcLnNlbWFyb3V0ZS52MS5Qcm92aWRlckhlYWx0aBIQCghzbmFwc2hvdBgCIAEoCCJ7ChdTZXRQcm92aWRlclN0YXRlUmVxdWVzdBITCgJpZBgBIAEoCUIHukgEcgIQARI0CgVzdGF0ZRgCIAEoDjIbLnNlbWFyb3V0ZS52MS5Qcm92aWRlclN0YXRlQgi6SAWCAQIQARIVCg1yZXNldF9icmVha2VyGAMgASgIInIKGFNldFByb3ZpZGVyU3RhdGVSZXNwb25zZRIoCghwcm92aWRlchgBIAEoCzIWLnNlbWFyb3V0ZS52MS5Qcm92aWRlchIsCgZoZWFsdGgYAiABKAsyHC5zZW1hcm91dGUudjEuUHJvdmlkZXJIZWFsdGgiJAoQR2V0UG9saWN5UmVxdWVzdBIQCghyZXZpc2lvbhgBIAEoCSJvChFHZXRQb2xpY3lSZXNwb25zZRIsCgZwb2xpY3kYASABKAsyHC5zZW1hcm91dGUudjEuUG9saWN5UmV2aXNpb24SLAoGY2FuYXJ5GAIgASgLMhwuc2VtYXJvdXRlLnYxLlBvbGljeVJldmlzaW9uIkwKFVZhbGlkYXRlUG9saWN5UmVxdWVzdBIzCgZwb2xpY3kYASABKAsyGy5zZW1hcm91dGUudjEuUm91dGluZ1BvbGljeUIGukgDyAEBImQKFlZhbGlkYXRlUG9saWN5UmVzcG9uc2USDQoFdmFsaWQYASABKAgSKQoGaXNzdWVzGAIgAygLMhkuc2VtYXJvdXRlLnYxLlBvbGljeUlzc3VlEhAKCHJldmlzaW9uGAMgASgJIo4BChVTaW11bGF0ZVBvbGljeVJlcXVlc3QSMwoGcG9saWN5GAEgASgLMhsuc2VtYXJvdXRlLnYxLlJvdXRpbmdQb2xpY3lCBrpIA8gBARIpCgVzaW5jZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNbWF4X2RlY2lzaW9ucxgDIAEoDSLrAwoWU2ltdWxhdGVQb2xpY3lSZXNwb25zZRIRCglkZWNpc2lvbnMYASABKAQSDQoFbW92ZWQYAiABKAQSHQoVY29zdF9iZWZvcmVfbWljcm9fdXNkGAMgASgEEhwKFGNvc3RfYWZ0ZXJfbWljcm9fdXNkGAQgASgEEjkKFmZpcnN0X3Rva2VuX3A1MF9iZWZvcmUYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SOAoVZmlyc3RfdG9rZW5fcDUwX2FmdGVyGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEksKDHNoYXJlX2JlZm9yZRgHIAMoCzI1LnNlbWFyb3V0ZS52MS5TaW11bGF0ZVBvbGljeVJlc3BvbnNlLlNoYXJlQmVmb3JlRW50cnkSSQoLc2hhcmVfYWZ0ZXIYCCADKAsyNC5zZW1hcm91dGUudjEuU2ltdWxhdGVQb2xpY3lSZXNwb25zZS5TaGFyZUFmdGVyRW50cnkaMgoQU2hhcmVCZWZvcmVFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAQ6AjgBGjEKD1NoYXJlQWZ0ZXJFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAQ6AjgBIsYBChFTd2FwUG9saWN5UmVxdWVzdBIzCgZwb2xpY3kYASABKAsyGy5zZW1hcm91dGUudjEuUm91dGluZ1BvbGljeUIGukgDyAEBEhkKEWV4cGVjdGVkX3JldmlzaW9uGAIgASgJEhkKB2NvbW1lbnQYAyABKAlCCLpIBXIDGIAIEg8KB2RyeV9ydW4YBCABKAgSKwoFc2hhcmUYBSABKAFCF7pIFBISGQAAAAAAAPA/IQAAAAAAAAAASACIAQFCCAoGX3NoYXJlIogBChJTd2FwUG9saWN5UmVzcG9uc2USLAoGcG9saWN5GAEgASgLMhwuc2VtYXJvdXRlLnYxLlBvbGljeVJldmlzaW9uEhkKEXByZXZpb3VzX3JldmlzaW9uGAIgASgJEikKBmlzc3VlcxgDIAMoCzIZLnNlbWFyb3V0ZS52MS5Qb2xpY3lJc3N1ZSJCChVSb2xsYmFja1BvbGljeVJlcXVlc3QSDgoGbnVtYmVyGAEgASgEEhkKB2NvbW1lbnQYAiABKAlCCLpIBXIDGIAIIkYKFlJvbGxiYWNrUG9saWN5UmVzcG9uc2USLAoGcG9saWN5GAEgASgLMhwuc2VtYXJvdXRlLnYxLlBvbGljeVJldmlzaW9uIk8KGkxpc3RQb2xpY3lSZXZpc2lvbnNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJImcKG0xpc3RQb2xpY3lSZXZpc2lvbnNSZXNwb25zZRIvCglyZXZpc2lvbnMYASADKAsyHC5zZW1hcm91dGUudjEuUG9saWN5UmV2aXNpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIhEKD0dldFN0YXRzUmVxdWVzdCLxAQoLVGFyZ2V0U3RhdHMSEAoIcHJvdmlkZXIYASABKAkSDQoFbW9kZWwYAiABKAkSEAoIcmVxdWVzdHMYAyABKAQSEQoJc3VjY2Vzc2VzGAQgASgEEhAKCGZhaWx1cmVzGAUgASgEEhYKDmZhbGxiYWNrc19mcm9tGAYgASgEEigKBXVzYWdlGAcgASgLMhkuc2VtYXJvdXRlLnYxLlVzYWdlVG90YWxzEhcKD3NoYWRvd19yZXF1ZXN0cxgIIAEoBBIvCgxzaGFkb3dfdXNhZ2UYCSABKAsyGS5zZW1hcm91dGUudjEuVXNhZ2VUb3RhbHMifwoQR2V0U3RhdHNSZXNwb25zZRIuCgpzdGFydF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGAIgASgJEioKB3RhcmdldHMYAyADKAsyGS5zZW1hcm91dGUudjEuVGFyZ2V0U3RhdHMijgQKCERlY2lzaW9uEgoKAmlkGAEgASgJEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmtleV9pZBgDIAEoCRINCgVtb2RlbBgEIAEoCRIXCg9wb2xpY3lfcmV2aXNpb24YBSABKAkSDAoEcnVsZRgGIAEoCRILCgNhcm0YByABKAkSMgoKY2FuZGlkYXRlcxgIIAMoCzIeLnNlbWFyb3V0ZS52MS5FeHBsYWluQ2FuZGlkYXRlEicKCGF0dGVtcHRzGAkgAygLMhUuc2VtYXJvdXRlLnYxLkF0dGVtcHQSIgoFdXNhZ2UYCiABKAsyEy5zZW1hcm91dGUudjEuVXNhZ2USLgoLZmlyc3RfdG9rZW4YCyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKAoFdG90YWwYDCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoMZXJyb3JfcmVhc29uGA0gASgOMhkuc2VtYXJvdXRlLnYxLkVycm9yUmVhc29uEigKBWNhY2hlGA4gASgOMhkuc2VtYXJvdXRlLnYxLkNhY2hlU3RhdHVzEhAKCHN0cmVhbWVkGA8gASgIEgwKBHNlZWQYECABKAYSEgoKcmVxdWVzdF9pZBgRIAEoCRIPCgdyZXBsaWNhGBIgASgJIoUCChRMaXN0RGVjaXNpb25zUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASEgoKcGFnZV90b2tlbhgCIAEoCRIOCgZrZXlfaWQYAyABKAkSDQoFbW9kZWwYBCABKAkSDgoGZmFpbGVkGAUgASgIEg8KB3JldHJpZWQYBiABKAgSEAoIcHJvdmlkZXIYByABKAkSKQoFc2luY2UYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXVudGlsGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpyZXF1ZXN0X2lkGAogASgJIlsKFUxpc3REZWNpc2lvbnNSZXNwb25zZRIpCglkZWNpc2lvbnMYASADKAsyFi5zZW1hcm91dGUudjEuRGVjaXNpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIikKEkdldERlY2lzaW9uUmVxdWVzdBITCgJpZBgBIAEoCUIHukgEcgIQASI/ChNHZXREZWNpc2lvblJlc3BvbnNlEigKCGRlY2lzaW9uGAEgASgLMhYuc2VtYXJvdXRlLnYxLkRlY2lzaW9uIjYKFVdhdGNoRGVjaXNpb25zUmVxdWVzdBIOCgZrZXlfaWQYASABKAkSDQoFbW9kZWwYAiABKAkiUwoWV2F0Y2hEZWNpc2lvbnNSZXNwb25zZRIoCghkZWNpc2lvbhgBIAEoCzIWLnNlbWFyb3V0ZS52MS5EZWNpc2lvbhIPCgdkcm9wcGVkGAIgASgEIrgDCgNLZXkSCgoCaWQYASABKAkSDgoGcHJlZml4GAIgASgJEgwKBG5hbWUYAyABKAkSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZXZva2VfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGbW9kZWxzGAcgAygJEicKBmxpbWl0cxgIIAEoCzIXLnNlbWFyb3V0ZS52MS5LZXlMaW1pdHMSFwoPc3BlbnRfbWljcm9fdXNkGAkgASgEEhoKEnJlc2VydmVkX21pY3JvX3VzZBgKIAEoBBItCgZsYWJlbHMYCyADKAsyHS5zZW1hcm91dGUudjEuS2V5LkxhYmVsc0VudHJ5EigKCHByaW9yaXR5GAwgASgOMhYuc2VtYXJvdXRlLnYxLlByaW9yaXR5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi4gEKCUtleUxpbWl0cxIoChNyZXF1ZXN0c19wZXJfbWludXRlGAEgASgNQgu6SAgqBhiAlOvcAxInChF0b2tlbnNfcGVyX21pbnV0ZRgCIAEoBEIMukgJMgcYgKCUpY0dEiUKEGNvbmN1cnJlbnRfY2FsbHMYAyABKA1CC7pICCoGGICU69wDEigKEGJ1ZGdldF9taWNyb191c2QYBCABKARCDrpICzIJGICAmqbqr+MBEjEKDWJ1ZGdldF9wZXJpb2QYBSABKAlCGrpIF3IVUgBSA2RheVIFbW9udGhSBXRvdGFsIrcDChBDcmVhdGVLZXlSZXF1ZXN0Ei0KBG5hbWUYASABKAlCH7pIHHIaEAEYgAEyE15bXlx4MDAtXHgxZlx4N2ZdKiQSJAoGbW9kZWxzGAIgAygJQhS6SBGSAQ4Q6AcYASIHcgUQARiAAhInCgZsaW1pdHMYAyABKAsyFy5zZW1hcm91dGUudjEuS2V5TGltaXRzEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBJzCgZsYWJlbHMYBSADKAsyKi5zZW1hcm91dGUudjEuQ3JlYXRlS2V5UmVxdWVzdC5MYWJlbHNFbnRyeUI3ukg0mgExEEAiJnIkMiJeW0EtWmEtejAtOV1bQS1aYS16MC05Ll8vLV17MCw2Mn0kKgVyAxiAAhIyCghwcmlvcml0eRgGIAEoDjIWLnNlbWFyb3V0ZS52MS5Qcmlvcml0eUIIukgFggECEAESHAoKcmVxdWVzdF9pZBgHIAEoCUIIukgFcgMYgAEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJDChFDcmVhdGVLZXlSZXNwb25zZRIeCgNrZXkYASABKAsyES5zZW1hcm91dGUudjEuS2V5Eg4KBnNlY3JldBgCIAEoCSJECg9MaXN0S2V5c1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhIKCnBhZ2VfdG9rZW4YAiABKAkiTAoQTGlzdEtleXNSZXNwb25zZRIfCgRrZXlzGAEgAygLMhEuc2VtYXJvdXRlLnYxLktleRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki7AIKEFVwZGF0ZUtleVJlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAESMgoEbmFtZRgCIAEoCUIfukgcchoQARiAATITXlteXHgwMC1ceDFmXHg3Zl0qJEgAiAEBEicKBm1vZGVscxgDIAEoCzIXLnNlbWFyb3V0ZS52MS5Nb2RlbExpc3QSJwoGbGltaXRzGAQgASgLMhcuc2VtYXJvdXRlLnYxLktleUxpbWl0cxIvCgtleHBpcmVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNwoIcHJpb3JpdHkYBiABKA4yFi5zZW1hcm91dGUudjEuUHJpb3JpdHlCCLpIBYIBAhABSAGIAQESJgoGbGFiZWxzGAcgASgLMhYuc2VtYXJvdXRlLnYxLkxhYmVsTWFwEhUKDW5ldmVyX2V4cGlyZXMYCCABKAhCBwoFX25hbWVCCwoJX3ByaW9yaXR5IjEKCU1vZGVsTGlzdBIkCgZtb2RlbHMYASADKAlCFLpIEZIBDhDoBxgBIgdyBRABGIACIqYBCghMYWJlbE1hcBJrCgZsYWJlbHMYASADKAsyIi5zZW1hcm91dGUudjEuTGFiZWxNYXAuTGFiZWxzRW50cnlCN7pINJoBMRBAIiZyJDIiXltBLVphLXowLTldW0EtWmEtejAtOS5fLy1dezAsNjJ9JCoFcgMYgAIaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIzChFVcGRhdGVLZXlSZXNwb25zZRIeCgNrZXkYASABKAsyES5zZW1hcm91dGUudjEuS2V5IicKEFJldm9rZUtleVJlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAEiMwoRUmV2b2tlS2V5UmVzcG9uc2USHgoDa2V5GAEgASgLMhEuc2VtYXJvdXRlLnYxLktleSKyAQoPR2V0VXNhZ2VSZXF1ZXN0EikKBXNpbmNlGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgV1bnRpbBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOQoIZ3JvdXBfYnkYAyADKAlCJ7pIJJIBIRgBIh1yG1IDa2V5UgVtb2RlbFIIcHJvdmlkZXJSA2RheRIOCgZrZXlfaWQYBCABKAkifAoIVXNhZ2VSb3cSDQoFZ3JvdXAYASADKAkSDQoFY2FsbHMYAiABKAQSFAoMZmFpbGVkX2NhbGxzGAMgASgEEhIKCmNhY2hlX2hpdHMYBCABKAQSKAoFdXNhZ2UYBSABKAsyGS5zZW1hcm91dGUudjEuVXNhZ2VUb3RhbHMiOAoQR2V0VXNhZ2VSZXNwb25zZRIkCgRyb3dzGAEgAygLMhYuc2VtYXJvdXRlLnYxLlVzYWdlUm93IjAKEVB1cmdlQ2FjaGVSZXF1ZXN0Eg4KBmtleV9pZBgBIAEoCRILCgNhbGwYAiABKAgiwQEKEUxpc3RMZWRnZXJSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJEg4KBmtleV9pZBgDIAEoCRITCgtkZWNpc2lvbl9pZBgEIAEoCRIpCgVzaW5jZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoFdW50aWwYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqABCglMZWRnZXJSb3cSEwoLZGVjaXNpb25faWQYASABKAkSDgoGa2V5X2lkGAIgASgJEiYKB2F0dGVtcHQYAyABKAsyFS5zZW1hcm91dGUudjEuQXR0ZW1wdBIVCg1wcmljZV92ZXJzaW9uGAQgASgJEi8KC3NldHRsZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJUChJMaXN0TGVkZ2VyUmVzcG9uc2USJQoEcm93cxgBIAMoCzIXLnNlbWFyb3V0ZS52MS5MZWRnZXJSb3cSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiUKElB1cmdlQ2FjaGVSZXNwb25zZRIPCgdlbnRyaWVzGAEgASgEIhUKE1JlbG9hZENvbmZpZ1JlcXVlc3QiUQoUUmVsb2FkQ29uZmlnUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAkSDwoHY2hhbmdlZBgCIAEoCBIWCg5yZXN0YXJ0X25lZWRlZBgDIAMoCTLmDwoMQWRtaW5TZXJ2aWNlElgKDUxpc3RQcm92aWRlcnMSIi5zZW1hcm91dGUudjEuTGlzdFByb3ZpZGVyc1JlcXVlc3QaIy5zZW1hcm91dGUudjEuTGlzdFByb3ZpZGVyc1Jlc3BvbnNlElIKC0dldFByb3ZpZGVyEiAuc2VtYXJvdXRlLnYxLkdldFByb3ZpZGVyUmVxdWVzdBohLnNlbWFyb3V0ZS52MS5HZXRQcm92aWRlclJlc3BvbnNlEmQKEUdldFByb3ZpZGVySGVhbHRoEiYuc2VtYXJvdXRlLnYxLkdldFByb3ZpZGVySGVhbHRoUmVxdWVzdBonLnNlbWFyb3V0ZS52MS5HZXRQcm92aWRlckhlYWx0aFJlc3BvbnNlEmwKE1dhdGNoUHJvdmlkZXJIZWFsdGgSKC5zZW1hcm91dGUudjEuV2F0Y2hQcm92aWRlckhlYWx0aFJlcXVlc3QaKS5zZW1hcm91dGUudjEuV2F0Y2hQcm92aWRlckhlYWx0aFJlc3BvbnNlMAESYQoQU2V0UHJvdmlkZXJTdGF0ZRIlLnNlbWFyb3V0ZS52MS5TZXRQcm92aWRlclN0YXRlUmVxdWVzdBomLnNlbWFyb3V0ZS52MS5TZXRQcm92aWRlclN0YXRlUmVzcG9uc2USTAoJR2V0UG9saWN5Eh4uc2VtYXJvdXRlLnYxLkdldFBvbGljeVJlcXVlc3QaHy5zZW1hcm91dGUudjEuR2V0UG9saWN5UmVzcG9uc2USWwoOVmFsaWRhdGVQb2xpY3kSIy5zZW1hcm91dGUudjEuVmFsaWRhdGVQb2xpY3lSZXF1ZXN0GiQuc2VtYXJvdXRlLnYxLlZhbGlkYXRlUG9saWN5UmVzcG9uc2USWwoOU2ltdWxhdGVQb2xpY3kSIy5zZW1hcm91dGUudjEuU2ltdWxhdGVQb2xpY3lSZXF1ZXN0GiQuc2VtYXJvdXRlLnYxLlNpbXVsYXRlUG9saWN5UmVzcG9uc2USTwoKU3dhcFBvbGljeRIfLnNlbWFyb3V0ZS52MS5Td2FwUG9saWN5UmVxdWVzdBogLnNlbWFyb3V0ZS52MS5Td2FwUG9saWN5UmVzcG9uc2USWwoOUm9sbGJhY2tQb2xpY3kSIy5zZW1hcm91dGUudjEuUm9sbGJhY2tQb2xpY3lSZXF1ZXN0GiQuc2VtYXJvdXRlLnYxLlJvbGxiYWNrUG9saWN5UmVzcG9uc2USagoTTGlzdFBvbGljeVJldmlzaW9ucxIoLnNlbWFyb3V0ZS52MS5MaXN0UG9saWN5UmV2aXNpb25zUmVxdWVzdBopLnNlbWFyb3V0ZS52MS5MaXN0UG9saWN5UmV2aXNpb25zUmVzcG9uc2USWAoNTGlzdERlY2lzaW9ucxIiLnNlbWFyb3V0ZS52MS5MaXN0RGVjaXNpb25zUmVxdWVzdBojLnNlbWFyb3V0ZS52MS5MaXN0RGVjaXNpb25zUmVzcG9uc2USUgoLR2V0RGVjaXNpb24SIC5zZW1hcm91dGUudjEuR2V0RGVjaXNpb25SZXF1ZXN0GiEuc2VtYXJvdXRlLnYxLkdldERlY2lzaW9uUmVzcG9uc2USXQoOV2F0Y2hEZWNpc2lvbnMSIy5zZW1hcm91dGUudjEuV2F0Y2hEZWNpc2lvbnNSZXF1ZXN0GiQuc2VtYXJvdXRlLnYxLldhdGNoRGVjaXNpb25zUmVzcG9uc2UwARJMCglDcmVhdGVLZXkSHi5zZW1hcm91dGUudjEuQ3JlYXRlS2V5UmVxdWVzdBofLnNlbWFyb3V0ZS52MS5DcmVhdGVLZXlSZXNwb25zZRJJCghMaXN0S2V5cxIdLnNlbWFyb3V0ZS52MS5MaXN0S2V5c1JlcXVlc3QaHi5zZW1hcm91dGUudjEuTGlzdEtleXNSZXNwb25zZRJMCglVcGRhdGVLZXkSHi5zZW1hcm91dGUudjEuVXBkYXRlS2V5UmVxdWVzdBofLnNlbWFyb3V0ZS52MS5VcGRhdGVLZXlSZXNwb25zZRJMCglSZXZva2VLZXkSHi5zZW1hcm91dGUudjEuUmV2b2tlS2V5UmVxdWVzdBofLnNlbWFyb3V0ZS52MS5SZXZva2VLZXlSZXNwb25zZRJJCghHZXRVc2FnZRIdLnNlbWFyb3V0ZS52MS5HZXRVc2FnZVJlcXVlc3QaHi5zZW1hcm91dGUudjEuR2V0VXNhZ2VSZXNwb25zZRJPCgpMaXN0TGVkZ2VyEh8uc2VtYXJvdXRlLnYxLkxpc3RMZWRnZXJSZXF1ZXN0GiAuc2VtYXJvdXRlLnYxLkxpc3RMZWRnZXJSZXNwb25zZRJPCgpQdXJnZUNhY2hlEh8uc2VtYXJvdXRlLnYxLlB1cmdlQ2FjaGVSZXF1ZXN0GiAuc2VtYXJvdXRlLnYxLlB1cmdlQ2FjaGVSZXNwb25zZRJVCgxSZWxvYWRDb25maWcSIS5zZW1hcm91dGUudjEuUmVsb2FkQ29uZmlnUmVxdWVzdBoiLnNlbWFyb3V0ZS52MS5SZWxvYWRDb25maWdSZXNwb25zZRJJCghHZXRTdGF0cxIdLnNlbWFyb3V0ZS52MS5HZXRTdGF0c1JlcXVlc3QaHi5zZW1hcm91dGUudjEuR2V0U3RhdHNSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_semaroute_v1_chat, file_semaroute_v1_policy]);
 
 /**
  * One upstream deployment. Secrets never appear.
@@ -1067,12 +1067,14 @@ export const WatchDecisionsResponseSchema: GenMessage<WatchDecisionsResponse> = 
  */
 export type Key = Message<"semaroute.v1.Key"> & {
   /**
+   * "key_…", or "cfg_<name>" for keys of the configuration, which are changed there.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * The first characters of the secret, to recognise it by.
+   * The first characters of the secret, to recognise it by; empty for keys of the configuration.
    *
    * @generated from field: string prefix = 2;
    */
@@ -1171,7 +1173,7 @@ export type KeyLimits = Message<"semaroute.v1.KeyLimits"> & {
   budgetMicroUsd: bigint;
 
   /**
-   * "day", "month" or "total".
+   * "day", "month" or "total"; empty: "month".
    *
    * @generated from field: string budget_period = 5;
    */
@@ -1192,11 +1194,15 @@ export const KeyLimitsSchema: GenMessage<KeyLimits> = /*@__PURE__*/
  */
 export type CreateKeyRequest = Message<"semaroute.v1.CreateKeyRequest"> & {
   /**
+   * For people; need not be unique.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * Names that are not known yet are taken; the audit line tells them.
+   *
    * @generated from field: repeated string models = 2;
    */
   models: string[];
@@ -1207,22 +1213,29 @@ export type CreateKeyRequest = Message<"semaroute.v1.CreateKeyRequest"> & {
   limits?: KeyLimits | undefined;
 
   /**
+   * Not in the past. Unset: it does not expire. Running calls outlive it.
+   *
    * @generated from field: google.protobuf.Timestamp expire_time = 4;
    */
   expireTime?: Timestamp | undefined;
 
   /**
+   * Rules of a policy may go by them.
+   *
    * @generated from field: map<string, string> labels = 5;
    */
   labels: { [key: string]: string };
 
   /**
+   * Unset: normal.
+   *
    * @generated from field: semaroute.v1.Priority priority = 6;
    */
   priority: Priority;
 
   /**
-   * A repeated call with the same id within a day answers with the same key, without its secret.
+   * A repeated call with the same id within a day answers with the same key, without its secret, whatever
+   * else it says.
    *
    * @generated from field: string request_id = 7;
    */
@@ -1248,6 +1261,8 @@ export type CreateKeyResponse = Message<"semaroute.v1.CreateKeyResponse"> & {
   key?: Key | undefined;
 
   /**
+   * Empty where the request had made the key before.
+   *
    * @generated from field: string secret = 2;
    */
   secret: string;
@@ -1332,11 +1347,15 @@ export type UpdateKeyRequest = Message<"semaroute.v1.UpdateKeyRequest"> & {
   models?: ModelList | undefined;
 
   /**
+   * Set: replaces all of them.
+   *
    * @generated from field: semaroute.v1.KeyLimits limits = 4;
    */
   limits?: KeyLimits | undefined;
 
   /**
+   * Not in the past: RevokeKey ends a key now.
+   *
    * @generated from field: google.protobuf.Timestamp expire_time = 5;
    */
   expireTime?: Timestamp | undefined;
@@ -1345,6 +1364,20 @@ export type UpdateKeyRequest = Message<"semaroute.v1.UpdateKeyRequest"> & {
    * @generated from field: optional semaroute.v1.Priority priority = 6;
    */
   priority?: Priority | undefined;
+
+  /**
+   * Set: replaces all of them; wrapped so that "none" can be said.
+   *
+   * @generated from field: semaroute.v1.LabelMap labels = 7;
+   */
+  labels?: LabelMap | undefined;
+
+  /**
+   * The key does not expire any more; not beside expire_time.
+   *
+   * @generated from field: bool never_expires = 8;
+   */
+  neverExpires: boolean;
 };
 
 /**
@@ -1374,6 +1407,25 @@ export const ModelListSchema: GenMessage<ModelList> = /*@__PURE__*/
   messageDesc(file_semaroute_v1_admin, 40);
 
 /**
+ * Labels; empty: none.
+ *
+ * @generated from message semaroute.v1.LabelMap
+ */
+export type LabelMap = Message<"semaroute.v1.LabelMap"> & {
+  /**
+   * @generated from field: map<string, string> labels = 1;
+   */
+  labels: { [key: string]: string };
+};
+
+/**
+ * Describes the message semaroute.v1.LabelMap.
+ * Use `create(LabelMapSchema)` to create a new message.
+ */
+export const LabelMapSchema: GenMessage<LabelMap> = /*@__PURE__*/
+  messageDesc(file_semaroute_v1_admin, 41);
+
+/**
  * The key after the change.
  *
  * @generated from message semaroute.v1.UpdateKeyResponse
@@ -1390,7 +1442,7 @@ export type UpdateKeyResponse = Message<"semaroute.v1.UpdateKeyResponse"> & {
  * Use `create(UpdateKeyResponseSchema)` to create a new message.
  */
 export const UpdateKeyResponseSchema: GenMessage<UpdateKeyResponse> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_admin, 41);
+  messageDesc(file_semaroute_v1_admin, 42);
 
 /**
  * Which key.
@@ -1409,7 +1461,7 @@ export type RevokeKeyRequest = Message<"semaroute.v1.RevokeKeyRequest"> & {
  * Use `create(RevokeKeyRequestSchema)` to create a new message.
  */
 export const RevokeKeyRequestSchema: GenMessage<RevokeKeyRequest> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_admin, 42);
+  messageDesc(file_semaroute_v1_admin, 43);
 
 /**
  * The revoked key.
@@ -1428,10 +1480,10 @@ export type RevokeKeyResponse = Message<"semaroute.v1.RevokeKeyResponse"> & {
  * Use `create(RevokeKeyResponseSchema)` to create a new message.
  */
 export const RevokeKeyResponseSchema: GenMessage<RevokeKeyResponse> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_admin, 43);
+  messageDesc(file_semaroute_v1_admin, 44);
 
 /**
- * What to sum.
+ * What to sum: what was settled from `since` to before `until`.
  *
  * @generated from message semaroute.v1.GetUsageRequest
  */
@@ -1447,7 +1499,7 @@ export type GetUsageRequest = Message<"semaroute.v1.GetUsageRequest"> & {
   until?: Timestamp | undefined;
 
   /**
-   * In the order to group by.
+   * In the order to group by. The model is the one that answered, whatever was asked for; the day is UTC's.
    *
    * @generated from field: repeated string group_by = 3;
    */
@@ -1464,10 +1516,10 @@ export type GetUsageRequest = Message<"semaroute.v1.GetUsageRequest"> & {
  * Use `create(GetUsageRequestSchema)` to create a new message.
  */
 export const GetUsageRequestSchema: GenMessage<GetUsageRequest> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_admin, 44);
+  messageDesc(file_semaroute_v1_admin, 45);
 
 /**
- * One group.
+ * One group. A call counts where its answer came from, or where it was tried last; an attempt where it was made.
  *
  * @generated from message semaroute.v1.UsageRow
  */
@@ -1495,6 +1547,8 @@ export type UsageRow = Message<"semaroute.v1.UsageRow"> & {
   cacheHits: bigint;
 
   /**
+   * Of attempts, also of those that lost or failed, and of copies that a policy's `shadow` sent.
+   *
    * @generated from field: semaroute.v1.UsageTotals usage = 5;
    */
   usage?: UsageTotals | undefined;
@@ -1505,10 +1559,10 @@ export type UsageRow = Message<"semaroute.v1.UsageRow"> & {
  * Use `create(UsageRowSchema)` to create a new message.
  */
 export const UsageRowSchema: GenMessage<UsageRow> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_admin, 45);
+  messageDesc(file_semaroute_v1_admin, 46);
 
 /**
- * The sums, largest cost first.
+ * The sums, largest cost first; 10,000 groups at most.
  *
  * @generated from message semaroute.v1.GetUsageResponse
  */
@@ -1524,7 +1578,7 @@ export type GetUsageResponse = Message<"semaroute.v1.GetUsageResponse"> & {
  * Use `create(GetUsageResponseSchema)` to create a new message.
  */
 export const GetUsageResponseSchema: GenMessage<GetUsageResponse> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_admin, 46);
+  messageDesc(file_semaroute_v1_admin, 47);
 
 /**
  * Whose answers to drop: exactly one of the two.
@@ -1548,7 +1602,7 @@ export type PurgeCacheRequest = Message<"semaroute.v1.PurgeCacheRequest"> & {
  * Use `create(PurgeCacheRequestSchema)` to create a new message.
  */
 export const PurgeCacheRequestSchema: GenMessage<PurgeCacheRequest> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_admin, 47);
+  messageDesc(file_semaroute_v1_admin, 48);
 
 /**
  * Page request.
@@ -1592,7 +1646,7 @@ export type ListLedgerRequest = Message<"semaroute.v1.ListLedgerRequest"> & {
  * Use `create(ListLedgerRequestSchema)` to create a new message.
  */
 export const ListLedgerRequestSchema: GenMessage<ListLedgerRequest> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_admin, 48);
+  messageDesc(file_semaroute_v1_admin, 49);
 
 /**
  * One attempt as it was charged.
@@ -1611,6 +1665,8 @@ export type LedgerRow = Message<"semaroute.v1.LedgerRow"> & {
   keyId: string;
 
   /**
+   * Without its error_message, which the decision has.
+   *
    * @generated from field: semaroute.v1.Attempt attempt = 3;
    */
   attempt?: Attempt | undefined;
@@ -1633,7 +1689,7 @@ export type LedgerRow = Message<"semaroute.v1.LedgerRow"> & {
  * Use `create(LedgerRowSchema)` to create a new message.
  */
 export const LedgerRowSchema: GenMessage<LedgerRow> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_admin, 49);
+  messageDesc(file_semaroute_v1_admin, 50);
 
 /**
  * Page of rows.
@@ -1657,7 +1713,7 @@ export type ListLedgerResponse = Message<"semaroute.v1.ListLedgerResponse"> & {
  * Use `create(ListLedgerResponseSchema)` to create a new message.
  */
 export const ListLedgerResponseSchema: GenMessage<ListLedgerResponse> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_admin, 50);
+  messageDesc(file_semaroute_v1_admin, 51);
 
 /**
  * How many went: those in Redis, where answers are kept there, else those of this replica's memory.
@@ -1676,7 +1732,7 @@ export type PurgeCacheResponse = Message<"semaroute.v1.PurgeCacheResponse"> & {
  * Use `create(PurgeCacheResponseSchema)` to create a new message.
  */
 export const PurgeCacheResponseSchema: GenMessage<PurgeCacheResponse> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_admin, 51);
+  messageDesc(file_semaroute_v1_admin, 52);
 
 /**
  * Nothing to say. A bad file fails with FAILED_PRECONDITION and BadRequest: one violation a problem, its path
@@ -1692,7 +1748,7 @@ export type ReloadConfigRequest = Message<"semaroute.v1.ReloadConfigRequest"> & 
  * Use `create(ReloadConfigRequestSchema)` to create a new message.
  */
 export const ReloadConfigRequestSchema: GenMessage<ReloadConfigRequest> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_admin, 52);
+  messageDesc(file_semaroute_v1_admin, 53);
 
 /**
  * What changed.
@@ -1725,7 +1781,7 @@ export type ReloadConfigResponse = Message<"semaroute.v1.ReloadConfigResponse"> 
  * Use `create(ReloadConfigResponseSchema)` to create a new message.
  */
 export const ReloadConfigResponseSchema: GenMessage<ReloadConfigResponse> = /*@__PURE__*/
-  messageDesc(file_semaroute_v1_admin, 53);
+  messageDesc(file_semaroute_v1_admin, 54);
 
 /**
  * AdminService is the control plane, on its own listener or behind its own credential. Unknown JSON fields
@@ -1878,7 +1934,6 @@ export const AdminService: GenService<{
   },
   /**
    * Issues a caller's key. The secret is in this answer and nowhere else, ever.
-   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.CreateKey
    */
@@ -1888,8 +1943,8 @@ export const AdminService: GenService<{
     output: typeof CreateKeyResponseSchema;
   },
   /**
-   * Lists callers' keys, without secrets.
-   * Not implemented yet: answers UNIMPLEMENTED.
+   * Lists callers' keys, without secrets: those of the configuration, then those that were issued, newest
+   * first, expired and revoked ones included.
    *
    * @generated from rpc semaroute.v1.AdminService.ListKeys
    */
@@ -1900,7 +1955,6 @@ export const AdminService: GenService<{
   },
   /**
    * Changes name, models, limits, expiry or labels of a key; never its secret.
-   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.UpdateKey
    */
@@ -1911,7 +1965,6 @@ export const AdminService: GenService<{
   },
   /**
    * Revokes a key; running calls under it end within a minute.
-   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.RevokeKey
    */
@@ -1922,7 +1975,6 @@ export const AdminService: GenService<{
   },
   /**
    * Sums tokens and money by key, model, provider or day.
-   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.GetUsage
    */
@@ -1933,7 +1985,6 @@ export const AdminService: GenService<{
   },
   /**
    * Lists ledger rows, one per attempt, newest first.
-   * Not implemented yet: answers UNIMPLEMENTED.
    *
    * @generated from rpc semaroute.v1.AdminService.ListLedger
    */

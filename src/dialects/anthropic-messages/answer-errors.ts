@@ -1,6 +1,7 @@
 import type { ErrorShape } from "../../core/dialect.ts";
 import type { ChatError, Failure } from "../../core/error.ts";
 import type { Fields } from "./fields.ts";
+import { limitHeaders } from "./limit-headers.ts";
 
 /** Type of each failure (docs/protocols.md, outcomes). */
 const types = {
@@ -40,6 +41,7 @@ export const anthropicErrors: ErrorShape = {
   event: (error, requestId) => `event: error\ndata: ${textOfError(error, requestId)}\n\n`,
   statuses: { OVERLOADED: 529, NO_TARGET: 529, SHED: 529, DRAINING: 529 },
   headers: (requestId) => [["request-id", requestId]],
+  limitHeaders,
 };
 
 /** What nobody foresaw says no more than that. A more exact name of a fault is what SDKs act upon. */

@@ -1,6 +1,7 @@
 import type { DescField, DescMessage } from "@bufbuild/protobuf";
 import { readingMethods } from "../auth.ts";
 import { type AdminRoute, adminRoutes } from "../rest/admin.ts";
+import { csvMethods } from "../rest/admin-csv.ts";
 import { headersOf } from "./headers.ts";
 import type { ProtoSchemas } from "./proto-schemas.ts";
 import { errorAnswers, json, type JsonSchema, type Operation } from "./words.ts";
@@ -23,7 +24,9 @@ function operationOf({ verb, path, method }: AdminRoute, schemas: ProtoSchemas):
   const parameters = [
     ...(inPath === undefined ? [] : [{ name: "id", in: "path", required: true, schema: { type: "string" } }]),
     ...(verb === "GET" ? others.flatMap((field) => queryOf(field, schemas)) : []),
+    ...(csvMethods.has(method) ? [csvWish] : []),
   ];
+  const csv = csvMethods.has(method) ? { "text/csv": { schema: { type: "string" } } } : {};
   return {
     operationId: method.localName,
     summary: `AdminService.${method.name}`,
@@ -33,11 +36,24 @@ function operationOf({ verb, path, method }: AdminRoute, schemas: ProtoSchemas):
     ...(parameters.length > 0 && { parameters }),
     ...(verb !== "GET" && { requestBody: bodyOf(method.input, schemas) }),
     responses: {
-      "200": { description: "The response message.", headers: headersOf("x-request-id"), content: json(schemas.of(method.output)) },
+      "200": {
+        description: "The response message.",
+        headers: headersOf("x-request-id"),
+        content: { ...json(schemas.of(method.output)), ...csv },
+      },
       ...errorAnswers("ConnectError", [400, 401, 403, 404, 408, 409, 415, 429, 500, 501, 503]),
     },
   };
 }
+
+/** As does `accept: text/csv`. */
+const csvWish = {
+  name: "format",
+  in: "query",
+  required: false,
+  description: "csv: a table (RFC 4180) instead of the message.",
+  schema: { type: "string", enum: ["csv", "json"] },
+};
 
 function bodyOf(message: DescMessage, schemas: ProtoSchemas): Readonly<Record<string, unknown>> {
   return { required: false, content: json(schemas.of(message)) };

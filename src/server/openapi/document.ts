@@ -1,5 +1,5 @@
 import { adminOperations } from "./admin-operations.ts";
-import { headerComponents, headerParameters, headersOf } from "./headers.ts";
+import { headerComponents, headerParameters, headersOf, limitNames } from "./headers.ts";
 import { ProtoSchemas } from "./proto-schemas.ts";
 import { restOperations } from "./rest-operations.ts";
 import { restSchemas } from "./rest-schemas.ts";
@@ -62,6 +62,7 @@ const ofErrors = headersOf(
   "x-semaroute-provider",
   "x-semaroute-model",
   "x-semaroute-attempts",
+  ...limitNames,
   "server-timing",
   "retry-after",
   "retry-after-ms",

@@ -31,11 +31,27 @@ const answerHeaders = {
   "x-semaroute-cache": described("Where the answer comes from.", { type: "string", enum: ["hit", "miss", "bypass"] }),
   "x-semaroute-cost-usd": described("Exact; not on streams, and not for unpriced models."),
   "x-semaroute-notes": described("What the translation to the target changed."),
+  "x-ratelimit-limit-requests": described("Requests a minute that the key may make; only where it has such a limit.", { type: "integer" }),
+  "x-ratelimit-remaining-requests": described("Of them, those that are left.", { type: "integer" }),
+  "x-ratelimit-reset-requests": described("When all of them are there again: 250ms, 12.5s, 1m0s."),
+  "x-ratelimit-limit-tokens": described("Tokens a minute that the key may use; only where it has such a limit.", { type: "integer" }),
+  "x-ratelimit-remaining-tokens": described("Of them, those that are left.", { type: "integer" }),
+  "x-ratelimit-reset-tokens": described("When all of them are there again."),
   "server-timing": described("semaroute;dur=…: milliseconds until the head left, less the upstream's."),
   "retry-after": described("Whole seconds, on errors that waiting heals.", { type: "integer" }),
   "retry-after-ms": described("The same in milliseconds.", { type: "integer" }),
   "x-should-retry": described("Trying again would only repeat what was done already.", { const: "false" }),
 } as const satisfies Readonly<Record<string, Described>>;
+
+/** How the limits of a key stand. */
+export const limitNames = [
+  "x-ratelimit-limit-requests",
+  "x-ratelimit-remaining-requests",
+  "x-ratelimit-reset-requests",
+  "x-ratelimit-limit-tokens",
+  "x-ratelimit-remaining-tokens",
+  "x-ratelimit-reset-tokens",
+] as const;
 
 /** Headers that a call may have, as components. */
 export const headerParameters: Readonly<Record<string, unknown>> = Object.fromEntries(

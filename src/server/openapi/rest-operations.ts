@@ -1,5 +1,5 @@
 import { realtimePath } from "../request-path.ts";
-import { headersOf, wishes } from "./headers.ts";
+import { headersOf, limitNames, wishes } from "./headers.ts";
 import { errorAnswers, json, type JsonSchema, type Operation, reference } from "./words.ts";
 
 const schema = (name: string): JsonSchema => reference("schemas", name);
@@ -18,6 +18,7 @@ const routed = headersOf(
   "x-semaroute-cache",
   "x-semaroute-cost-usd",
   "x-semaroute-notes",
+  ...limitNames,
   "server-timing",
 );
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { WebSocketServer } from "ws";
+import type { Key } from "../../core/call.ts";
 import type { Credentials } from "../auth.ts";
 import type { ServerRequest } from "../listen.ts";
 import { oneHeader, type RestCall } from "../rest/context.ts";
@@ -9,7 +10,7 @@ import { type RealtimeParts, Session } from "./session.ts";
 import { chosenProtocol, keyFromProtocols, offeredProtocols } from "./subprotocol.ts";
 
 /** `GET /v1/realtime/chat`: lets the caller in as every door does, and then speaks WebSocket with it. */
-export function createRealtimeDoor(parts: RealtimeParts): (rest: RestCall) => void {
+export function createRealtimeDoor(parts: RealtimeParts): (rest: RestCall) => void | Promise<void> {
   const heads = new WeakMap<IncomingMessage, RestCall["headers"]>();
   const server = new WebSocketServer({
     noServer: true,
@@ -22,7 +23,7 @@ export function createRealtimeDoor(parts: RealtimeParts): (rest: RestCall) => vo
   server.on("headers", (lines, request) => {
     for (const [name, value] of heads.get(request) ?? []) lines.push(`${name}: ${value}`);
   });
-  return ({ request, upgrade, headers }) => {
+  return ({ request, upgrade, headers }): void | Promise<void> => {
     if (upgrade === undefined || "stream" in request) throw upgradeRequired(request);
     refuseHandshake(request);
     const keyNamed = keyFromProtocols(offeredProtocols(oneHeader(request, "sec-websocket-protocol")));
@@ -30,12 +31,17 @@ export function createRealtimeDoor(parts: RealtimeParts): (rest: RestCall) => vo
     const address = request.socket.remoteAddress;
     const header = wishHeaders(request);
     wishesFrom(header);
-    const refusal = parts.router.refusal(parts.settings().keys.authenticate(credentials, address ?? ""));
-    if (refusal !== undefined) throw refusal;
-    heads.set(request, headers);
-    server.handleUpgrade(request, upgrade.socket, upgrade.head, (ws) => {
-      upgrade.take(new Session(parts, { ws, upgrade, credentials, address, header }));
-    });
+    const admitted = (key: Key): void => {
+      const refusal = parts.router.refusal(key);
+      if (refusal !== undefined) throw refusal;
+      heads.set(request, headers);
+      server.handleUpgrade(request, upgrade.socket, upgrade.head, (ws) => {
+        upgrade.take(new Session(parts, { ws, upgrade, credentials, keyId: key.id, address, header }));
+      });
+    };
+    const caller = parts.settings().keys.authenticate(credentials, address ?? "");
+    if (caller instanceof Promise) return caller.then(admitted);
+    admitted(caller);
   };
 }
 

@@ -1,5 +1,7 @@
 import type { WebSocket } from "ws";
+import type { Key, KeyId } from "../../core/call.ts";
 import { ChatError, chatErrorFrom } from "../../core/error.ts";
+import { type IssuedKeys, keyRevoked } from "../../core/keys.ts";
 import type { RefusedRequest } from "../../core/telemetry.ts";
 import { decodeFramedChat } from "../../dialects/openai-chat/door.ts";
 import type { Credentials } from "../auth.ts";
@@ -19,6 +21,8 @@ import { createPulse, type Pulse } from "./pulse.ts";
 export interface RealtimeParts extends RestParts {
   /** Hears of frames that never became a call. */
   readonly onRefused: (request: RefusedRequest) => void;
+  /** Sockets of a revoked key are closed. */
+  readonly onRevoked: IssuedKeys["onRevoked"];
 }
 
 /** What is known of a socket when it opens. */
@@ -27,6 +31,8 @@ export interface Opening {
   readonly upgrade: Pick<Upgrade, "socket" | "readerStallMs">;
   /** Shown with every call again: a reload may have taken the key away. */
   readonly credentials: Credentials;
+  /** Whose they were when it opened. */
+  readonly keyId: KeyId;
   /** Peer of the socket. */
   readonly address: string | undefined;
   /** Wishes of the request that opened the socket, which hold for all its calls. */
@@ -51,7 +57,8 @@ export class Session implements Lodger {
   readonly #outbox: Outbox;
   readonly #inflow: Inflow;
   readonly #pulse: Pulse;
-  #draining = false;
+  /** Set: nothing new begins, and the socket is closed with it once nothing runs. */
+  #farewell: ChatError | undefined;
 
   constructor(parts: RealtimeParts, opening: Opening) {
     this.#parts = parts;
@@ -78,12 +85,23 @@ export class Session implements Lodger {
   }
 
   drain(): void {
-    this.#draining = true;
-    if (this.idle) this.#opening.ws.close(goingAway, "this replica is going away");
+    this.#farewell ??= new ChatError("DRAINING", "this replica is going away");
+    this.#goOnceIdle();
+  }
+
+  #goOnceIdle(): void {
+    const farewell = this.#farewell;
+    if (farewell !== undefined && this.idle) this.#opening.ws.close(closeCode(farewell), farewell.message);
   }
 
   #listen(): void {
     const { ws, upgrade } = this.#opening;
+    const forget = this.#parts.onRevoked((id) => {
+      if (id !== this.#opening.keyId) return;
+      this.#farewell = keyRevoked();
+      // Its calls are being ended, and tell their callers why.
+      this.#goOnceIdle();
+    });
     const left = (): void => this.#leave(new ChatError("CANCELLED", "the caller left"));
     ws.on("message", (data, isBinary) => {
       this.#inflow.message();
@@ -95,6 +113,7 @@ export class Session implements Lodger {
     ws.on("close", () => {
       this.#pulse.stop();
       this.#inflow.end();
+      forget();
       left();
     });
     // After the library's own listener has read the same bytes. Of a closing frame it tells only when the socket is closed,
@@ -121,32 +140,46 @@ export class Session implements Lodger {
     else this.#calls.get(frame.id)?.abort(new ChatError("CANCELLED", "the caller cancelled the call"));
   }
 
-  #begin(frame: CallerFrame & { readonly kind: "chat" }): void {
-    const callId = this.#parts.desk.newId();
+  #begin(frame: ChatFrame, callId = this.#parts.desk.newId(), known?: Key): void {
     const { id } = frame;
     if (this.#calls.has(id)) {
       // By its own name it would be the last word on the call that runs.
       this.#refuse(null, callId, new ChatError("INVALID_REQUEST", "a call with this id is still running on this socket", { field: "id" }));
       return;
     }
-    let call: FramedCall;
     try {
-      call = this.#open(frame, callId);
+      const caller = known ?? this.#caller();
+      if (caller instanceof Promise) this.#beginLater(frame, callId, caller);
+      else {
+        const call = this.#open(frame, callId, caller);
+        this.#calls.set(id, call.opened);
+        void this.#serve(call);
+      }
     } catch (thrown) {
       this.#refuse(id, callId, thrown);
-      return;
     }
-    this.#calls.set(id, call.opened);
-    void this.#serve(call);
   }
 
-  #open({ id, request: body, headers }: CallerFrame & { readonly kind: "chat" }, callId: string): FramedCall {
-    const { router, desk, settings } = this.#parts;
+  /** The key that opened the socket is not known any more, and the store is asked for it. */
+  #beginLater(frame: ChatFrame, callId: string, caller: Promise<Key>): void {
+    // Nobody would end a call that begins on a closed socket.
+    const ifOpen = (act: () => void): void => void (this.#opening.ws.readyState === this.#opening.ws.OPEN && act());
+    caller.then(
+      (key) => ifOpen(() => this.#begin(frame, callId, key)),
+      (thrown: unknown) => ifOpen(() => this.#refuse(frame.id, callId, thrown)),
+    );
+  }
+
+  #caller(): Key | Promise<Key> {
+    if (this.#farewell !== undefined) throw this.#farewell;
+    return this.#parts.settings().keys.authenticate(this.#opening.credentials, this.#opening.address ?? "");
+  }
+
+  #open({ id, request: body, headers }: ChatFrame, callId: string, key: Key): FramedCall {
+    const { router, desk } = this.#parts;
     const receivedMs = desk.now();
-    if (this.#draining) throw new ChatError("DRAINING", "this replica is going away");
-    const key = settings().keys.authenticate(this.#opening.credentials, this.#opening.address ?? "");
     if (this.#calls.size >= callsMax) throw new ChatError("SHED", `this socket has ${callsMax} calls already`, { retryAfterMs });
-    const refusal = router.refusal(key);
+    const refusal = router.refusal(key) ?? router.exhausted(key);
     if (refusal !== undefined) throw refusal;
     if (body === undefined) throw new ChatError("INVALID_REQUEST", "request is missing", { field: "request" });
     const own = frameHeaders(headers);
@@ -168,7 +201,7 @@ export class Session implements Lodger {
       call.opened.close();
       this.#calls.delete(call.id);
     }
-    if (this.#draining) this.drain();
+    this.#goOnceIdle();
   }
 
   /** Answers a frame that became no call. Who sends such frames, and does not read what comes of them, is read no further. */
@@ -181,7 +214,14 @@ export class Session implements Lodger {
 
   #tell(error: ChatError, callId: string): void {
     const { onRefused, onBug } = this.#parts;
-    onRefused({ id: callId, requestId: callId, door: "websocket", address: this.#opening.address, failure: error.failure });
+    onRefused({
+      id: callId,
+      requestId: callId,
+      door: "websocket",
+      address: this.#opening.address,
+      failure: error.failure,
+      key: error.limitedKey,
+    });
     if (error.failure === "INTERNAL") onBug(error.cause ?? error);
   }
 
@@ -191,8 +231,7 @@ export class Session implements Lodger {
     if (ws.readyState !== ws.OPEN) return;
     this.#refuse(null, this.#parts.desk.newId(), error);
     this.#inflow.end();
-    const code = error.failure === "DRAINING" ? goingAway : error.failure === "SHED" ? tryAgainLater : policyViolation;
-    ws.close(code, error.message);
+    ws.close(closeCode(error), error.message);
     this.#leave(new ChatError("CANCELLED", "the socket was closed"));
   }
 
@@ -218,4 +257,10 @@ export class Session implements Lodger {
     const { socket } = this.#opening.upgrade;
     if (socket.writableNeedDrain) socket.destroy();
   }
+}
+
+type ChatFrame = CallerFrame & { readonly kind: "chat" };
+
+function closeCode({ failure }: ChatError): number {
+  return failure === "DRAINING" ? goingAway : failure === "SHED" ? tryAgainLater : policyViolation;
 }

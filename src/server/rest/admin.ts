@@ -8,6 +8,7 @@ import { chatErrorFrom } from "../../core/error.ts";
 import { codingOf, decompressed, textFrom } from "../body.ts";
 import { connectErrorFrom, createRefusal } from "../errors.ts";
 import { type AdminMethods, adminOptions } from "../rpc/admin.ts";
+import { answerTable, csvMethods } from "./admin-csv.ts";
 import { Refusal } from "./refusal.ts";
 
 /** Answers a request under /admin; undefined where there is no such path. */
@@ -52,7 +53,7 @@ export const adminRoutes: readonly AdminRoute[] = [
  * request is.
  */
 export function createAdminDoor(methods: AdminMethods, options: ConnectRouterOptions): AdminDoor {
-  const strict = adminOptions(methods, options);
+  const strict = adminOptions(options);
   const router = createConnectRouter({ ...strict, jsonOptions: { ...strict.jsonOptions, alwaysEmitImplicit: true } });
   router.service(AdminService, methods);
   const handlers = new Map(router.handlers.map((handler) => [handler.method, handler]));
@@ -70,8 +71,15 @@ export function createAdminDoor(methods: AdminMethods, options: ConnectRouterOpt
     header.delete("content-length");
     // Connect's own headers mean nothing on this door, and would change how the body is read.
     for (const name of ["content-encoding", "connect-protocol-version", "connect-timeout-ms"]) header.delete(name);
-    const body = requestBody(request, { route, url, segments, bytesMax: options.readMaxBytes ?? 16 * 2 ** 20 });
-    return route.handler({ ...request, method: "POST", url: new URL(route.handler.requestPath, url).href, header, body });
+    const { handler } = route;
+    const bytesMax = options.readMaxBytes ?? 16 * 2 ** 20;
+    const ask = (said: URLSearchParams): Promise<UniversalServerResponse> => {
+      const body = requestBody(request, { route, query: said, segments, bytesMax });
+      return handler({ ...request, method: "POST", url: new URL(handler.requestPath, url).href, header, body });
+    };
+    const { searchParams: query } = url;
+    if (!csvMethods.has(route.method)) return ask(query);
+    return answerTable({ method: route.method, query, accept: request.header.get("accept") }, ask);
   };
 }
 
@@ -90,7 +98,7 @@ function methodNotAllowed(verbs: readonly string[]): UniversalServerResponse {
 /** What makes a request message. */
 interface RequestParts {
   readonly route: AdminRoute & { readonly segments: readonly string[] };
-  readonly url: URL;
+  readonly query: URLSearchParams;
   readonly segments: readonly string[];
   readonly bytesMax: number;
 }
@@ -110,10 +118,10 @@ async function* requestBody(request: UniversalServerRequest, parts: RequestParts
 
 async function mergedMessage(
   request: UniversalServerRequest,
-  { route, url, segments, bytesMax }: RequestParts,
+  { route, query, segments, bytesMax }: RequestParts,
 ): Promise<Record<string, unknown>> {
   const message = request.method === "GET" ? {} : await bodyObject(request, bytesMax);
-  for (const [name, value] of url.searchParams) setField(message, route.method, name, value);
+  for (const [name, value] of query) setField(message, route.method, name, value);
   route.segments.forEach((part, i) => {
     if (part.startsWith("{")) setField(message, route.method, part.slice(1, -1), decoded(segments[i] ?? ""));
   });

@@ -1,6 +1,7 @@
 import type { ChatError } from "../../core/error.ts";
 import { type HeaderList, triedHeaders } from "../answer-headers.ts";
 import { errorHeaders, statusOf } from "../errors.ts";
+import { doorLimitHeaders } from "../limit-headers.ts";
 import type { ServerResponse } from "../listen.ts";
 import { endWith, isGone, isLong } from "../outflow.ts";
 import type { RestCall } from "./context.ts";
@@ -35,7 +36,7 @@ export type Refused = Pick<RestCall, "response" | "errors" | "headers" | "reques
 /** Sends an error in the door's shape, with the headers that every answer carries. */
 export function sendError({ response, errors, headers, requestId }: Refused, error: ChatError, known: HeaderList = []): void {
   const status = errors.statuses?.[error.failure] ?? statusOf(error.failure).http;
-  const more: HeaderList = [...triedHeaders(error), ...errorHeaders(error)];
+  const more: HeaderList = [...triedHeaders(error), ...errorHeaders(error), ...doorLimitHeaders(errors, error.allowances)];
   // The rest of an oversized body would be read as the next request.
   if (error.failure === "REQUEST_TOO_LARGE" && response.req.httpVersionMajor === 1) more.push(["connection", "close"]);
   sendJson(response, status, [...headers, ...known, ...more], errors.body(error, requestId));

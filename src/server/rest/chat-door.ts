@@ -5,6 +5,7 @@ import type { DecodedRequest, DoorDialect } from "../../core/dialect.ts";
 import type { Door } from "../../core/call.ts";
 import { callHeaders, sourceHeaders, timingHeader } from "../answer-headers.ts";
 import type { OpenCall } from "../call-desk.ts";
+import { doorLimitHeaders } from "../limit-headers.ts";
 import { oneHeader, type RestCall, type RestParts } from "./context.ts";
 import { arrival, during } from "./opening.ts";
 import { SseResponse } from "./sse.ts";
@@ -56,7 +57,8 @@ async function sendStream(parts: RestParts, rest: RestCall, opened: OpenCall, { 
   let stream: ChatStream | undefined;
   try {
     stream = await router.chat(call);
-    sse.open([...sourceHeaders(stream.source), timingHeader(call, stream.source, desk.now())]);
+    const limits = doorLimitHeaders(rest.errors, router.allowances(call.key));
+    sse.open([...sourceHeaders(stream.source), ...limits, timingHeader(call, stream.source, desk.now())]);
     const { batches } = stream;
     // By hand here too: `for await` would leave the rooms before they could be told why.
     for (let result = await batches.next(); result.done !== true; result = await batches.next()) {
@@ -69,6 +71,7 @@ async function sendStream(parts: RestParts, rest: RestCall, opened: OpenCall, { 
   } catch (thrown) {
     const error = chatErrorFrom(thrown);
     if (error.failure === "INTERNAL") tellBug(error, opened, onBug);
+    error.allowances ??= router.allowances(call.key);
     sse.fail(error, [timingHeader(call, error, desk.now())]);
   } finally {
     await stream?.batches.return?.();

@@ -47,8 +47,8 @@ export interface RestCall {
   readonly upgrade?: Upgrade | undefined;
 }
 
-/** Who calls: throws what the key ring throws. */
-export function callerOf({ keys }: DoorSettings, request: ServerRequest): Key {
+/** Who calls: throws what the key ring throws. A promise only where the store has to be asked. */
+export function callerOf({ keys }: DoorSettings, request: ServerRequest): Key | Promise<Key> {
   const { authorization } = request.headers;
   return keys.authenticate({ authorization, xApiKey: oneHeader(request, "x-api-key") }, request.socket?.remoteAddress ?? "");
 }

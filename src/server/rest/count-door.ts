@@ -16,7 +16,7 @@ export async function serveCount(parts: RestParts, rest: RestCall, { name: door,
   const { request, response } = rest;
   const header = (name: string): string | undefined => oneHeader(request, name);
   const wishes = wishesFrom(header);
-  const key = callerOf(settings, request);
+  const key = await callerOf(settings, request);
   const refusal = router.refusal(key);
   if (refusal !== undefined) throw refusal;
   const text = await readText(request, { bytesMax: settings.bodyMax, clock: parts.clock, arrivals: parts.arrivals });

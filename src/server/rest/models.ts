@@ -16,8 +16,8 @@ export function speaksAnthropic({ headers }: ServerRequest): boolean {
 }
 
 /** `GET /v1/models`: what the caller may ask for, aliases and bare model ids; all of it as OpenAI lists it, a page as Anthropic does. */
-export function listModels(parts: RestParts, { request, response, headers }: RestCall): void {
-  const key = lister(parts, request);
+export async function listModels(parts: RestParts, { request, response, headers }: RestCall): Promise<void> {
+  const key = await lister(parts, request);
   const models = parts.router.models(key);
   const body = speaksAnthropic(request)
     ? anthropicPage(models, new URL(request.url ?? "/", "http://localhost").searchParams)
@@ -26,8 +26,8 @@ export function listModels(parts: RestParts, { request, response, headers }: Res
 }
 
 /** `GET /v1/models/{id}`; ids may hold slashes. */
-export function getModel(parts: RestParts, { request, response, headers, params }: RestCall): void {
-  const key = lister(parts, request);
+export async function getModel(parts: RestParts, { request, response, headers, params }: RestCall): Promise<void> {
+  const key = await lister(parts, request);
   const id = params["*"] ?? "";
   const model = parts.router.model(id, key);
   if (model === undefined) throw new ChatError("MODEL_NOT_FOUND", `model ${JSON.stringify(id)} is not known here`, { field: "model" });
@@ -35,7 +35,7 @@ export function getModel(parts: RestParts, { request, response, headers, params 
 }
 
 /** Who asks. A malformed header is refused as it is at every door, though a list has no use for it. */
-function lister({ settings }: RestParts, request: ServerRequest): Key {
+function lister({ settings }: RestParts, request: ServerRequest): Key | Promise<Key> {
   wishesFrom((name) => oneHeader(request, name));
   return callerOf(settings(), request);
 }

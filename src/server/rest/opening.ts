@@ -19,9 +19,10 @@ export interface Arrival {
 export async function arrival({ router, desk, clock, arrivals, settings }: RestParts, { request }: RestCall): Promise<Arrival> {
   const now = settings();
   const wishes = wishesFrom((name) => oneHeader(request, name));
-  const key = callerOf(now, request);
+  const caller = callerOf(now, request);
+  const key = caller instanceof Promise ? await caller : caller;
   // Before sixteen megabytes are read for nothing.
-  const refusal = router.refusal(key);
+  const refusal = router.refusal(key) ?? router.exhausted(key);
   if (refusal !== undefined) throw refusal;
   const text = await readText(request, { bytesMax: now.bodyMax, clock, arrivals });
   const receivedMs = desk.now();

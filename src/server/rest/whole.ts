@@ -3,6 +3,7 @@ import { type ChatError, chatErrorFrom } from "../../core/error.ts";
 import type { ChatStream } from "../../core/handler.ts";
 import { callHeaders, costHeaders, type HeaderList, sourceHeaders, timingHeader } from "../answer-headers.ts";
 import type { OpenCall } from "../call-desk.ts";
+import { doorLimitHeaders } from "../limit-headers.ts";
 import { sendError, sendJson } from "./answer.ts";
 import type { RestCall, RestParts } from "./context.ts";
 
@@ -38,6 +39,7 @@ export async function sendWhole({ router, desk, onBug }: RestParts, rest: RestCa
           ...headers,
           ...sourceHeaders(stream.source),
           ...costHeaders(answer.usage),
+          ...doorLimitHeaders(rest.errors, router.allowances(call.key)),
           timingHeader(call, stream.source, desk.now()),
         ];
         sendJson(rest.response, 200, [...rest.headers, ...headers], answer.body());
@@ -47,6 +49,7 @@ export async function sendWhole({ router, desk, onBug }: RestParts, rest: RestCa
   } catch (thrown) {
     const error = chatErrorFrom(thrown);
     if (error.failure === "INTERNAL") tellBug(error, opened, onBug);
+    error.allowances ??= router.allowances(call.key);
     sendError(rest, error, [...headers, timingHeader(call, error, desk.now())]);
   } finally {
     // Whatever went wrong at this door, the rooms behind it must hear that it is over; after a good end it says nothing new.

@@ -37,7 +37,7 @@ export function policyMethods(operations: Operations): AdminMethods {
     async swapPolicy(request, context) {
       const { expectedRevision, comment, dryRun, share } = request;
       const author = authorOf(context);
-      const verdict = policies.swap({ policy: present(request.policy), expectedRevision, author, comment, dryRun, share });
+      const verdict = await policies.swap({ policy: present(request.policy), expectedRevision, author, comment, dryRun, share });
       const { policy, previousRevision, issues } = swapped(verdict);
       if (!dryRun) operations.audit({ action: "SwapPolicy", subject: policy.revision, author, comment, ...originOf(context) });
       const lost = dryRun || (await policies.kept()) ? [] : [notKept];
@@ -46,7 +46,7 @@ export function policyMethods(operations: Operations): AdminMethods {
     async rollbackPolicy({ number, comment }, context) {
       const author = authorOf(context);
       const canary = number === 0n ? policies.canary() : undefined;
-      const verdict = policies.rollback({ number, comment, author });
+      const verdict = await policies.rollback({ number, comment, author });
       if (verdict.kind === "missing") throw noWayBack(policies, number);
       const { policy } = swapped(verdict);
       const subject = canary?.revision ?? policy.revision;
@@ -74,6 +74,10 @@ function swapped(verdict: PolicyVerdict): Extract<PolicyVerdict, { kind: "swappe
     const metadata = { active_revision: verdict.activeRevision };
     const text = `the active revision is ${verdict.activeRevision}, another than expected_revision`;
     throw createRefusal({ code: Code.Aborted, reason: "REVISION_CONFLICT", text, metadata });
+  }
+  if (verdict.kind === "unavailable") {
+    const text = "the store that replicas share the policy by does not answer; look at what is active before you try again";
+    throw createRefusal({ code: Code.Unavailable, reason: "STORE_UNAVAILABLE", text });
   }
   if (verdict.kind === "invalid") throw invalidPolicy(verdict.issues.filter(isError));
   return verdict;

@@ -9,42 +9,40 @@ import { RedisError } from "../../core/redis.ts";
 import { createRefusal, type FieldProblem } from "../errors.ts";
 import { authorOf, invalidArgument, originOf, quoted } from "./admin-changes.ts";
 import { decisionMethods } from "./admin-decisions.ts";
+import { keyMethods } from "./admin-keys.ts";
+import { ledgerMethods } from "./admin-ledger.ts";
 import { policyMethods } from "./admin-policies.ts";
 import { collectChanges } from "./changes.ts";
 import { openedKey } from "./context.ts";
-import { abortError, refuseUnimplemented } from "./error-details.ts";
+import { abortError } from "./error-details.ts";
 import { pageOf } from "./pages.ts";
 
-/** The methods that exist; Connect answers UNIMPLEMENTED for the others. */
+/** Some of the methods, or all. */
 export type AdminMethods = Partial<ServiceImpl<typeof AdminService>>;
 
 /** Providers named in an error. */
 const namesMax = 20;
 
-/** What to do where a method does not exist yet. */
-const instead: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(
-    ["createKey", "listKeys", "updateKey", "revokeKey"].map((name) => [name, "keys are those of auth.keys in the configuration"]),
-  ),
-  getUsage: "GetStats counts since the start, /metrics counts over time, and ListDecisions tells usage and cost of each call",
-  listLedger: "ListDecisions tells the attempts of each call, with usage and cost",
-};
-
 /** The control plane over the operations given. */
 export function adminService(operations: Operations): AdminMethods {
-  return { ...providerMethods(operations), ...policyMethods(operations), ...decisionMethods(operations), ...processMethods(operations) };
+  return {
+    ...providerMethods(operations),
+    ...policyMethods(operations),
+    ...decisionMethods(operations),
+    ...keyMethods(operations),
+    ...ledgerMethods(operations),
+    ...processMethods(operations),
+  };
 }
 
 /** Options of the service: unknown JSON fields are refused, and nobody may keep the answers, refusals included. */
-export function adminOptions(methods: AdminMethods, options: ConnectRouterOptions): ConnectRouterOptions {
-  const refuseMissing = refuseUnimplemented(methods, instead);
+export function adminOptions(options: ConnectRouterOptions): ConnectRouterOptions {
   return {
     ...options,
     jsonOptions: { ...options.jsonOptions, ignoreUnknownFields: false },
     async requestGate(context) {
       context.responseHeader.set("cache-control", "no-store");
       await options.requestGate?.(context);
-      await refuseMissing(context);
     },
   };
 }

@@ -69,18 +69,6 @@ export function encodeMessagesByTheBook(trailer: Headers): void {
 }
 
 /**
- * A gate that refuses methods that are not there before their requests are read: a good one and a bad one get the same answer.
- * `instead` says by local name what to do meanwhile.
- */
-export function refuseUnimplemented(methods: object, instead: Readonly<Record<string, string>> = {}): RequestGate {
-  return ({ method }) => {
-    if (method.localName in methods) return;
-    const hint = instead[method.localName];
-    throw new ConnectError(`${method.name} is not in this release${hint === undefined ? "" : `: ${hint}`}`, Code.Unimplemented);
-  };
-}
-
-/**
  * Turns what unary handlers and other interceptors throw into errors with details; the outermost interceptor. What a
  * stream throws under way is left to its handler, so that no chunk pays for it.
  */

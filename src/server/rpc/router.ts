@@ -30,6 +30,7 @@ import { fold } from "../../core/fold.ts";
 import { callHeaders, costHeaders, sourceHeaders, timingHeader, triedHeaders } from "../answer-headers.ts";
 import type { CallDesk, OpenCall } from "../call-desk.ts";
 import { connectErrorFrom } from "../errors.ts";
+import { limitHeaders } from "../limit-headers.ts";
 import { applyWishes, type Wishes } from "../wishes.ts";
 import { callerKey, callIdKey, goneKey, openedKey, receivedKey, wishesKey } from "./context.ts";
 import { chatErrorFromAbort } from "./abort.ts";
@@ -106,11 +107,14 @@ async function answered<A extends ChatResponse | EmbedResponse>(
     setHeaders(context.responseHeader, [
       ...sourceHeaders(stream.source),
       ...costHeaders(response.usage),
+      ...limitHeaders(router.allowances(call.key)),
       timingHeader(call, stream.source, desk.now()),
     ]);
     return response;
   } catch (thrown) {
-    throw refusalOf(chatErrorFrom(thrown), call, desk.now());
+    const error = chatErrorFrom(thrown);
+    error.allowances ??= router.allowances(call.key);
+    throw refusalOf(error, call, desk.now());
   } finally {
     opened.close();
   }
@@ -142,7 +146,8 @@ async function* streamChat(
         ({ source } = item);
         // Metadata leaves with the first message; what is known later goes behind the last.
         const headers = begun ? context.responseTrailer : context.responseHeader;
-        setHeaders(headers, [...sourceHeaders(source), timingHeader(call, source, clock.now())]);
+        const limits = limitHeaders(router.allowances(call.key));
+        setHeaders(headers, [...sourceHeaders(source), ...limits, timingHeader(call, source, clock.now())]);
       } else {
         for (const event of item)
           if (event.case !== "whole" && event.case !== "embedded") yield streamResponse(withRoute(event, call, source, clock));
@@ -150,7 +155,10 @@ async function* streamChat(
     }
   } catch (thrown) {
     const error = chatErrorFrom(thrown);
-    if (source === undefined) throw refusalOf(error, call, clock.now());
+    if (source === undefined) {
+      error.allowances ??= router.allowances(call.key);
+      throw refusalOf(error, call, clock.now());
+    }
     // An answer that breaks off knows nothing of its attempts; its trailers must not contradict its headers.
     if (error.attempts.length === 0) error.attempts = source.attempts;
     throw connectErrorFrom(error, { requestId: call.requestId, callId: call.id });

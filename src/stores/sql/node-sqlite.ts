@@ -21,7 +21,19 @@ const predecessorMs = 1000;
  * Opens the file for this process alone, and brings its tables up to date. Throws a `StoreError` that says why it cannot.
  * Everything here blocks: it belongs into a thread of its own.
  */
-export async function openSqlite({ path, pagesMax }: SqliteOptions): Promise<Kysely<Tables>> {
+export async function openSqlite(options: SqliteOptions): Promise<Kysely<Tables>> {
+  const database = openFile(options);
+  try {
+    const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: adapted(database) }) });
+    await migrate(db);
+    return db;
+  } catch (cause) {
+    throw refusalFrom(cause);
+  }
+}
+
+/** The file, with tables or without; a second process or thread is refused. Throws a `StoreError`. */
+export function openFile({ path, pagesMax }: SqliteOptions): DatabaseSync {
   makePlace(path);
   try {
     const database = new DatabaseSync(path, { timeout: predecessorMs });
@@ -34,12 +46,14 @@ export async function openSqlite({ path, pagesMax }: SqliteOptions): Promise<Kys
     database.exec("PRAGMA temp_store = MEMORY");
     database.exec("BEGIN IMMEDIATE; COMMIT");
     if (pagesMax !== undefined) database.exec(`PRAGMA max_page_count = ${pagesMax}`);
-    const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: adapted(database) }) });
-    await migrate(db);
-    return db;
+    return database;
   } catch (cause) {
-    throw cause instanceof StoreError ? cause : new StoreError(reasonOf(cause), notOurs.has(codeOf(cause)), cause);
+    throw refusalFrom(cause);
   }
+}
+
+function refusalFrom(cause: unknown): StoreError {
+  return cause instanceof StoreError ? cause : new StoreError(reasonOf(cause), notOurs.has(codeOf(cause)), cause);
 }
 
 function makePlace(path: string): void {

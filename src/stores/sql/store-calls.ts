@@ -1,3 +1,5 @@
+import type { IssuedKey, KeyChange, KeyChanges } from "../../core/keys.ts";
+import type { LedgerQuery, LedgerRow, UsageGroup, UsageQuery } from "../../core/ledger.ts";
 import type { DecisionQuery, DecisionRow, KeptPolicies } from "../../core/store.ts";
 
 /** What the thread is asked. */
@@ -8,6 +10,16 @@ export type StoreCall =
   | { readonly kind: "pruneDecisions"; readonly beforeWall: number; readonly limit: number }
   | { readonly kind: "loadPolicies" }
   | { readonly kind: "savePolicies"; readonly change: KeptPolicies }
+  | { readonly kind: "keyChanges"; readonly afterVersion: number; readonly limit: number }
+  | { readonly kind: "noteConfiguredKeys" }
+  | { readonly kind: "addKey"; readonly key: Omit<IssuedKey, "version">; readonly sinceWall: number }
+  | { readonly kind: "updateKey"; readonly id: string; readonly change: KeyChange }
+  | { readonly kind: "revokeKey"; readonly id: string; readonly wall: number }
+  | { readonly kind: "addLedger"; readonly entries: readonly string[] }
+  | { readonly kind: "listLedger"; readonly query: LedgerQuery }
+  | { readonly kind: "sumLedger"; readonly query: UsageQuery }
+  | { readonly kind: "spentSince"; readonly key: string; readonly sinceWall: number }
+  | { readonly kind: "pruneLedger"; readonly beforeWall: number; readonly limit: number }
   | { readonly kind: "close" };
 
 /** What it answers. */
@@ -18,12 +30,15 @@ export interface StoreAnswers {
   readonly pruneDecisions: number;
   readonly loadPolicies: KeptPolicies | undefined;
   readonly savePolicies: undefined;
+  readonly keyChanges: KeyChanges;
+  readonly noteConfiguredKeys: undefined;
+  readonly addKey: IssuedKey;
+  readonly updateKey: IssuedKey | undefined;
+  readonly revokeKey: IssuedKey | undefined;
+  readonly addLedger: undefined;
+  readonly listLedger: readonly LedgerRow[];
+  readonly sumLedger: readonly UsageGroup[];
+  readonly spentSince: bigint;
+  readonly pruneLedger: number;
   readonly close: undefined;
 }
-
-/** From the thread: first whether the file could be opened, then an answer to each call. */
-export type StoreReply =
-  | { readonly kind: "opened" }
-  | { readonly kind: "refused"; readonly text: string; readonly unwritable: boolean }
-  | { readonly kind: "answer"; readonly id: number; readonly value: unknown }
-  | { readonly kind: "failure"; readonly id: number; readonly text: string };

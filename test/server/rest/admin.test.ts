@@ -179,19 +179,6 @@ describe("refusals", () => {
     expect(status).toBe(401);
     expect(body).toMatchObject({ code: "unauthenticated", details: [{ debug: { reason: "CALLER_UNAUTHENTICATED" } }, {}] });
   });
-  test.each([
-    ["GET", "/admin/usage?groupBy=day&groupBy=key"],
-    ["GET", "/admin/ledger?since=2026-01-01T00:00:00Z"],
-    ["GET", "/admin/keys"],
-    ["POST", "/admin/keys"],
-    ["PATCH", "/admin/keys/k"],
-    ["DELETE", "/admin/keys/k"],
-  ])("%s %s is a path, but not implemented", async (verb, path) => {
-    const { status, body } = await call(verb, path, verb === "GET" ? undefined : {});
-    expect(status).toBe(501);
-    const message = expect.stringMatching(/^[A-Z]\w+ is not in this release: \w/);
-    expect(body).toMatchObject({ code: "unimplemented", message, details: [{ debug: { reason: "UNIMPLEMENTED" } }, {}] });
-  });
   test.each(["/admin", "/admin/", "/admin/providers/", "/admin/provider", "/admin/providers/a/b", "/admin/providers/a/health/x"])(
     "%s is no path",
     async (path) => {

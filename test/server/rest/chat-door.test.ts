@@ -26,6 +26,8 @@ test.each([false, true])(
     const router: Router = {
       snapshot: () => snapshot,
       refusal: () => undefined,
+      exhausted: () => undefined,
+      allowances: () => undefined,
       models: () => [],
       model: () => undefined,
       explain: () => expect.fail("nobody asked"),

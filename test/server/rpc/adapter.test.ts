@@ -115,7 +115,7 @@ describe("the gate", () => {
     const asked: unknown[] = [];
     const values = createContextValues().set(peerKey, peer);
     const gate = rpcGate(() => ({
-      router: { refusal: () => undefined },
+      router: { refusal: () => undefined, exhausted: () => undefined },
       keys: {
         required: true,
         authenticate: (credentials, address) => {

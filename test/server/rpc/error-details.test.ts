@@ -32,11 +32,6 @@ describe("every answer", () => {
     expect(header?.get("cache-control")).toBe("no-store");
     expect(header?.get("x-request-id")).toBe("req-1");
   });
-  test.each(["listKeys", "getUsage", "listLedger"] as const)("%s is UNIMPLEMENTED, with details, whatever it is asked", async (method) => {
-    const error = await errorOf(adminClient(server, "grpc")[method]({}));
-    expect(error.code).toBe(Code.Unimplemented);
-    expect(error.findDetails(ErrorInfoSchema)).toMatchObject([{ reason: "UNIMPLEMENTED" }]);
-  });
 });
 
 describe("what Connect itself refuses", () => {

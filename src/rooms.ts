@@ -1,0 +1,51 @@
+import type { Attempt, Call } from "./core/call.ts";
+import { type AttemptStream, compose } from "./core/handler.ts";
+import type { Slots } from "./core/health.ts";
+import type { Router } from "./core/router.ts";
+import type { CallObserver } from "./core/telemetry.ts";
+import { admit } from "./stages/admit.ts";
+import { afford } from "./stages/afford.ts";
+import { callProvider } from "./stages/call-provider.ts";
+import type { DispatchSources } from "./stages/contest.ts";
+import { dispatch } from "./stages/dispatch.ts";
+import { guard } from "./stages/guard.ts";
+import { meter } from "./stages/meter.ts";
+import { recall, type RecallParts } from "./stages/recall.ts";
+import { refusal } from "./stages/refusal.ts";
+import { createShadows, type Shadows } from "./stages/shadow.ts";
+import { createAnswerSizes } from "./stores/answer-sizes.ts";
+import type { CallLimiter } from "./stores/call-limiter.ts";
+import type { ProcessLimits } from "./stores/key-limits.ts";
+
+/** What rooms stand on. */
+export interface RoomParts {
+  readonly observers: readonly CallObserver[];
+  readonly gates: { readonly limiter: CallLimiter; readonly limits: ProcessLimits; readonly slots: Slots };
+  readonly recalling: Pick<RecallParts, "cache" | "mode">;
+  readonly sources: DispatchSources;
+  readonly sparing: () => boolean;
+}
+
+/** From outside to inside, as calls walk them. */
+export function createRooms({
+  observers,
+  gates,
+  recalling,
+  sources,
+  sparing,
+}: RoomParts): Pick<Router, "chat"> & { readonly shadows: Shadows } {
+  const { health, clock } = sources;
+  const { limiter, limits, slots } = gates;
+  const attempt = compose<Attempt, AttemptStream>([guard(health, slots, clock), refusal], callProvider(clock));
+  const shadows = createShadows({ sources, attempt, observers, sparing });
+  const chat = compose<Call, Awaited<ReturnType<Router["chat"]>>>(
+    [
+      meter(observers, clock),
+      admit(limiter, limits),
+      recall({ ...recalling, clock, sparing }),
+      afford({ limits, sources, sizes: createAnswerSizes() }),
+    ],
+    dispatch(sources, attempt, shadows),
+  );
+  return { chat, shadows };
+}

@@ -1,0 +1,208 @@
+import type { Key, KeyId, KeyLimits } from "../core/call.ts";
+import type { Clock } from "../core/clock.ts";
+import { ChatError } from "../core/error.ts";
+import type { Allowance, Allowances, LimitKind, Limits, Place, Reservation, Spend, SpentSince, Standing } from "../core/limits.ts";
+import { budgetPeriodAt } from "./budget-period.ts";
+import { type Account, createAccounts } from "./key-accounts.ts";
+import { type BudgetTerms, KeyBudget, type Purse } from "./key-budget.ts";
+import type { MinuteWindow } from "./minute-window.ts";
+
+/** When a place of a key comes free, nobody knows. */
+const placeRetryMs = 1000;
+
+/** The limits of all keys, as far as this process counts them. */
+export interface ProcessLimits extends Limits {
+  /** Undefined: the key has no budget, or was not called with lately. */
+  standing(this: void, key: KeyId): Standing | undefined;
+  /** Calls refused since the start. */
+  refusals(this: void, kind: LimitKind): number;
+  /** Keys that are remembered. */
+  size(): number;
+}
+
+/** What the limits stand on. */
+export interface KeyLimitsParts {
+  readonly clock: Clock;
+  /** What was spent before this process, or before a key was forgotten. Default: nothing. */
+  readonly spentSince?: SpentSince | undefined;
+}
+
+/** One for the process. What is allowed comes with each call's key, so that a reload counts at once and forgets nothing. */
+export function createKeyLimits({ clock, spentSince }: KeyLimitsParts): ProcessLimits {
+  const accounts = createAccounts(clock, spentSince !== undefined);
+  const refused: Record<LimitKind, number> = { requests: 0, tokens: 0, concurrency: 0, budget: 0 };
+
+  const budgetOf = (key: Key, limits: KeyLimits, account: Account): KeyBudget | undefined => {
+    if (limits.budgetMicroUsd === 0) return undefined;
+    const terms = termsOf(key, limits, clock.wall());
+    if (account.budget === undefined)
+      account.budget = new KeyBudget(clock, terms, async (sinceWall) => (await spentSince?.(key.id, sinceWall)) ?? 0n);
+    else account.budget.renew(terms);
+    return account.budget;
+  };
+  const allowances = (key: Key): Allowances | undefined => {
+    const { limits } = key;
+    if (limits === undefined || (limits.requestsPerMinute === 0 && limits.tokensPerMinute === 0)) return undefined;
+    return allowancesOf(limits, accounts.find(key.id), clock);
+  };
+  const refusal = ({ kind, error }: No, key: Key): ChatError => {
+    refused[kind] += 1;
+    error.allowances = allowances(key);
+    error.limitedKey = key.id;
+    return error;
+  };
+  /** Looks, and counts nothing. */
+  const look = (key: Key, limits: KeyLimits, account: Account): ChatError | undefined => {
+    const spent = budgetOf(key, limits, account)?.exhausted();
+    const no: No | undefined = spent === undefined ? placeNo(key, limits, account, clock) : { kind: "budget", error: spent };
+    return no && refusal(no, key);
+  };
+
+  return {
+    exhausted(key) {
+      const { limits } = key;
+      const account = limits && accounts.find(key.id);
+      return limits && account && look(key, limits, account);
+    },
+    enter({ key }) {
+      const { limits } = key;
+      if (limits === undefined) return freePlace;
+      const account = accounts.at(key.id);
+      return look(key, limits, account) ?? placeIn(account, clock);
+    },
+    reserve(call, most) {
+      const { key } = call;
+      const { limits } = key;
+      if (limits === undefined) return freeReservation;
+      const account = accounts.at(key.id);
+      const tokens = holdTokens(account.tokens, key, { most: most().tokens, limit: limits.tokensPerMinute, clock });
+      if ("error" in tokens) return refusal(tokens, key);
+      const budget = budgetOf(key, limits, account);
+      if (budget === undefined) return reservationOf(tokens, undefined);
+      const settled = (verdict: Purse | ChatError): Reservation | ChatError => {
+        if (!(verdict instanceof ChatError)) return reservationOf(tokens, verdict);
+        tokens.settle(0);
+        return verdict.failure === "STORE_UNAVAILABLE" ? verdict : refusal({ kind: "budget", error: verdict }, key);
+      };
+      const verdict = budget.reserve({ most: () => most().picoUsd, signal: call.signal });
+      if (!(verdict instanceof Promise)) return settled(verdict);
+      return verdict.then(settled, (reason: unknown) => {
+        tokens.settle(0);
+        throw reason;
+      });
+    },
+    allowances,
+    standing: (id) => accounts.find(id)?.budget?.standing(),
+    refusals: (kind) => refused[kind],
+    size: () => accounts.size(),
+  };
+}
+
+/** A limit's no. */
+interface No {
+  readonly kind: LimitKind;
+  readonly error: ChatError;
+}
+
+const freePlace: Place = { release() {} };
+const freeReservation: Reservation = { picoUsd: 0n, extend: () => 0n, settle() {} };
+
+function limited(text: string, retryAfterMs: number): ChatError {
+  return new ChatError("CALLER_RATE_LIMITED", text, { retryAfterMs: Math.ceil(retryAfterMs) });
+}
+
+function allowancesOf({ requestsPerMinute, tokensPerMinute }: KeyLimits, account: Account | undefined, clock: Clock): Allowances {
+  const nowMs = clock.now();
+  return {
+    wallMs: clock.wall(),
+    ...(requestsPerMinute > 0 && { requests: allowanceOf(requestsPerMinute, account?.requests, nowMs) }),
+    ...(tokensPerMinute > 0 && { tokens: allowanceOf(tokensPerMinute, account?.tokens, nowMs) }),
+  };
+}
+
+function allowanceOf(limit: number, window: MinuteWindow | undefined, nowMs: number): Allowance {
+  if (window === undefined) return { limit, remaining: limit, resetMs: 0 };
+  return { limit, remaining: Math.max(0, limit - window.sum(nowMs)), resetMs: Math.ceil(window.waitMs(0, nowMs)) };
+}
+
+/** Why one more call of the key cannot begin now. */
+function placeNo({ name }: Key, { concurrentCalls, requestsPerMinute }: KeyLimits, account: Account, clock: Clock): No | undefined {
+  if (concurrentCalls > 0 && account.running >= concurrentCalls) {
+    const text = `key ${name} has ${concurrentCalls} calls running, which is its limit`;
+    return { kind: "concurrency", error: limited(text, placeRetryMs) };
+  }
+  const waitMs = requestsPerMinute === 0 ? 0 : account.requests.waitMs(requestsPerMinute - 1, clock.now());
+  if (waitMs === 0) return undefined;
+  return { kind: "requests", error: limited(`key ${name} has had its limit of ${requestsPerMinute} requests a minute`, waitMs) };
+}
+
+function placeIn(account: Account, clock: Clock): Place {
+  account.running += 1;
+  const second = account.requests.add(1, clock.now());
+  let held = true;
+  return {
+    release(wasRefused) {
+      if (!held) return;
+      held = false;
+      account.running -= 1;
+      if (wasRefused) account.requests.correct(second, -1, clock.now());
+    },
+  };
+}
+
+interface TokensWanted {
+  readonly most: number;
+  /** 0: none. */
+  readonly limit: number;
+  readonly clock: Clock;
+}
+
+/** Tokens that were counted before they were used. */
+interface HeldTokens {
+  /** So many it were. */
+  settle(used: number): void;
+}
+
+const noTokens: HeldTokens = { settle() {} };
+
+function holdTokens(window: MinuteWindow, { name }: Key, { most, limit, clock }: TokensWanted): HeldTokens | No {
+  if (limit === 0) return noTokens;
+  const text = `key ${name} may use ${limit} tokens a minute`;
+  if (most > limit) return { kind: "tokens", error: new ChatError("REQUEST_TOO_LARGE", `${text}, and this call alone may need ${most}`) };
+  const nowMs = clock.now();
+  const waitMs = window.waitMs(limit - most, nowMs);
+  if (waitMs > 0) return { kind: "tokens", error: limited(`${text}, and this call may need ${most} of them`, waitMs) };
+  const second = window.add(most, nowMs);
+  return { settle: (used) => window.correct(second, used - most, clock.now()) };
+}
+
+function reservationOf(held: HeldTokens, purse: Purse | undefined): Reservation {
+  let open = true;
+  return {
+    get picoUsd() {
+      return purse?.picoUsd ?? 0n;
+    },
+    extend: (picoUsd) => purse?.extend(picoUsd) ?? 0n,
+    settle({ tokens, picoUsd }: Spend) {
+      if (!open) return;
+      open = false;
+      held.settle(tokens);
+      purse?.settle(picoUsd);
+    },
+  };
+}
+
+const picoPerMicro = 1_000_000n;
+const each = { day: " a day", month: " a month", total: "" } as const;
+
+function termsOf({ name }: Key, { budgetMicroUsd, budgetPeriod }: KeyLimits, wallMs: number): BudgetTerms {
+  const period = budgetPeriodAt(wallMs, budgetPeriod);
+  return {
+    picoUsd: BigInt(budgetMicroUsd) * picoPerMicro,
+    period,
+    text() {
+      const next = Number.isFinite(period.endWall) ? `; the next ${budgetPeriod} begins ${new Date(period.endWall).toISOString()}` : "";
+      return `the budget of key ${name} is spent: ${budgetMicroUsd / 1e6} US dollars${each[budgetPeriod]}${next}`;
+    },
+  };
+}

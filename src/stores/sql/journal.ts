@@ -1,0 +1,47 @@
+/** Rows of one write that the database has not confirmed. */
+export interface JournalEntry {
+  readonly id: number;
+  /** Whose rows. */
+  readonly kind: string;
+  /** As `node:v8` serializes them. */
+  readonly rows: Uint8Array;
+}
+
+/** Where rows wait while the database is away; bounded. */
+export interface Journal {
+  /** Whether what it holds outlives the process. */
+  readonly lasts: boolean;
+  /** Answers the entry's id. Rejects where it does not fit. */
+  keep(kind: string, rows: Uint8Array): Promise<number>;
+  /** So many, at most. */
+  oldest(limit: number): Promise<readonly JournalEntry[]>;
+  forget(id: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Bytes of rows that wait in memory, where there is no file for them. */
+const bytesMaxDefault = 64 * 2 ** 20;
+
+/** A journal that ends with the process. */
+export function createMemoryJournal(bytesMax = bytesMaxDefault): Journal {
+  const entries = new Map<number, JournalEntry>();
+  let count = 0;
+  let bytes = 0;
+  return {
+    lasts: false,
+    keep(kind, rows) {
+      if (bytes + rows.byteLength > bytesMax) return Promise.reject(new Error("too much waits for the store"));
+      const id = count++;
+      entries.set(id, { id, kind, rows });
+      bytes += rows.byteLength;
+      return Promise.resolve(id);
+    },
+    oldest: (limit) => Promise.resolve(entries.values().take(limit).toArray()),
+    forget(id) {
+      bytes -= entries.get(id)?.rows.byteLength ?? 0;
+      entries.delete(id);
+      return Promise.resolve();
+    },
+    close: () => Promise.resolve(),
+  };
+}
