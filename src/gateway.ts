@@ -71,8 +71,8 @@ export interface Gateway {
   readonly router: Router;
   readonly providers: Roster;
   readonly policies: PolicyDesk;
-  /** How keys stand, and whom limits have refused. */
-  readonly limits: Pick<ProcessLimits, "standing" | "refusals">;
+  /** How keys stand, whom limits have refused, and who is told of changed keys. */
+  readonly limits: Pick<ProcessLimits, "standing" | "refusals" | "changed">;
   /** Replays decisions under another policy, which has been examined. */
   simulator(this: void, policy: RoutingPolicy): Simulator;
   /**
