@@ -75,8 +75,8 @@ export interface Gateway {
   readonly providers: Roster;
   readonly policies: PolicyDesk;
   readonly cache: CacheDesk;
-  /** How keys stand, and whom limits have refused. */
-  readonly limits: Pick<ProcessLimits, "standing" | "refusals">;
+  /** How keys stand, whom limits have refused, and who is told of changed keys. */
+  readonly limits: Pick<ProcessLimits, "standing" | "refusals" | "changed">;
   /** Replays decisions under another policy, which has been examined. */
   simulator(this: void, policy: RoutingPolicy): Simulator;
   /**

@@ -13,7 +13,7 @@ export interface LedgerParts {
   readonly settings: Settings;
   /** Undefined: the ledger ends with the process. */
   readonly store: LedgerStore | undefined;
-  /** File of the database, which the journal lies beside; undefined: there is no journal. */
+  /** File of the database, which the journal lies beside; undefined: there is none, or the store has a journal of its own. */
   readonly path: string | undefined;
   readonly clock: Clock;
   readonly log: Log;

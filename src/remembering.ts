@@ -114,7 +114,7 @@ async function remembering(
     onReadable: () => log.info({}, "the store of keys can be read again"),
   });
   await keys.start();
-  const ledger = await startLedger({ settings, store: store.ledger, path, clock, log });
+  const ledger = await startLedger({ settings, store: store.ledger, path: store.kind === "sqlite" ? path : undefined, clock, log });
   return {
     decisions,
     keys,

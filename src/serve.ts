@@ -84,6 +84,7 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
     metrics,
     apply: (next) => takeOver(next.settings, { gateway, memory, doors: () => doors }),
   });
+  memory.keys.onChanged(gateway.limits.changed);
   const operations = operationsOf({ clock, log, memory }, rooms, reloader);
   const doors = createDoors({
     settings,
@@ -131,7 +132,10 @@ function takeOver(
   const twins = issuedTwice(settings, memory.keys);
   if (twins.length > 0) return twins;
   const issues = gateway.apply(settings);
-  if (issues.length === 0) doors().apply(settings);
+  if (issues.length === 0) {
+    doors().apply(settings);
+    for (const key of keysFrom(settings)) gateway.limits.changed(key);
+  }
   return issues.map(({ field, message }) => ({ path: `routing_policy.${field}`, message }));
 }
 

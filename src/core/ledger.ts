@@ -1,6 +1,6 @@
 import { usedPicoUsd, wasMade } from "./attempts.ts";
 import type { AttemptRecord, Call } from "./call.ts";
-import { CacheStatus } from "./chat.ts";
+import { AttemptKind, CacheStatus } from "./chat.ts";
 import { tryRecord, type TryRecord } from "./decision.ts";
 import type { CallRecord } from "./telemetry.ts";
 
@@ -105,7 +105,7 @@ export interface LedgerStore {
   usage(query: UsageQuery): Promise<readonly UsageGroup[]>;
   /**
    * What a key has spent on the UTC day of that moment and since, in 10^-12 US dollars. Not touched by `prune`: a budget may be
-   * for ever. What is unpriced is not in it.
+   * for ever. What is unpriced is not in it, and neither are copies, which no caller asked for.
    */
   spentSince(key: string, sinceWall: number): Promise<bigint>;
   /** Forgets the oldest rows of those settled before a time, at most `limit` of each kind; answers how many went. */
@@ -153,6 +153,11 @@ function entryOf({ id, key, receivedMs, snapshot }: Call, wall: number, endMs: n
 export function isFinal({ attempts }: LedgerNote): boolean {
   for (const attempt of attempts) if (attempt.endMs === undefined) return false;
   return true;
+}
+
+/** Whether an attempt is the key's to pay: a copy is the operator's. */
+export function isCharged({ kind }: Pick<TryRecord, "kind">): boolean {
+  return kind !== AttemptKind.SHADOW;
 }
 
 /** The entry itself; made later, off the call's way. */

@@ -13,6 +13,7 @@ export class HeldKeys {
   readonly #byDigest = new Map<string, HeldKey>();
   readonly #byId = new Map<string, HeldKey>();
   readonly #listeners = new Set<(id: KeyId) => void>();
+  readonly #changeListeners = new Set<(key: Key) => void>();
 
   get size(): number {
     return this.#byId.size;
@@ -39,8 +40,14 @@ export class HeldKeys {
     const held = { issued, key: keyFrom(issued) };
     this.#byId.set(issued.id, held);
     this.#byDigest.set(issued.digest, held);
+    if (before !== undefined) for (const listener of this.#changeListeners) listener(held.key);
     if (issued.revokeWall === undefined || before?.revokeWall !== undefined) return;
     for (const listener of this.#listeners) listener(issued.id);
+  }
+
+  /** Calls back with each key that turns out to be another than it was. */
+  onChanged(listener: (key: Key) => void): void {
+    this.#changeListeners.add(listener);
   }
 
   /** Calls back with each key that turns out to be revoked; the answer unsubscribes. */

@@ -14,12 +14,23 @@ const retryAfterMs = 1000;
 /** How long the ledger may take to say what was spent. */
 const loadMsMax = 5000;
 
+/** More than there is: a budget that is none. */
+const endless = 10n ** 30n;
+
 /** Money of one period, in 10^-12 US dollars. */
 interface Term extends BudgetPeriod {
   spent: bigint;
   reserved: bigint;
   /** Whether what was spent before is in `spent`. */
   loaded: boolean;
+}
+
+/** Money of a running call, as it is counted. */
+interface Held {
+  /** That it is settled in; another one, once the budget's period is another. */
+  term: Term;
+  picoUsd: bigint;
+  readonly sinceWall: number;
 }
 
 /** A budget as it is now. */
@@ -64,6 +75,7 @@ export class KeyBudget {
   readonly #clock: Clock;
   readonly #spentSince: (sinceWall: number) => Promise<bigint>;
   readonly #waiters = new Set<Waiter>();
+  readonly #running = new Set<Held>();
   #terms: BudgetTerms;
   #term: Term;
   #loading: Promise<void> | undefined;
@@ -81,11 +93,18 @@ export class KeyBudget {
   renew(terms: BudgetTerms): void {
     const isMore = terms.picoUsd > this.#terms.picoUsd;
     this.#terms = terms;
-    const { startWall, endWall } = terms.period;
-    if (startWall !== this.#term.startWall || endWall !== this.#term.endWall) {
-      this.#term = newTerm(terms.period);
-      this.#loading = undefined;
+    if (!isSame(terms.period, this.#term)) {
+      this.#begin(terms.period);
+      // Who waits, waits for the new one's money; who asks next hears why it cannot be told.
+      if (this.#waiters.size > 0) this.#load().catch(() => undefined);
     } else if (isMore) this.#admitWaiters();
+  }
+
+  /** There is no budget for the time being: nobody waits for money any more, and what is spent meanwhile the ledger alone knows. */
+  lapse(): void {
+    this.#terms = { ...this.#terms, picoUsd: endless };
+    this.#admitWaiters();
+    this.#begin(this.#term);
   }
 
   /** BUDGET_EXHAUSTED; undefined: it is not spent, as far as is known. */
@@ -104,13 +123,18 @@ export class KeyBudget {
     return this.#wait(ask);
   }
 
+  /** Undefined: it is not known, or not of this period. */
+  standingIn(period: BudgetPeriod): Standing | undefined {
+    return this.#term.loaded && isSame(period, this.#term) ? this.standing() : undefined;
+  }
+
   standing(): Standing {
     return { spentPicoUsd: this.#term.spent, reservedPicoUsd: this.#term.reserved };
   }
 
   /** Nobody waits, and nothing is set aside. */
   get idle(): boolean {
-    return this.#waiters.size === 0 && this.#term.reserved === 0n && this.#loading === undefined;
+    return this.#waiters.size === 0 && this.#running.size === 0 && this.#loading === undefined;
   }
 
   /** Undefined: it has to wait. */
@@ -124,27 +148,40 @@ export class KeyBudget {
     return term.reserved === 0n ? this.#purse(term, free) : undefined;
   }
 
+  /** What is spent is asked for anew. Calls that run and began in it are settled in it: of a month they may be in a day, too. */
+  #begin(period: BudgetPeriod): void {
+    const next = newTerm(period);
+    const isLater = period.startWall >= this.#term.endWall;
+    for (const held of this.#running) {
+      if (isLater || held.sinceWall < period.startWall) continue;
+      held.term = next;
+      next.reserved += held.picoUsd;
+    }
+    this.#term = next;
+    this.#loading = undefined;
+  }
+
   #purse(term: Term, picoUsd: bigint): Purse {
     term.reserved += picoUsd;
-    let held = picoUsd;
-    let open = true;
+    const held: Held = { term, picoUsd, sinceWall: this.#clock.wall() };
+    this.#running.add(held);
     return {
       get picoUsd() {
-        return held;
+        return held.picoUsd;
       },
       extend: (wanted) => {
-        const free = this.#terms.picoUsd - term.spent - term.reserved;
-        if (!open || free <= 0n) return 0n;
+        const free = this.#terms.picoUsd - held.term.spent - held.term.reserved;
+        if (!this.#running.has(held) || free <= 0n) return 0n;
         const more = wanted < free ? wanted : free;
-        term.reserved += more;
-        held += more;
+        held.term.reserved += more;
+        held.picoUsd += more;
         return more;
       },
       settle: (used) => {
-        if (!open) return;
-        open = false;
-        term.reserved -= held;
-        term.spent += used;
+        if (!this.#running.delete(held)) return;
+        held.term.reserved -= held.picoUsd;
+        // Whoever asks the ledger from now on is told of this by it; whoever asked before may not be.
+        if (held.term.loaded || this.#loading !== undefined) held.term.spent += used;
         this.#settledMs = this.#clock.now();
         this.#admitWaiters();
       },
@@ -234,8 +271,13 @@ export class KeyBudget {
   }
 }
 
+function isSame(one: BudgetPeriod, other: BudgetPeriod): boolean {
+  return one.startWall === other.startWall && one.endWall === other.endWall;
+}
+
 function newTerm(period: BudgetPeriod): Term {
-  return { ...period, spent: 0n, reserved: 0n, loaded: false };
+  const { startWall, endWall } = period;
+  return { startWall, endWall, spent: 0n, reserved: 0n, loaded: false };
 }
 
 function untilAborted(pending: Promise<void>, signal: AbortSignal): Promise<void> {

@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import type { Key } from "../core/call.ts";
 import type { Clock } from "../core/clock.ts";
 import { type IssuedKey, type IssuedKeys, type KeyDesk, keyRevoked, type KeyStanding, type KeyStore } from "../core/keys.ts";
 import { HeldKeys } from "./held-keys.ts";
@@ -10,6 +11,8 @@ import { createKeyWatch } from "./key-watch.ts";
 export interface KeyDirectory extends IssuedKeys, KeyDesk {
   /** Reads the store for the first time, and then again and again. Settles once it was tried. */
   start(): Promise<void>;
+  /** Calls back with each key that is changed, by whichever process. */
+  onChanged(listener: (key: Key) => void): void;
   close(): void;
 }
 
@@ -69,6 +72,7 @@ export function createKeyDirectory(options: KeyDirectoryOptions): KeyDirectory {
   return {
     ...createKeyDesk({ clock, randomBytes, store, held, refresh: () => watch.refresh(), keysMax }),
     start: () => watch.start(),
+    onChanged: (listener) => held.onChanged(listener),
     close: () => watch.close(),
     standing,
     mayBeIssued: isSecret,

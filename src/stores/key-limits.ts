@@ -1,9 +1,9 @@
-import type { Key, KeyId, KeyLimits } from "../core/call.ts";
+import type { Key, KeyLimits } from "../core/call.ts";
 import type { Clock } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
 import type { Allowance, Allowances, LimitKind, Limits, Place, Reservation, Spend, SpentSince, Standing } from "../core/limits.ts";
 import { budgetPeriodAt } from "./budget-period.ts";
-import { type Account, createAccounts } from "./key-accounts.ts";
+import { type Account, type Accounts, createAccounts } from "./key-accounts.ts";
 import { type BudgetTerms, KeyBudget, type Purse } from "./key-budget.ts";
 import type { MinuteWindow } from "./minute-window.ts";
 
@@ -12,8 +12,10 @@ const placeRetryMs = 1000;
 
 /** The limits of all keys, as far as this process counts them. */
 export interface ProcessLimits extends Limits {
-  /** Undefined: the key has no budget, or was not called with lately. */
-  standing(this: void, key: KeyId): Standing | undefined;
+  /** Undefined: the key has no budget, or what it spent in the present period is not known here, as where it was not called with lately. */
+  standing(this: void, key: Pick<Key, "id" | "limits">): Standing | undefined;
+  /** The key was changed: what it may use now counts at once, for calls that wait or run, too. */
+  changed(this: void, key: Key): void;
   /** Calls refused since the start. */
   refusals(this: void, kind: LimitKind): number;
   /** Keys that are remembered. */
@@ -92,9 +94,25 @@ export function createKeyLimits({ clock, spentSince }: KeyLimitsParts): ProcessL
       });
     },
     allowances,
-    standing: (id) => accounts.find(id)?.budget?.standing(),
+    ...budgetsFromOutside(accounts, clock),
     refusals: (kind) => refused[kind],
     size: () => accounts.size(),
+  };
+}
+
+/** What is asked and told of budgets beside calls. */
+function budgetsFromOutside(accounts: Accounts, clock: Clock): Pick<ProcessLimits, "standing" | "changed"> {
+  return {
+    standing({ id, limits }) {
+      if (limits === undefined || limits.budgetMicroUsd === 0) return undefined;
+      return accounts.find(id)?.budget?.standingIn(budgetPeriodAt(clock.wall(), limits.budgetPeriod));
+    },
+    changed(key) {
+      const { id, limits } = key;
+      const budget = accounts.find(id)?.budget;
+      if (limits === undefined || limits.budgetMicroUsd === 0) budget?.lapse();
+      else budget?.renew(termsOf(key, limits, clock.wall()));
+    },
   };
 }
 

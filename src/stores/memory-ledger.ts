@@ -2,6 +2,7 @@ import {
   type AttemptSums,
   dayMs,
   dayName,
+  isCharged,
   type LedgerEntry,
   type LedgerQuery,
   type LedgerRow,
@@ -28,7 +29,7 @@ export function createMemoryLedger(max = entriesMax): LedgerStore {
     if (entries.has(name)) return;
     entries.set(name, entry);
     const { key, day } = entry;
-    const pico = entry.attempts.reduce((sum, { usage }) => sum + BigInt(usage?.pico ?? 0), 0n);
+    const pico = entry.attempts.filter(isCharged).reduce((sum, { usage }) => sum + BigInt(usage?.pico ?? 0), 0n);
     const sum = spent.get(`${day} ${key}`);
     if (sum !== undefined) sum.pico += pico;
     else if (pico > 0n) spent.set(`${day} ${key}`, { key, day, pico });

@@ -10,12 +10,13 @@ import { AdminService } from "../../gen/semaroute/v1/admin_pb.ts";
 import { RoutingPolicySchema } from "../../src/core/chat.ts";
 import { noOwnPostgres, type OwnPostgres, startPostgres } from "../support/postgres.ts";
 import { type ServerProcess, startServer } from "../support/server.ts";
-import { doorClient } from "./doors.ts";
+import { doorClient, Refused } from "./doors.ts";
 
 const config = `
 admin: {token: secret}
 providers:
   cheap: {type: simulated, first_token: 5ms, tokens_per_second: 100000, models: [{id: m, input_price: 1, output_price: 1}]}
+  long: {type: simulated, first_token: 1ms, tokens_per_second: 50, reply: "tokens:100000", models: [{id: l, input_price: 1, output_price: 1}]}
   fast: {type: simulated, first_token: 1ms, tokens_per_second: 100000, models: [{id: m, input_price: 9, output_price: 9}]}
 `;
 
@@ -26,8 +27,8 @@ beforeAll(async () => {
 afterAll(() => postgres?.[Symbol.asyncDispose]());
 
 /** A replica; its data folder, with the journal, outlives it where it is named. */
-function start(url: string, data?: string): Promise<ServerProcess> {
-  return startServer(config, { SEMAROUTE_STORE_URL: url }, data === undefined ? {} : { prelude: `ln -s ${data} data` });
+function start(url: string, data?: string, more = ""): Promise<ServerProcess> {
+  return startServer(`${config}${more}`, { SEMAROUTE_STORE_URL: url }, data === undefined ? {} : { prelude: `ln -s ${data} data` });
 }
 
 function dataFolder(): string {
@@ -87,6 +88,67 @@ describe.skipIf(noOwnPostgres !== undefined)("two processes on one database", ()
   });
 });
 
+describe.skipIf(noOwnPostgres !== undefined)("a key of two processes on one database", () => {
+  const bearer = (secret: string) => ({ authorization: `Bearer ${secret}` });
+  const outcome = async ({ url }: ServerProcess, secret: string): Promise<string> => {
+    try {
+      await doorClient("REST").ask(url, { model: "m", headers: bearer(secret) });
+      return "ok";
+    } catch (thrown) {
+      if (thrown instanceof Refused) return thrown.word;
+      throw thrown;
+    }
+  };
+
+  test("opens both doors at once, is made once by one request, and its end cuts what runs on the other", async () => {
+    const url = await postgres.createDatabase();
+    const [first, second] = await Promise.all([start(url), start(url)]);
+    await using one = first;
+    await using other = second;
+    const request = { name: "team", requestId: "ticket\0-1" };
+    const made = await Promise.all([one, other, one, other].map((each) => admin(each).createKey(request)));
+    expect(new Set(made.map(({ key }) => key?.id)).size).toBe(1);
+    const secrets = made.map(({ secret }) => secret).filter((secret) => secret !== "");
+    expect(secrets).toHaveLength(1);
+    const [secret = ""] = secrets;
+    expect([await outcome(one, secret), await outcome(other, secret)]).toEqual(["ok", "ok"]);
+    let text = "";
+    const question = { model: "long/l", headers: bearer(secret), onText: (piece: string) => void (text += piece) };
+    const ended = doorClient("SSE")
+      .ask(other.url, question)
+      .catch((thrown: unknown) => thrown);
+    await expect.poll(() => text, soon).not.toBe("");
+    await admin(one).revokeKey({ id: made[0]?.key?.id ?? "" });
+    expect(await outcome(one, secret)).toBe("invalid_api_key");
+    expect(await ended).toMatchObject({ word: "invalid_api_key" });
+    expect(await outcome(other, secret)).toBe("invalid_api_key");
+  }, 40_000);
+
+  test("that is known goes on while the database is away, another is not called wrong, and nothing is changed", async () => {
+    const url = await postgres.createDatabase();
+    await using server = await start(url);
+    await using maker = await start(url);
+    const known = await admin(server).createKey({ name: "known" });
+    expect(await outcome(server, known.secret)).toBe("ok");
+    const unknown = await admin(maker).createKey({ name: "unknown" });
+    await postgres.crash();
+    try {
+      expect([await outcome(server, known.secret), await outcome(server, unknown.secret)]).toEqual(["ok", "store_unavailable"]);
+      const id = known.key?.id ?? "";
+      for (const change of [
+        () => admin(server).createKey({ name: "x" }),
+        () => admin(server).updateKey({ id, name: "y" }),
+        () => admin(server).revokeKey({ id }),
+      ])
+        await expect(change()).rejects.toMatchObject({ code: Code.Unavailable });
+    } finally {
+      await postgres.restart();
+    }
+    await expect.poll(() => outcome(server, unknown.secret), soon).toBe("ok");
+    expect(await outcome(server, known.secret)).toBe("ok");
+  }, 40_000);
+});
+
 describe.skipIf(noOwnPostgres !== undefined)("a database that goes away under a process", () => {
   test("by standing still costs calls nothing, and has their decisions afterwards", async () => {
     const url = await postgres.createDatabase();
@@ -124,7 +186,8 @@ describe.skipIf(noOwnPostgres !== undefined)("a database that goes away under a 
       await server.stop("SIGKILL");
     }
     {
-      await using server = await start(url, data);
+      // Whether there were keys, nobody can tell it: an open door has to be said to be one.
+      await using server = await start(url, data, "auth: {required: false}\n");
       await server.logged(isAway);
       for (let each = 0; each < 5; each++) ids.push(await ask(server));
       await postgres.restart();

@@ -76,6 +76,7 @@ export async function openHouse(config: string, bounds: Partial<Bounds> = {}, { 
   const observers = [observer, decisions.observer, ledger.observer];
   const gateway = createGateway({ settings, clock: systemClock, random: Math.random, observers, gate });
   const keys = createDirectory(keyStore === undefined ? {} : { store: keyStore });
+  keys.onChanged(gateway.limits.changed);
   await keys.start();
   const doors = createDoors({
     settings,

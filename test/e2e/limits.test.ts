@@ -104,7 +104,7 @@ const pico = (usd: number) => BigInt(Math.round(usd * 1e6)) * 1_000_000n;
 
 function standing(name: string) {
   const own = house.records.find(({ call }) => call.key.name === name);
-  return own && house.gateway.limits.standing(own.call.key.id);
+  return own && house.gateway.limits.standing(own.call.key);
 }
 
 /** What the records of a key's calls say that it spent. */
@@ -209,9 +209,9 @@ providers:
     expect(raced).not.toEqual([]);
     // A vendor that was left charges what it was sent.
     expect(raced.flatMap(({ attempts }) => attempts).every(({ usage }) => (usage?.inputTokens ?? 0) > 0)).toBe(true);
-    const [id] = hedging.records.map(({ call }) => call.key.id);
+    const [key] = hedging.records.map(({ call }) => call.key);
     const spent = hedging.records.reduce((sum, { attempts }) => sum + spendOf(attempts).picoUsd, 0n);
-    expect(id && hedging.gateway.limits.standing(id)).toEqual({ spentPicoUsd: spent, reservedPicoUsd: 0n });
+    expect(key && hedging.gateway.limits.standing(key)).toEqual({ spentPicoUsd: spent, reservedPicoUsd: 0n });
   });
 
   test("where an answer comes from the cache, which costs nothing", async () => {

@@ -189,6 +189,53 @@ test("another period begins anew, and what runs is settled in its own", async ()
   expect(budget.standing()).toEqual({ spentPicoUsd: 5n, reservedPicoUsd: 0n });
 });
 
+describe("a budget that is changed", () => {
+  const day = { startWall: 500, endWall: 600 };
+  const month = { startWall: 0, endWall: 1000 };
+
+  test("in its period keeps what runs in mind, and counts once what is settled before the ledger is asked", async () => {
+    const kept = { spent: 40n };
+    const { clock, budget, terms, purse, reserve } = setUp(100n, () => Promise.resolve(kept.spent));
+    expect(clock.wall()).toBeGreaterThan(day.startWall);
+    const [first, second] = [await purse(20n), await purse(30n)];
+    expect(budget.standingIn(month)).toEqual({ spentPicoUsd: 40n, reservedPicoUsd: 50n });
+    budget.renew({ ...terms(60n), period: day });
+    expect([budget.standingIn(month), budget.standingIn(day)]).toEqual([undefined, undefined]);
+    first.settle(20n);
+    kept.spent = 25n;
+    const third = await purse(5n);
+    expect(budget.standingIn(day)).toEqual({ spentPicoUsd: 25n, reservedPicoUsd: 35n });
+    const fourth = reserve(10n);
+    expect(await stateOf(fourth)).toBe("waits");
+    second.settle(30n);
+    third.settle(5n);
+    expect([budget.exhausted()?.failure, await stateOf(fourth)]).toEqual(["BUDGET_EXHAUSTED", "BUDGET_EXHAUSTED"]);
+    expect(budget.standingIn(day)).toEqual({ spentPicoUsd: 60n, reservedPicoUsd: 0n });
+  });
+
+  test("in its period while calls wait lets them have its money", async () => {
+    const { budget, terms, purse, reserve } = setUp(100n);
+    await purse(100n);
+    const second = reserve(50n);
+    expect(await stateOf(second)).toBe("waits");
+    budget.renew({ ...terms(200n), period: day });
+    expect(await stateOf(second)).toBe("granted");
+  });
+
+  test("to none and back again knows what was spent in between, and lets go who waited", async () => {
+    const kept = { spent: 10n };
+    const { budget, terms, purse, reserve } = setUp(100n, () => Promise.resolve(kept.spent));
+    const first = await purse(90n);
+    const second = reserve(50n);
+    budget.lapse();
+    expect([await stateOf(second), first.extend(1000n)]).toEqual(["granted", 1000n]);
+    kept.spent = 500n;
+    budget.renew(terms(100n));
+    expect(await stateOf(reserve(1n))).toBe("BUDGET_EXHAUSTED");
+    expect(budget.standing()).toEqual({ spentPicoUsd: 500n, reservedPicoUsd: 1140n });
+  });
+});
+
 interface Running {
   readonly purse: Purse;
   readonly used: bigint;

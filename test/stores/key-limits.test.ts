@@ -153,7 +153,38 @@ describe("a budget", () => {
     const { limits, reserve } = setUp((key) => Promise.resolve(key === "cfg_a" ? 999_999n : 0n));
     const key = keyOf({ budgetMicroUsd: 1 });
     expect(await reserve(key, { tokens: 0, picoUsd: 5n })).toMatchObject({ picoUsd: 1n });
-    expect(limits.standing(key.id)).toEqual({ spentPicoUsd: 999_999n, reservedPicoUsd: 1n });
+    expect(limits.standing(key)).toEqual({ spentPicoUsd: 999_999n, reservedPicoUsd: 1n });
+  });
+});
+
+describe("how a key's money stands", () => {
+  test("is not known here before the ledger has told, nor of a period that is over", async () => {
+    const known = { yes: false };
+    const { clock, limits, reserve } = setUp(() => (known.yes ? Promise.resolve(3n) : Promise.reject(new Error("away"))));
+    const key = keyOf({ budgetMicroUsd: 1, budgetPeriod: "day" });
+    expect(await reserve(key, { tokens: 0, picoUsd: 1n })).toMatchObject({ failure: "STORE_UNAVAILABLE" });
+    expect(limits.standing(key)).toBeUndefined();
+    known.yes = true;
+    await reserve(key, { tokens: 0, picoUsd: 1n });
+    expect(limits.standing(key)).toEqual({ spentPicoUsd: 3n, reservedPicoUsd: 1n });
+    clock.advance(86_400_000);
+    expect(limits.standing(key)).toBeUndefined();
+  });
+
+  test("follows a change at once: for calls that wait, for streams that run, and where there is no budget for a while", async () => {
+    const spent = { pico: 0n };
+    const { limits, reserve } = setUp(() => Promise.resolve(spent.pico));
+    const first = await reserve(keyOf({ budgetMicroUsd: 1 }), { tokens: 0, picoUsd: 10n ** 6n });
+    const second = reserve(keyOf({ budgetMicroUsd: 1 }), { tokens: 0, picoUsd: 10n });
+    limits.changed(keyOf({ budgetMicroUsd: 2 }));
+    expect(await second).toMatchObject({ picoUsd: 10n });
+    limits.changed(keyOf({ budgetMicroUsd: 1 }));
+    expect(first instanceof ChatError ? first : first.extend(5n)).toBe(0n);
+    limits.changed(keyOf({}));
+    expect(limits.standing(keyOf({}))).toBeUndefined();
+    spent.pico = 10n ** 6n;
+    limits.changed(keyOf({ budgetMicroUsd: 1 }));
+    expect(await reserve(keyOf({ budgetMicroUsd: 1 }), { tokens: 0, picoUsd: 1n })).toMatchObject({ failure: "BUDGET_EXHAUSTED" });
   });
 });
 
@@ -161,7 +192,7 @@ test("a key without limits is nobody's business", async () => {
   const { limits, enter } = setUp();
   const key: Key = { ...keyOf({}), limits: undefined };
   await enter(key);
-  expect([limits.exhausted(key), limits.allowances(key), limits.standing(key.id), limits.size()]).toEqual([
+  expect([limits.exhausted(key), limits.allowances(key), limits.standing(key), limits.size()]).toEqual([
     undefined,
     undefined,
     undefined,
@@ -180,7 +211,7 @@ test.each([
   clock.advance(600_000);
   for (let i = 0; i < 5; i++) (await place(keyOf({ requestsPerMinute: 10 }, `cfg_${i}`))).release(false);
   await reserve(key, { tokens: 0, picoUsd: 1n });
-  expect(limits.standing(key.id)?.spentPicoUsd).toBe(spent);
+  expect(limits.standing(key)?.spentPicoUsd).toBe(spent);
 });
 
 test("keys that are idle are forgotten, and those of which something runs are not", async () => {

@@ -10,6 +10,8 @@ export interface Courier {
    * rejects where they are in neither.
    */
   carry<Row>(kind: string, write: (rows: readonly Row[]) => Promise<void>): (rows: readonly Row[]) => Promise<void>;
+  /** Whether rows of a kind, of earlier processes, too, may be in the journal and not in the database yet. */
+  waits(kind: string): Promise<boolean>;
   /** From now on what the journal holds is brought, what earlier processes left included. */
   start(): void;
   /** Brings what can be brought within two seconds. */
@@ -70,6 +72,10 @@ class JournalCourier implements Courier {
     // Its rows come back out of the journal as they went in.
     this.#writes.set(kind, (rows) => write(rows as readonly Row[]));
     return (rows) => this.#carry(kind, rows, write(rows));
+  }
+
+  waits(kind: string): Promise<boolean> {
+    return this.#options.journal.holds(kind);
   }
 
   start(): void {

@@ -14,6 +14,7 @@ export type JournalCall =
   | { readonly kind: "keep"; readonly of: string; readonly rows: Uint8Array }
   | { readonly kind: "oldest"; readonly limit: number }
   | { readonly kind: "forget"; readonly id: number }
+  | { readonly kind: "holds"; readonly of: string }
   | { readonly kind: "close" };
 
 /** What it answers. */
@@ -21,6 +22,7 @@ export interface JournalAnswers {
   readonly keep: number;
   readonly oldest: readonly JournalEntry[];
   readonly forget: undefined;
+  readonly holds: boolean;
   readonly close: undefined;
 }
 
@@ -36,6 +38,7 @@ export async function openFileJournal(options: FileJournalOptions): Promise<Jour
     keep: (of, rows) => ask({ kind: "keep", of, rows }),
     oldest: (limit) => ask({ kind: "oldest", limit }),
     forget: (id) => ask({ kind: "forget", id }),
+    holds: (of) => ask({ kind: "holds", of }),
     async close() {
       await ask({ kind: "close" }).catch(() => undefined);
       await ended();

@@ -66,6 +66,8 @@ function answer(journal: DatabaseSync, call: JournalCall): unknown {
       return oldestOf(journal, call.limit);
     case "forget":
       return forgetIn(journal, call.id);
+    case "holds":
+      return journal.prepare("SELECT 1 FROM journal WHERE kind = ? LIMIT 1").get(call.of) !== undefined;
     case "close":
       return journal.close();
     default:

@@ -16,6 +16,8 @@ export interface Journal {
   /** So many, at most. */
   oldest(limit: number): Promise<readonly JournalEntry[]>;
   forget(id: number): Promise<void>;
+  /** Whether it holds rows of a kind. */
+  holds(kind: string): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -42,6 +44,7 @@ export function createMemoryJournal(bytesMax = bytesMaxDefault): Journal {
       entries.delete(id);
       return Promise.resolve();
     },
+    holds: (kind) => Promise.resolve(entries.values().some((entry) => entry.kind === kind)),
     close: () => Promise.resolve(),
   };
 }

@@ -1,7 +1,8 @@
 import { Kysely, PostgresDialect, type PostgresPool } from "kysely";
-import { within } from "../../core/clock.ts";
+import { type Clock, sleep, within } from "../../core/clock.ts";
+import type { LedgerStore } from "../../core/ledger.ts";
 import { type DecisionRow, type Store, StoreError } from "../../core/store.ts";
-import { createCourier, type CourierOptions } from "./courier.ts";
+import { type Courier, createCourier, type CourierOptions } from "./courier.ts";
 import { migrateShared } from "./migrations.ts";
 import { faultOf, wordsOf } from "./postgres-errors.ts";
 import { createPostgresPool, type PostgresPoolOptions } from "./postgres-pool.ts";
@@ -13,6 +14,10 @@ export interface PostgresOptions extends PostgresPoolOptions, CourierOptions {}
 
 /** How long connections may take to end. */
 const endMs = 2000;
+/** How long a sum waits for the journal, and how often it looks. */
+const followMs = 3000;
+const lookMs = 50;
+const never = new AbortController().signal;
 
 /**
  * A store in a PostgreSQL that others share. One that is away, now or later, is waited for: what is written meanwhile waits in the
@@ -47,9 +52,28 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     decisions: { ...decisions, add: courier.carry("decisions", (rows: readonly DecisionRow[]) => decisions.add(rows)) },
     policies,
     keys,
-    ledger: { ...ledger, add: courier.carry("ledger", (entries: readonly string[]) => ledger.add(entries)) },
+    ledger: {
+      ...ledger,
+      add: courier.carry("ledger", (entries: readonly string[]) => ledger.add(entries)),
+      spentSince: spentWithAll(ledger, courier, clock),
+    },
     sharedPolicies: policies,
     close: () => (closed ??= close()),
+  };
+}
+
+/** A budget must not forget what waits in the journal: until that is in the database, nobody is told a sum. */
+function spentWithAll(ledger: LedgerStore, courier: Courier, clock: Clock): LedgerStore["spentSince"] {
+  return async (key, sinceWall) => {
+    const untilMs = clock.now() + followMs;
+    for (;;) {
+      // In this order: what does not wait now is in the sum. And a database that is away says so at once.
+      const waits = await courier.waits("ledger");
+      const spent = await ledger.spentSince(key, sinceWall);
+      if (!waits) return spent;
+      if (clock.now() >= untilMs) throw new Error("the ledger is behind: its rows wait in the journal");
+      await sleep(clock, lookMs, never);
+    }
   };
 }
 

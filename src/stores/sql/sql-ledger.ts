@@ -5,6 +5,7 @@ import {
   type CallSums,
   dayMs,
   dayName,
+  isCharged,
   type LedgerEntry,
   type LedgerQuery,
   type LedgerRow,
@@ -68,9 +69,10 @@ async function addAll(change: Transaction<Tables>, entries: readonly LedgerEntry
       .insertInto("ledger_attempts")
       .values(attempts)
       .onConflict((conflict) => conflict.column("id").doNothing())
-      .returning(["call_id", "key_id", "micro_usd", "pico_usd"])
+      .returning(["call_id", "key_id", "kind", "micro_usd", "pico_usd"])
       .execute();
-    for (const { call_id, key_id, ...money } of added) spend(spent, { key_id, day: days.get(call_id) ?? 0, ...money });
+    for (const { call_id, key_id, kind, ...money } of added)
+      if (isCharged({ kind })) spend(spent, { key_id, day: days.get(call_id) ?? 0, ...money });
   }
   // In one order for all: two that sum for the same keys must not wait for each other.
   const sums = [...spent.values()].toSorted((one, other) => (one.key_id < other.key_id ? -1 : 1) || one.day - other.day);

@@ -1,5 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { serialize } from "node:v8";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { createCourier, type LostRows } from "../../../src/stores/sql/courier.ts";
 import { openFileJournal } from "../../../src/stores/sql/file-journal.ts";
@@ -112,6 +113,19 @@ describe("a courier", () => {
     expect(ids(written)).toEqual([1]);
   });
 
+  test("says whether rows of a kind wait, whoever left them", async () => {
+    const journal = createMemoryJournal();
+    await journal.keep("rows", serialize([row(1)]));
+    const { add, behave, clock, courier } = setUp(journal);
+    expect([await courier.waits("rows"), await courier.waits("others")]).toEqual([true, false]);
+    clock.advance(1000);
+    await turns();
+    expect(await courier.waits("rows")).toBe(false);
+    behave(away);
+    await add(2);
+    expect(await courier.waits("rows")).toBe(true);
+  });
+
   test("refuses rows that the journal has no room for, so that they are counted", async () => {
     const { add, behave } = setUp(createMemoryJournal(100));
     behave(away);
@@ -171,6 +185,7 @@ describe("a journal in a file", () => {
     await other.close();
     await one.close();
     const next = await open(path);
+    expect([await next.holds("rows"), await next.holds("others")]).toEqual([true, false]);
     expect((await next.oldest(9)).map(({ rows }) => Buffer.from(rows).toString())).toEqual(["1", "2"]);
   });
 

@@ -1,6 +1,7 @@
+import { serialize } from "node:v8";
 import { create } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { type PolicyRevision, PolicyRevisionSchema } from "../../../src/core/chat.ts";
+import { AttemptKind, type PolicyRevision, PolicyRevisionSchema } from "../../../src/core/chat.ts";
 import type { DecisionRow, KeptPolicies, SharedPolicyStore, Store } from "../../../src/core/store.ts";
 import { createMemoryJournal, type Journal } from "../../../src/stores/sql/journal.ts";
 import { createPostgresPool } from "../../../src/stores/sql/postgres-pool.ts";
@@ -130,6 +131,40 @@ describe.skipIf(noOwnPostgres !== undefined)("a database that goes away", () => 
     await server.restart();
   });
 });
+
+test.skipIf(noOwnPostgres !== undefined)(
+  "nobody is told what a key has spent while rows of the ledger wait in the journal",
+  async () => {
+    const memory = createMemoryJournal();
+    let stuck = true;
+    // A disk that takes, and does not give.
+    const journal: Journal = { ...memory, oldest: (limit) => (stuck ? Promise.reject(new Error("stuck")) : memory.oldest(limit)) };
+    const usage = { inputTokens: 1, outputTokens: 1, totalTokens: 2, estimated: false, pico: "1500001" };
+    const attempt = {
+      provider: "p",
+      model: "m\0",
+      kind: AttemptKind.PRIMARY,
+      wall: 0,
+      ms: 1,
+      status: 200,
+      reason: 0,
+      text: "",
+      upstreamId: "\0",
+      won: true,
+      usage,
+    };
+    const text = (id: string): string =>
+      JSON.stringify({ id, key: "k", wall: 0, day: 0, prices: "", attempts: [{ ...attempt, id: `${id}.1` }] });
+    await memory.keep("ledger", serialize([text("a"), text("b")]));
+    const { store } = await open(await server.createDatabase(), { journal });
+    await store.ledger?.add([text("b"), text("c")]);
+    await expect(store.ledger?.spentSince("k", 0)).rejects.toThrow("the ledger is behind");
+    stuck = false;
+    await expect.poll(() => store.ledger?.spentSince("k", 0).catch(() => undefined), soon).toBe(3n * 1_500_001n);
+    expect(await store.ledger?.list({ limit: 10 })).toHaveLength(3);
+  },
+  30_000,
+);
 
 describe.skipIf(noOwnPostgres !== undefined)("a database that answers, and cannot", () => {
   test("take writes gets them as soon as it can", async () => {

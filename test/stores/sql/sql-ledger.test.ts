@@ -171,11 +171,12 @@ describe.each([
     expect(await ledger.usage({ groupBy: ["key"], sinceWall: (day + 2) * dayMs })).toEqual([]);
   });
 
-  test("a copy is charged, and is no call", async () => {
+  test("a copy is among the sums, and is no call, and nothing that its key has spent", async () => {
     const ledger = await open();
     const { call: _call, ...copy } = entry("a", { attempts: [attempt("a.shadow1", { kind: AttemptKind.SHADOW })] });
     await ledger.add(texts(copy, entry("a")));
     expect(await ledger.usage({ groupBy: [] })).toMatchObject([{ calls: 1, pico: 3_000_002n }]);
+    expect(await ledger.spentSince("k", 0)).toBe(1_500_001n);
   });
 });
 
