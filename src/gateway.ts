@@ -212,7 +212,7 @@ function createRouter({ chat, gate, limiter, limits, snapshots, sources, health 
     allowances: limits.allowances,
     snapshot: snapshots.current,
     explain(call, policy) {
-      const rank = policy === undefined ? undefined : createPolicy(withDefaults(policy));
+      const rank = policy === undefined ? undefined : createPolicy(withDefaults(policy), "policy");
       return explainCall(call, sources, (provider) => health.report(provider), rank);
     },
     countTokens: (call) => countTokens(call, sources),

@@ -104,7 +104,8 @@ function remarkOf(isUnpriced: boolean, slowP95Ms: number | undefined, slowMs: nu
 function normalised({ costWeight = 0, latencyWeight = 0, healthWeight = 0 }: CostBasedPolicy) {
   const largest = Math.max(costWeight, latencyWeight, healthWeight);
   if (!(largest > 0 && Number.isFinite(largest)) || Math.min(costWeight, latencyWeight, healthWeight) < 0) {
-    throw new ChatError("INVALID_REQUEST", "the weights of a cost_based policy are not negative and at least one is above 0");
+    const field = "cost_based.cost_weight";
+    throw new ChatError("INVALID_REQUEST", "the weights of a cost_based policy are not negative and at least one is above 0", { field });
   }
   const sum = costWeight / largest + latencyWeight / largest + healthWeight / largest;
   return { cost: costWeight / largest / sum, latency: latencyWeight / largest / sum, health: healthWeight / largest / sum };

@@ -23,11 +23,24 @@ export const kindNames = {
   rules: "rules",
 } as const satisfies Record<NonNullable<Kind["case"]>, string>;
 
-/** Compiles a policy with all that are nested in it; one that `examinePolicy` finds no error in never throws. */
-export function createPolicy(policy: RoutingPolicy): Policy {
+/**
+ * Compiles a policy with all that are nested in it; one that `examinePolicy` finds no error in never throws. `path` is the field of a
+ * request that the policy stands in: an error names its own field from there.
+ */
+export function createPolicy(policy: RoutingPolicy, path = ""): Policy {
   if (conditionCharacters(policy) > conditionCharactersMax)
-    throw new ChatError("INVALID_REQUEST", "the conditions of a policy are too long");
-  return compiled(policy);
+    throw new ChatError("INVALID_REQUEST", "the conditions of a policy are too long", { field: path });
+  return compiledAt(path, policy);
+}
+
+function compiledAt(path: string, policy: RoutingPolicy | undefined): Policy {
+  try {
+    return compiled(present(policy));
+  } catch (cause) {
+    if (!(cause instanceof ChatError)) throw cause;
+    const field = [path, cause.field ?? ""].filter((part) => part !== "").join(".");
+    throw new ChatError(cause.failure, cause.message, { cause, field });
+  }
 }
 
 function compiled({ kind, shadow }: RoutingPolicy): Policy {
@@ -48,12 +61,12 @@ function createKind(kind: Kind): Policy {
     case "leastBusy":
       return createLeastBusy();
     case "experiment": {
-      const policies = kind.value.arms.map(({ policy }) => compiled(present(policy)));
+      const policies = kind.value.arms.map(({ policy }, index) => compiledAt(`experiment.arms[${index}].policy`, policy));
       return createExperiment(kind.value, policies);
     }
     case "rules": {
-      const rules = kind.value.rules.map(({ policy }) => policy && compiled(policy));
-      return createRules(kind.value, { rules, otherwise: compiled(present(kind.value.otherwise)) });
+      const rules = kind.value.rules.map(({ policy }, index) => policy && compiledAt(`rules.rules[${index}].policy`, policy));
+      return createRules(kind.value, { rules, otherwise: compiledAt("rules.otherwise", kind.value.otherwise) });
     }
     default:
       throw new ChatError("INVALID_REQUEST", missingKind, { field: "" });

@@ -1,7 +1,8 @@
 /** Every policy as an operator meets it: from a file, through a running server, explained, and swapped while it runs. */
-import { createClient } from "@connectrpc/connect";
+import { ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { BadRequestSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { AdminService } from "../../gen/semaroute/v1/admin_pb.ts";
 import { ExplainRequestSchema } from "../../gen/semaroute/v1/router_pb.ts";
 import { fromJson, type JsonValue } from "@bufbuild/protobuf";
@@ -282,5 +283,9 @@ describe("a policy is swapped while the server runs", () => {
       ],
     });
     expect((await admin("/admin/policy", "PUT", { policy })).status).toBe(400);
+    const refused = explain(server, { request: { model: "m", ...hello }, policy });
+    await expect(refused).rejects.toSatisfy(
+      (thrown) => ConnectError.from(thrown).findDetails(BadRequestSchema)[0]?.fieldViolations[0]?.field === "policy.rules.rules[0].when",
+    );
   });
 });

@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { create, fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
 
 import { RoutingPolicySchema } from "../../src/core/chat.ts";
@@ -23,6 +23,23 @@ describe("a policy is compiled", () => {
 describe("refused is", () => {
   test("a policy without a kind", () => {
     expect(() => createPolicy(create(RoutingPolicySchema))).toThrow(expect.objectContaining({ failure: "INVALID_REQUEST" }));
+  });
+
+  const bad = { rules: { rules: [{ name: "r", when: "1 +", policy: { latency: {} } }], otherwise: { latency: {} } } };
+  const paths: Readonly<Record<string, JsonValue>> = {
+    "policy.rules.rules[0].when": bad,
+    "policy.rules.otherwise.rules.rules[0].when": { rules: { otherwise: bad } },
+    "policy.rules.rules[0].policy.rules.rules[0].when": { rules: { rules: [{ name: "o", when: "true", policy: bad }], otherwise: bad } },
+    "policy.experiment.arms[1].policy.cost_based.cost_weight": {
+      experiment: {
+        experiment: "e",
+        arms: [{ policy: { leastBusy: {} } }, { policy: { costBased: { costWeight: 0, latencyWeight: 0, healthWeight: 0 } } }],
+      },
+    },
+  };
+  test.for(Object.entries(paths))("a policy with an error, named from where it stands: %s", ([field, policy]) => {
+    const given = withDefaults(fromJson(RoutingPolicySchema, policy));
+    expect(() => createPolicy(given, "policy")).toThrow(expect.objectContaining({ failure: "INVALID_REQUEST", field }));
   });
 });
 
