@@ -1,4 +1,5 @@
 import type { Attempt } from "../core/call.ts";
+import type { Target } from "../core/catalog.ts";
 import type { Clock } from "../core/clock.ts";
 import { ChatError, chatErrorFrom } from "../core/error.ts";
 import type { AttemptStage } from "../core/handler.ts";
@@ -20,6 +21,17 @@ const wholeShare = 0.9;
  * rest.
  */
 export function guard(health: HealthTracker, slots: Slots, clock: Clock): AttemptStage {
+  // When a race that a target lost last counted against it.
+  const lostMs = new WeakMap<Target, number>();
+  const ofImpatience = (error: ChatError, attempt: Attempt, startMs: number): Outcome => {
+    const nowMs = clock.now();
+    const outcome = notAwaited(error, attempt, nowMs - startMs, health);
+    if (outcome.kind !== "failed" || !isLostRace(error)) return outcome;
+    // What began before the last loss belongs to the same moment: a stall of a tenth of a second under many calls is one, not many.
+    if (startMs < (lostMs.get(attempt.target) ?? Number.NEGATIVE_INFINITY)) return { kind: "neutral" };
+    lostMs.set(attempt.target, nowMs);
+    return outcome;
+  };
   return (next) => async (attempt) => {
     const { target, streamed } = attempt;
     const release = slots.take(attempt) ?? (attempt.patienceMs > 0 ? await waitForSlot(slots, attempt, clock) : undefined);
@@ -49,7 +61,7 @@ export function guard(health: HealthTracker, slots: Slots, clock: Clock): Attemp
       return stream;
     } catch (thrown) {
       const error = chatErrorFrom(thrown);
-      end(isImpatience(error, attempt) ? notAwaited(error, attempt, clock.now() - startMs, health) : failed(error, streamed));
+      end(isImpatience(error, attempt) ? ofImpatience(error, attempt, startMs) : failed(error, streamed));
       throw thrown;
     }
   };
@@ -79,6 +91,11 @@ function isImpatience(error: ChatError, { signal }: Attempt): boolean {
   if (error.impatient || error.failure === "DEADLINE_EXCEEDED") return true;
   if (!signal.aborted) return false;
   return error.failure === "STREAM_INTERRUPTED" ? error.cause === signal.reason : error.failure === "TIMEOUT" && error === signal.reason;
+}
+
+/** Whether another target answered first: a hedge. */
+function isLostRace({ failure, impatient }: ChatError): boolean {
+  return failure === "CANCELLED" && impatient;
 }
 
 /** Impatience before the first content says something only about a target that was slow for its own measure. */

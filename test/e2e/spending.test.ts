@@ -23,8 +23,8 @@ routing_policy: {type: cost_based, shadow: {target: copies/c, share: 1}}
 providers:
   sim: {type: simulated, ${models("m")}, tokens_per_second: 1e9, first_token: 5ms}
   slow: {type: simulated, ${models("s")}, tokens_per_second: 1e9, first_token: 1200ms}
-  slower: {type: simulated, ${models("l")}, tokens_per_second: 1e9, first_token: 4s}
-  endless: {type: simulated, models: [{id: e, input_price: 1000, output_price: 2000}], reply: "tokens:1000000", tokens_per_second: 200}
+  slower: {type: simulated, ${models("l")}, tokens_per_second: 1e9, first_token: 2s}
+  endless: {type: simulated, models: [{id: e, input_price: 1000, output_price: 2000}], reply: "tokens:1000000", tokens_per_second: 2000}
   copies: {type: simulated, ${models("c")}, tokens_per_second: 1e9}
 `;
 
@@ -161,7 +161,7 @@ describe("a change of a key", () => {
     await until(async () => ((await standing(server, id))[1] ?? 0n) > 0n, "the stream runs");
     await change(22);
     expect(await ended).toMatchObject({ word: "insufficient_quota" });
-  }, 30_000);
+  }, 60_000);
 
   test("that revokes it ends those who wait for its money", async () => {
     await using server = await startServer(config, { SEMAROUTE_STORE_URL: `sqlite:${join(folder(), "x.db")}` });

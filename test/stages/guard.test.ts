@@ -153,6 +153,25 @@ describe("an attempt that was ended from outside", () => {
     return told.at(-1);
   }
 
+  test("by other targets that answered first counts once for all that ran at that moment, and again for who began later", async () => {
+    const { room, answerBy, told, clock } = scene({ slots: 10, usualMs: 10 });
+    const lose: (() => void)[] = [];
+    answerBy(() => new Promise((_, reject) => lose.push(() => reject(race))));
+    const target = chatTarget();
+    const running = Array.from({ length: 3 }, () => rejection(room(attempt({ target }))));
+    await settled();
+    clock.advance(50);
+    for (const each of lose.splice(0)) each();
+    await Promise.all(running);
+    expect(told.filter((each) => each !== "began")).toEqual(["failed TIMEOUT", "neutral", "neutral"]);
+    const later = rejection(room(attempt({ target })));
+    await settled();
+    clock.advance(50);
+    for (const each of lose) each();
+    await later;
+    expect(told.at(-1)).toBe("failed TIMEOUT");
+  });
+
   for (const { who, error, counts } of rows) {
     const late = counts ? "failed TIMEOUT" : "neutral";
     for (const { ranMs, usualMs, tells } of [
