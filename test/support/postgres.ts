@@ -104,7 +104,14 @@ export async function startPostgres(more: readonly string[] = []): Promise<OwnPo
     await gone;
   };
   const each = (signal: NodeJS.Signals): void => {
-    for (const pid of familyOf(server.pid)) process.kill(pid, signal);
+    for (const pid of familyOf(server.pid)) {
+      try {
+        process.kill(pid, signal);
+      } catch (thrown) {
+        // A worker of its own that ended since it was listed.
+        if (!(thrown instanceof Error && "code" in thrown && thrown.code === "ESRCH")) throw thrown;
+      }
+    }
   };
   return {
     ...databasesAt(root, []),
