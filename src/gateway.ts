@@ -57,6 +57,8 @@ export interface GatewayOptions {
   readonly gate?: LoadGate | undefined;
   /** Policies that an earlier process kept, and what keeps them for a later one, or for all. Default: they end with this process. */
   readonly policyMemory?: PolicyMemory;
+  /** Default: those of this process. */
+  readonly limits?: ProcessLimits | undefined;
   /** What keys had spent before this process. Default: nothing. */
   readonly spentSince?: SpentSince | undefined;
   /** What replicas share, and who counts what came of it. Default: this process is alone. */
@@ -101,7 +103,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const health = createWindowHealth({ clock, random, breaker: breakerOptionsFrom(initial), onCredential });
   const slots = createSlots(clock, (target, insist) => health.concurrencyLimit(target, insist));
   const limiter = createCallLimiter({ gate });
-  const limits = createKeyLimits({ clock, spentSince: options.spentSince });
+  const limits = options.limits ?? createKeyLimits({ clock, spentSince: options.spentSince });
   const roster = createRoster({ clock, health, slots });
   const use = (next: Settings): void => {
     settings = next;

@@ -10,14 +10,14 @@ import { budgetPeriodAt } from "../stores/budget-period.ts";
 export interface SpendingParts {
   readonly clock: Pick<Clock, "wall">;
   /** Of keys with a budget that were called lately; undefined: of others. */
-  readonly standing: (key: Pick<Key, "id" | "limits">) => Standing | undefined;
+  readonly standing: (key: Pick<Key, "id" | "limits">) => Standing | undefined | Promise<Standing | undefined>;
   readonly spentSince: SpentSince;
 }
 
 /** What a key has spent in its budget's current period; without a budget, in this month. Rejects with STORE_UNAVAILABLE where nobody can say. */
 export function keySpending({ clock, standing, spentSince }: SpendingParts): (key: Pick<Key, "id" | "limits">) => Promise<KeySpending> {
   return async ({ id, limits }) => {
-    const known = standing({ id, limits });
+    const known = await standing({ id, limits });
     if (known !== undefined)
       return { spentMicroUsd: roundedMicroUsd(known.spentPicoUsd), reservedMicroUsd: roundedMicroUsd(known.reservedPicoUsd) };
     const { startWall } = budgetPeriodAt(clock.wall(), limits?.budgetPeriod ?? "month");

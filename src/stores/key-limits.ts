@@ -13,7 +13,7 @@ const placeRetryMs = 1000;
 /** The limits of all keys, as far as this process counts them. */
 export interface ProcessLimits extends Limits {
   /** Undefined: the key has no budget, or what it spent in the present period is not known here, as where it was not called with lately. */
-  standing(this: void, key: Pick<Key, "id" | "limits">): Standing | undefined;
+  standing(this: void, key: Pick<Key, "id" | "limits">): Standing | undefined | Promise<Standing | undefined>;
   /** The key was changed: what it may use now counts at once, for calls that wait or run, too. */
   changed(this: void, key: Key): void;
   /** Calls refused since the start. */

@@ -211,7 +211,7 @@ test.each([
   clock.advance(600_000);
   for (let i = 0; i < 5; i++) (await place(keyOf({ requestsPerMinute: 10 }, `cfg_${i}`))).release(false);
   await reserve(key, { tokens: 0, picoUsd: 1n });
-  expect(limits.standing(key)?.spentPicoUsd).toBe(spent);
+  expect((await limits.standing(key))?.spentPicoUsd).toBe(spent);
 });
 
 test("keys that are idle are forgotten, and those of which something runs are not", async () => {

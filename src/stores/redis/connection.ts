@@ -1,12 +1,13 @@
 import { BreakerState } from "../../core/chat.ts";
 import type { Clock } from "../../core/clock.ts";
+import type { Ears } from "../../core/news.ts";
 import { RedisError, type RedisFailure, type RedisObserver, type RedisState, type RedisStatus, type RedisUse } from "../../core/redis.ts";
 import type { RedisAddress } from "../../core/redis-address.ts";
 import { Breaker } from "../breaker.ts";
 import { createClient, type RedisClient } from "./client.ts";
 import { codeOf, isOutage, refusesWrites } from "./replies.ts";
 import type { RedisScript } from "./script.ts";
-import { openNews, type RedisNews } from "./news.ts";
+import { openNews } from "./news.ts";
 import { sweep } from "./sweep.ts";
 
 /** What a command or a key is made of. */
@@ -29,7 +30,7 @@ export interface RedisConnection {
   /** Settles within the deadline, at once where Redis is away or silent. Texts come as Buffers. Rejects with a RedisError. */
   run(command: RedisCommand): Promise<unknown>;
   /** Hears what replicas tell each other on a channel. */
-  listen(channel: string, ears: RedisNews): void;
+  listen(channel: string, ears: Ears): void;
   /** Deletes all keys of a pattern, on all nodes, in steps; answers how many. Never for a call: it looks at every key there is. */
   sweep(pattern: string): Promise<number>;
   status(): RedisStatus;
@@ -108,7 +109,7 @@ class Connection implements RedisConnection {
     }
   }
 
-  listen(channel: string, ears: RedisNews): void {
+  listen(channel: string, ears: Ears): void {
     this.#news.listen(channel, ears);
   }
 

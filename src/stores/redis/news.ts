@@ -1,15 +1,9 @@
+import type { Ears } from "../../core/news.ts";
 import type { RedisClient } from "./client.ts";
-
-/** Who hears of a channel. Must not throw. */
-export interface RedisNews {
-  said(text: string): void;
-  /** Somebody may have said something that was not heard: a connection is new, be it the one to hear by or the one to ask by. */
-  missed(): void;
-}
 
 /** Who listens to what. */
 export interface NewsDesk {
-  listen(channel: string, ears: RedisNews): void;
+  listen(channel: string, ears: Ears): void;
   /** The connection to ask by is new. */
   missed(): void;
   close(): void;
@@ -20,7 +14,7 @@ export interface NewsDesk {
  * cluster the library does so itself.
  */
 export function openNews(client: RedisClient, another: () => RedisClient): NewsDesk {
-  const channels = new Map<string, RedisNews>();
+  const channels = new Map<string, Ears>();
   let listener: RedisClient | undefined;
   /** Each time the connection is new; that it was subscribed before changes nothing. */
   const subscribe = (): void => {
