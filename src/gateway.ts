@@ -21,6 +21,7 @@ import { createPolicy, withDefaults } from "./policies/index.ts";
 import { createSimulator, type Simulator } from "./policies/simulate.ts";
 import type { CredentialChange } from "./core/health.ts";
 import type { SpentSince } from "./core/limits.ts";
+import type { News } from "./core/news.ts";
 import type { LoadGate } from "./core/overload.ts";
 import type { Router } from "./core/router.ts";
 import { createRooms } from "./rooms.ts";
@@ -63,6 +64,8 @@ export interface GatewayOptions {
   readonly spentSince?: SpentSince | undefined;
   /** What replicas share, and who counts what came of it. Default: this process is alone. */
   readonly shared?: Pick<CacheParts, "redis" | "count"> | undefined;
+  /** By which replicas tell each other what changed. Default: they find out for themselves. */
+  readonly news?: News | undefined;
 }
 
 /** Where policies outlive the process. */
@@ -170,13 +173,13 @@ function cacheOf({ settings, clock, random, shared }: GatewayOptions, targetOf: 
 
 /** This process's policies, or, where others have them, too, all of theirs. */
 function openPolicies(
-  { settings, clock, random, policyMemory: { shared, ...memory } = {} }: GatewayOptions,
+  { settings, clock, random, news, policyMemory: { shared, ...memory } = {} }: GatewayOptions,
   parts: Pick<PolicyDeskOptions, "examine" | "onActive">,
 ): { readonly policies: PolicyDesk & Pick<FilePolicyDesk, "install">; stopSharing(this: void): void } {
   const initial = policyFromSettings(settings.routing_policy);
   const desk = createPolicyDesk({ clock, initial, author: "configuration", withDefaults, createPolicy, ...parts, ...memory });
   if (shared === undefined) return { policies: desk, stopSharing: ignore };
-  const policies = createSharedPolicyDesk({ ...shared, desk, clock, random, kept: memory.kept });
+  const policies = createSharedPolicyDesk({ ...shared, desk, clock, random, news, kept: memory.kept });
   return { policies, stopSharing: () => policies.close() };
 }
 
