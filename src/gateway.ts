@@ -1,9 +1,10 @@
 import { type Cache, type CacheParts, createCache } from "./assembly/cache.ts";
-import { breakerOptionsFrom, callOptionsFrom } from "./assembly/options.ts";
+import { callOptionsFrom } from "./assembly/options.ts";
 import { modelMoment } from "./assembly/model-moment.ts";
 import { findModel, listModels, type ModelMoment } from "./assembly/models.ts";
 import { type Prober, startProber } from "./assembly/probes.ts";
 import { startRepricing } from "./assembly/repricing.ts";
+import { createSharedHealth } from "./assembly/shared-health.ts";
 import { createSnapshots, type Snapshots } from "./assembly/snapshots.ts";
 import { createRoster, type Roster } from "./assembly/roster.ts";
 import { policyFromSettings } from "./config/policy.ts";
@@ -20,6 +21,7 @@ import { examinePolicy } from "./policies/examine.ts";
 import { createPolicy, withDefaults } from "./policies/index.ts";
 import { createSimulator, type Simulator } from "./policies/simulate.ts";
 import type { CredentialChange } from "./core/health.ts";
+import type { HintEvent, HintKind } from "./core/hints.ts";
 import type { SpentSince } from "./core/limits.ts";
 import type { News } from "./core/news.ts";
 import type { LoadGate } from "./core/overload.ts";
@@ -27,8 +29,8 @@ import type { Router } from "./core/router.ts";
 import { createRooms } from "./rooms.ts";
 import { type CallObserver, sheltered } from "./core/telemetry.ts";
 import { countTokens } from "./stages/count-tokens.ts";
-import type { DispatchSources } from "./stages/contest.ts";
 import { explainCall } from "./stages/explain.ts";
+import type { DispatchSources } from "./stages/contest.ts";
 import type { PlanSources } from "./stages/plan.ts";
 import { createAffinity } from "./stores/affinity.ts";
 import { type CallLimiter, createCallLimiter } from "./stores/call-limiter.ts";
@@ -39,7 +41,7 @@ import { createPolicyDesk, type FilePolicyDesk, type PolicyDeskOptions } from ".
 import { createRetryBudget } from "./stores/retry-budget.ts";
 import { createSharedPolicyDesk, type SharedPolicyOptions } from "./stores/shared-policies.ts";
 import { createSlots } from "./stores/slots.ts";
-import { createWindowHealth, type WindowHealth } from "./stores/window-health.ts";
+import type { WindowHealth } from "./stores/window-health.ts";
 
 /** What a gateway is made from. */
 export interface GatewayOptions {
@@ -66,6 +68,8 @@ export interface GatewayOptions {
   readonly shared?: Pick<CacheParts, "redis" | "count"> | undefined;
   /** By which replicas tell each other what changed. Default: they find out for themselves. */
   readonly news?: News | undefined;
+  /** Counts what became of what replicas tell of targets. Default: nobody does. */
+  readonly onHint?: ((event: HintEvent, kind: HintKind | undefined) => void) | undefined;
 }
 
 /** Where policies outlive the process. */
@@ -101,9 +105,10 @@ export interface Gateway {
 
 /** The map of the house: from a configuration to rooms, and from rooms to one handler. */
 export function createGateway(options: GatewayOptions): Gateway {
-  const { settings: initial, clock, random, observers, onBug = ignore, onCredential = ignore, gate } = options;
+  const { settings: initial, clock, random, observers, onBug = ignore, onCredential = ignore, onHint = ignore, gate } = options;
   let settings = initial;
-  const health = createWindowHealth({ clock, random, breaker: breakerOptionsFrom(initial), onCredential });
+  const accountOf: Roster["accountOf"] = (name) => roster.accountOf(name);
+  const health = createSharedHealth(initial, { clock, random, onCredential, news: options.news, accountOf, count: onHint });
   const slots = createSlots(clock, (target, insist) => health.concurrencyLimit(target, insist));
   const limiter = createCallLimiter({ gate });
   const limits = options.limits ?? createKeyLimits({ clock, spentSince: options.spentSince });

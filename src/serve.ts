@@ -234,6 +234,7 @@ async function startRooms(settings: Settings, { clock, log, memory }: House, lis
     policyMemory: memory,
     shared: { redis: sharing?.redis, count: metrics.sharedCache },
     news: sharing?.news,
+    onHint: metrics.hint,
     spentSince: memory.ledger.spentSince,
   });
   if (gateway instanceof ChatError) {
