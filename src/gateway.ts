@@ -1,5 +1,6 @@
 import { type Cache, type CacheParts, createCache } from "./assembly/cache.ts";
 import { callOptionsFrom } from "./assembly/options.ts";
+import { createMemory } from "./assembly/memory.ts";
 import { modelMoment } from "./assembly/model-moment.ts";
 import { findModel, listModels, type ModelMoment } from "./assembly/models.ts";
 import { type Prober, startProber } from "./assembly/probes.ts";
@@ -30,15 +31,11 @@ import { createRooms } from "./rooms.ts";
 import { type CallObserver, sheltered } from "./core/telemetry.ts";
 import { countTokens } from "./stages/count-tokens.ts";
 import { explainCall } from "./stages/explain.ts";
-import type { DispatchSources } from "./stages/contest.ts";
+import { locating } from "./stages/locate.ts";
 import type { PlanSources } from "./stages/plan.ts";
-import { createAffinity } from "./stores/affinity.ts";
 import { type CallLimiter, createCallLimiter } from "./stores/call-limiter.ts";
-import { createHedgeBudget } from "./stores/hedge-budget.ts";
 import { createKeyLimits, type ProcessLimits } from "./stores/key-limits.ts";
-import { createOutputForecasts } from "./stores/output-forecasts.ts";
 import { createPolicyDesk, type FilePolicyDesk, type PolicyDeskOptions } from "./stores/policy-desk.ts";
-import { createRetryBudget } from "./stores/retry-budget.ts";
 import { createSharedPolicyDesk, type SharedPolicyOptions } from "./stores/shared-policies.ts";
 import { createSlots } from "./stores/slots.ts";
 import type { WindowHealth } from "./stores/window-health.ts";
@@ -126,7 +123,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     onActive: putInForce(snapshots, health),
   });
 
-  const sources = { health, clock, stateOf: (provider: string) => roster.stateOf(provider), ...createMemory(clock) };
+  const sources = { health, clock, stateOf: (provider: string) => roster.stateOf(provider), ...createMemory(clock, options.shared?.redis) };
   const { chat, shadows } = createRooms({
     observers: observers.map((observer) => sheltered(observer, onBug)),
     gates: { limiter, limits, slots },
@@ -188,16 +185,6 @@ function openPolicies(
   return { policies, stopSharing: () => policies.close() };
 }
 
-/** What calls learn from those before them. */
-function createMemory(clock: Clock): Pick<DispatchSources, "retries" | "hedges" | "affinity" | "forecasts"> {
-  return {
-    retries: createRetryBudget(clock),
-    hedges: createHedgeBudget(),
-    affinity: createAffinity(clock),
-    forecasts: createOutputForecasts(clock),
-  };
-}
-
 function simulatorOf(policy: RoutingPolicy, { catalog }: Snapshot): Simulator {
   const targets = new Map<string, Target>(catalog.targets.map((target) => [target.id, target]));
   return createSimulator(createPolicy(withDefaults(policy)), (id) => targets.get(id));
@@ -221,7 +208,8 @@ function createRouter({ chat, gate, limiter, limits, snapshots, sources, health 
     exhausted: limits.exhausted,
     allowances: limits.allowances,
     snapshot: snapshots.current,
-    explain(call, policy) {
+    async explain(call, policy) {
+      await locating(call, sources.affinity);
       const rank = policy === undefined ? undefined : createPolicy(withDefaults(policy), "policy");
       return explainCall(call, sources, (provider) => health.report(provider), rank);
     },
