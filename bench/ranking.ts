@@ -79,6 +79,7 @@ function candidates(count: number): Candidate[] {
         lockedBy: undefined,
         lacks: [],
         warmth: 1,
+        hearsay: undefined,
         firstTokenMs: 100 + spread,
         unaryMs: 500 + spread,
         firstTokenP95Ms: 300 + spread,

@@ -1,9 +1,11 @@
 import { type Cache, type CacheParts, createCache } from "./assembly/cache.ts";
-import { breakerOptionsFrom, callOptionsFrom } from "./assembly/options.ts";
+import { callOptionsFrom } from "./assembly/options.ts";
+import { createMemory } from "./assembly/memory.ts";
 import { modelMoment } from "./assembly/model-moment.ts";
 import { findModel, listModels, type ModelMoment } from "./assembly/models.ts";
 import { type Prober, startProber } from "./assembly/probes.ts";
 import { startRepricing } from "./assembly/repricing.ts";
+import { createSharedHealth } from "./assembly/shared-health.ts";
 import { createSnapshots, type Snapshots } from "./assembly/snapshots.ts";
 import { createRoster, type Roster } from "./assembly/roster.ts";
 import { policyFromSettings } from "./config/policy.ts";
@@ -20,25 +22,23 @@ import { examinePolicy } from "./policies/examine.ts";
 import { createPolicy, withDefaults } from "./policies/index.ts";
 import { createSimulator, type Simulator } from "./policies/simulate.ts";
 import type { CredentialChange } from "./core/health.ts";
+import type { HintEvent, HintKind } from "./core/hints.ts";
 import type { SpentSince } from "./core/limits.ts";
+import type { News } from "./core/news.ts";
 import type { LoadGate } from "./core/overload.ts";
 import type { Router } from "./core/router.ts";
 import { createRooms } from "./rooms.ts";
 import { type CallObserver, sheltered } from "./core/telemetry.ts";
 import { countTokens } from "./stages/count-tokens.ts";
-import type { DispatchSources } from "./stages/contest.ts";
 import { explainCall } from "./stages/explain.ts";
+import { locating } from "./stages/locate.ts";
 import type { PlanSources } from "./stages/plan.ts";
-import { createAffinity } from "./stores/affinity.ts";
 import { type CallLimiter, createCallLimiter } from "./stores/call-limiter.ts";
-import { createHedgeBudget } from "./stores/hedge-budget.ts";
 import { createKeyLimits, type ProcessLimits } from "./stores/key-limits.ts";
-import { createOutputForecasts } from "./stores/output-forecasts.ts";
 import { createPolicyDesk, type FilePolicyDesk, type PolicyDeskOptions } from "./stores/policy-desk.ts";
-import { createRetryBudget } from "./stores/retry-budget.ts";
 import { createSharedPolicyDesk, type SharedPolicyOptions } from "./stores/shared-policies.ts";
 import { createSlots } from "./stores/slots.ts";
-import { createWindowHealth, type WindowHealth } from "./stores/window-health.ts";
+import type { WindowHealth } from "./stores/window-health.ts";
 
 /** What a gateway is made from. */
 export interface GatewayOptions {
@@ -63,6 +63,10 @@ export interface GatewayOptions {
   readonly spentSince?: SpentSince | undefined;
   /** What replicas share, and who counts what came of it. Default: this process is alone. */
   readonly shared?: Pick<CacheParts, "redis" | "count"> | undefined;
+  /** By which replicas tell each other what changed. Default: they find out for themselves. */
+  readonly news?: News | undefined;
+  /** Counts what became of what replicas tell of targets. Default: nobody does. */
+  readonly onHint?: ((event: HintEvent, kind: HintKind | undefined) => void) | undefined;
 }
 
 /** Where policies outlive the process. */
@@ -98,9 +102,10 @@ export interface Gateway {
 
 /** The map of the house: from a configuration to rooms, and from rooms to one handler. */
 export function createGateway(options: GatewayOptions): Gateway {
-  const { settings: initial, clock, random, observers, onBug = ignore, onCredential = ignore, gate } = options;
+  const { settings: initial, clock, random, observers, onBug = ignore, onCredential = ignore, onHint = ignore, gate } = options;
   let settings = initial;
-  const health = createWindowHealth({ clock, random, breaker: breakerOptionsFrom(initial), onCredential });
+  const accountOf: Roster["accountOf"] = (name) => roster.accountOf(name);
+  const health = createSharedHealth(initial, { clock, random, onCredential, news: options.news, accountOf, count: onHint });
   const slots = createSlots(clock, (target, insist) => health.concurrencyLimit(target, insist));
   const limiter = createCallLimiter({ gate });
   const limits = options.limits ?? createKeyLimits({ clock, spentSince: options.spentSince });
@@ -118,7 +123,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     onActive: putInForce(snapshots, health),
   });
 
-  const sources = { health, clock, stateOf: (provider: string) => roster.stateOf(provider), ...createMemory(clock) };
+  const sources = { health, clock, stateOf: (provider: string) => roster.stateOf(provider), ...createMemory(clock, options.shared?.redis) };
   const { chat, shadows } = createRooms({
     observers: observers.map((observer) => sheltered(observer, onBug)),
     gates: { limiter, limits, slots },
@@ -170,24 +175,14 @@ function cacheOf({ settings, clock, random, shared }: GatewayOptions, targetOf: 
 
 /** This process's policies, or, where others have them, too, all of theirs. */
 function openPolicies(
-  { settings, clock, random, policyMemory: { shared, ...memory } = {} }: GatewayOptions,
+  { settings, clock, random, news, policyMemory: { shared, ...memory } = {} }: GatewayOptions,
   parts: Pick<PolicyDeskOptions, "examine" | "onActive">,
 ): { readonly policies: PolicyDesk & Pick<FilePolicyDesk, "install">; stopSharing(this: void): void } {
   const initial = policyFromSettings(settings.routing_policy);
   const desk = createPolicyDesk({ clock, initial, author: "configuration", withDefaults, createPolicy, ...parts, ...memory });
   if (shared === undefined) return { policies: desk, stopSharing: ignore };
-  const policies = createSharedPolicyDesk({ ...shared, desk, clock, random, kept: memory.kept });
+  const policies = createSharedPolicyDesk({ ...shared, desk, clock, random, news, kept: memory.kept });
   return { policies, stopSharing: () => policies.close() };
-}
-
-/** What calls learn from those before them. */
-function createMemory(clock: Clock): Pick<DispatchSources, "retries" | "hedges" | "affinity" | "forecasts"> {
-  return {
-    retries: createRetryBudget(clock),
-    hedges: createHedgeBudget(),
-    affinity: createAffinity(clock),
-    forecasts: createOutputForecasts(clock),
-  };
 }
 
 function simulatorOf(policy: RoutingPolicy, { catalog }: Snapshot): Simulator {
@@ -213,7 +208,8 @@ function createRouter({ chat, gate, limiter, limits, snapshots, sources, health 
     exhausted: limits.exhausted,
     allowances: limits.allowances,
     snapshot: snapshots.current,
-    explain(call, policy) {
+    async explain(call, policy) {
+      await locating(call, sources.affinity);
       const rank = policy === undefined ? undefined : createPolicy(withDefaults(policy), "policy");
       return explainCall(call, sources, (provider) => health.report(provider), rank);
     },

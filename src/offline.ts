@@ -19,7 +19,7 @@ export function examineOffline(
 
 /** The plan of a short call for a model, by an anonymous caller, as long as everybody is well. */
 export function explainOffline(loaded: Loaded, model: string, streamed: boolean): Promise<Explanation> {
-  return withGateway(loaded, ({ router }) => {
+  return withGateway(loaded, async ({ router }) => {
     const desk = createCallDesk({ router, clock: systemClock, newId: () => "offline", random: () => 0 });
     const request = create(ChatRequestSchema, { model, messages: [message(Role.USER, [textPart("Hello!")])] });
     const opened = desk.open({
@@ -32,18 +32,18 @@ export function explainOffline(loaded: Loaded, model: string, streamed: boolean)
       id: "offline",
     });
     try {
-      return router.explain(opened.call, undefined);
+      return await router.explain(opened.call, undefined);
     } finally {
       opened.close();
     }
   });
 }
 
-async function withGateway<T>({ settings }: Loaded, use: (gateway: Gateway) => T): Promise<T> {
+async function withGateway<T>({ settings }: Loaded, use: (gateway: Gateway) => T | Promise<T>): Promise<T> {
   const unprobed = { ...settings, health: { ...settings.health, probe: "none" as const } };
   const gateway = createGateway({ settings: unprobed, clock: systemClock, random: () => 0, observers: [] });
   try {
-    return use(gateway);
+    return await use(gateway);
   } finally {
     await gateway.close();
   }

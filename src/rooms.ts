@@ -9,6 +9,7 @@ import { callProvider } from "./stages/call-provider.ts";
 import type { DispatchSources } from "./stages/contest.ts";
 import { dispatch } from "./stages/dispatch.ts";
 import { guard } from "./stages/guard.ts";
+import { locate } from "./stages/locate.ts";
 import { meter } from "./stages/meter.ts";
 import { recall, type RecallParts } from "./stages/recall.ts";
 import { refusal } from "./stages/refusal.ts";
@@ -43,6 +44,7 @@ export function createRooms({
       meter(observers, clock),
       admit(limiter, limits),
       recall({ ...recalling, clock, sparing }),
+      locate(sources),
       afford({ limits, sources, sizes: createAnswerSizes() }),
     ],
     dispatch(sources, attempt, shadows),

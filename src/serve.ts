@@ -85,6 +85,7 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
     apply: (next) => takeOver(next.settings, { gateway, memory, doors: () => doors }),
   });
   memory.keys.onChanged(gateway.limits.changed);
+  if (sharing !== undefined) memory.keys.shareNews(sharing.news);
   const operations = operationsOf({ clock, log, memory }, rooms, reloader);
   const doors = createDoors({
     settings,
@@ -232,6 +233,8 @@ async function startRooms(settings: Settings, { clock, log, memory }: House, lis
     gate: overload,
     policyMemory: memory,
     shared: { redis: sharing?.redis, count: metrics.sharedCache },
+    news: sharing?.news,
+    onHint: metrics.hint,
     spentSince: memory.ledger.spentSince,
   });
   if (gateway instanceof ChatError) {

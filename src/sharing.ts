@@ -1,12 +1,15 @@
 import type { Settings } from "./config/schema.ts";
 import type { Clock } from "./core/clock.ts";
+import type { News } from "./core/news.ts";
 import type { RedisObserver, SharedReport } from "./core/redis.ts";
 import { redisAddressFrom } from "./core/redis-address.ts";
 import { createRedisConnection, type RedisConnection } from "./stores/redis/connection.ts";
+import { createRedisNews } from "./stores/redis/redis-news.ts";
 
 /** What this replica shares with others. */
 export interface Sharing {
   readonly redis: RedisConnection;
+  readonly news: News;
   report(): SharedReport;
 }
 
@@ -22,6 +25,7 @@ export function startSharing(
   const connection = createRedisConnection({ address, timeoutMs: redis.timeout, clock, random, observer });
   return {
     redis: connection,
+    news: createRedisNews(connection),
     report() {
       const status = connection.status();
       const canRead = status.state === "up" || status.state === "read_only";

@@ -165,6 +165,13 @@ export function fingerprintOf(settings: ProviderSettings, timeouts: Settings["re
   return JSON.stringify([settings, timeouts, secrets]);
 }
 
+/** Whom calls of a provider go to, and on whose bill; secret. */
+export function accountOf({ facts, settings }: RunningProvider): { readonly host: string; readonly credential: string } {
+  const { api_key, access_key_id, secret_access_key, session_token } = settings;
+  const secrets = [api_key, access_key_id, secret_access_key, session_token].map((secret) => secret?.reveal() ?? "");
+  return { host: `${settings.type} ${facts.baseUrl}`, credential: secrets.join("\n") };
+}
+
 /** What a catalogue's part depends on beside its provider. */
 export interface CatalogMoment {
   /** What the host said it offers; undefined: nothing yet. */

@@ -4,10 +4,11 @@ import { ProviderState } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
 import type { ProviderDesk, ProviderView } from "../core/operations.ts";
 import type { Provider } from "../core/provider.ts";
+import type { Account } from "../stores/hint-desk.ts";
 import type { ProviderSlots } from "../stores/slots.ts";
 import type { WindowHealth } from "../stores/window-health.ts";
 import { priceVersionOf } from "./model-price.ts";
-import { catalogPart, fingerprintOf, type RunningProvider, startProvider } from "./providers.ts";
+import { accountOf, catalogPart, fingerprintOf, type RunningProvider, startProvider } from "./providers.ts";
 
 /** The providers of the running configuration, and what is known and decided about them at run time. */
 export interface Roster extends ProviderDesk {
@@ -20,6 +21,8 @@ export interface Roster extends ProviderDesk {
   catalog(): Catalog;
   providers(): ReadonlyMap<string, Provider>;
   stateOf(provider: string): ProviderState;
+  /** Undefined: there is no such provider. */
+  accountOf(provider: string): Account | undefined;
   close(): Promise<void>;
 }
 
@@ -83,6 +86,7 @@ export function createRoster({ clock, health, slots }: RosterParts): Roster {
     catalog: () => catalog,
     providers: () => new Map([...running].map(([name, { provider }]) => [name, provider])),
     stateOf,
+    accountOf: (name) => accountIn(running, name),
     list: () => [...running].map(([id, each]) => view(id, each)),
     find(id) {
       const found = running.get(id);
@@ -96,13 +100,16 @@ export function createRoster({ clock, health, slots }: RosterParts): Roster {
       if (resetBreaker) health.reset(id);
       return true;
     },
-    async close() {
-      await Promise.allSettled([...running.values()].map((each) => each.close()));
-    },
+    close: async () => void (await Promise.allSettled([...running.values()].map((each) => each.close()))),
   };
 }
 
 type Running = ReadonlyMap<string, RunningProvider>;
+
+function accountIn(running: Running, name: string): Account | undefined {
+  const found = running.get(name);
+  return found && accountOf(found);
+}
 
 function partsOf(running: Running, listings: ReadonlyMap<string, readonly string[]>, at: Date): CatalogProvider[] {
   return [...running].map(([name, each]) => catalogPart(name, each, { listed: listings.get(name), at }));

@@ -15,6 +15,8 @@ export interface Affinity {
   find(conversation: string): Holding | undefined;
   /** After a success: this target holds it from now on, whoever did before. */
   bind(conversation: string, holding: Holding): void;
+  /** Asks others for what `find` does not know; after it `find` knows as much as can be. Never rejects. Absent: there are no others. */
+  readonly recollect?: (this: void, conversation: string, signal: AbortSignal) => Promise<void>;
 }
 
 /** How a vendor's prompt cache works, as far as it matters for money. */

@@ -108,6 +108,7 @@ export const untouched: HealthView = {
   lockedBy: undefined,
   lacks: [],
   warmth: 1,
+  hearsay: undefined,
   firstTokenMs: undefined,
   unaryMs: undefined,
   firstTokenP95Ms: undefined,

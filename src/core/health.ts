@@ -3,6 +3,7 @@ import type { Target, TargetId } from "./catalog.ts";
 import type { BreakerState, HealthStatus, ProviderHealth } from "./chat.ts";
 import type { ChatError, Failure } from "./error.ts";
 import type { Feature } from "./features.ts";
+import type { DoubtKind } from "./hints.ts";
 
 /** What is known of a target now. Each axis stands for itself; a time is monotonic milliseconds, and 0 where nothing bars on that axis. */
 export interface HealthView {
@@ -20,6 +21,8 @@ export interface HealthView {
   readonly lacks: readonly Feature[];
   /** Share of its usual part it may have while it comes back, in (0, 1]; 1: all of it. */
   readonly warmth: number;
+  /** What another replica found and no attempt of this one has judged yet: others of its model are asked first. Mostly undefined. */
+  readonly hearsay: DoubtKind | undefined;
   /**
    * Decaying mean of milliseconds to the first content of streams, in which a failure counts as a slow answer, however quick
    * it was; undefined: no sample.

@@ -1,5 +1,5 @@
 /** What a command is for; a metric label. */
-export type RedisUse = "cache_read" | "cache_write" | "flight" | "purge" | "trial";
+export type RedisUse = "cache_read" | "cache_write" | "flight" | "purge" | "news" | "affinity" | "trial";
 
 /**
  * Why a command came to nothing. `away`: there is no connection; `silent`: the breaker is open; `full`: too many are under way; `timeout`:

@@ -40,8 +40,8 @@ export interface Router {
   allowances(this: void, key: Key): Allowances | undefined;
   /** What a call that begins now sees. */
   snapshot(): Snapshot;
-  /** The plan `chat` would follow, as if `policy` were active where one is given. Throws what `chat` would. */
-  explain(call: Call, policy: RoutingPolicy | undefined): Explanation;
+  /** The plan `chat` would follow, as if `policy` were active where one is given. Rejects with what `chat` would. */
+  explain(call: Call, policy: RoutingPolicy | undefined): Promise<Explanation>;
   /** Input tokens, by the counter of the provider that would serve the call, else by our estimate. Throws what `chat` would of the model. */
   countTokens(call: Call): Promise<TokenCount>;
   /** Models and aliases the key may use, aliases first, then by name. */

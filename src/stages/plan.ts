@@ -23,7 +23,7 @@ import { factsOf } from "./facts.ts";
 import { modelTargets, targetsOf } from "./naming.ts";
 import { misfit, needsOf, type Needs } from "./needs.ts";
 import { loopIssuer } from "./sealed-state.ts";
-import { insistenceOf, lastResortRemark, refusalOf, type Standing, standingOf } from "./standing.ts";
+import { hearsayLast, insistenceOf, lastResortRemark, refusalOf, type Standing, standingOf, withHearsay } from "./standing.ts";
 
 /** What planning looks at besides the call. */
 export interface PlanSources extends Memory {
@@ -99,10 +99,10 @@ export function planCall(call: Call, sources: PlanSources, policy: Policy = call
   const groups: RankedGroup[] = [];
   // A policy without rules may still name one with its ranking.
   let { rule, arm } = decided;
-  for (const candidates of usable) {
+  for (const candidates of hearsayLast(usable)) {
     const ranking = decided.rank(facts, candidates);
     if (groups.length === 0 && policy.decide === undefined) ({ rule, arm = "" } = ranking);
-    const order = holder === undefined ? ranking.order : withHolder(ranking, holder);
+    const order = withHearsay(holder === undefined ? ranking.order : withHolder(ranking, holder));
     ranked.push(...(issuer === undefined ? order : order.map((each) => withLoop(each, issuer))));
     groups.push({ candidates, isLastResort: false });
   }

@@ -1,7 +1,8 @@
 import type { Call } from "../core/call.ts";
 import { needsFeature } from "../core/features.ts";
 import type { HealthView, Insistence } from "../core/health.ts";
-import type { Candidate } from "../core/policy.ts";
+import type { DoubtKind } from "../core/hints.ts";
+import { type Candidate, type Ranked, withRemark } from "../core/policy.ts";
 
 /**
  * How a target that fits a call stands at the moment: it may be asked; only its breaker says no; it lately said that it has not
@@ -56,6 +57,40 @@ export function lastResortRemark(health: HealthView, call: Call, insist: Insiste
   if (health.openUntilMs > 0) return insist === "lone" ? "breaker open; the only target" : "breaker open; most targets are out";
   return lack === undefined ? "" : `${lackReason(lack)}; nobody else can`;
 }
+
+/**
+ * Each group as it is, or, where other replicas have said something of some in it, in two: those behind the rest. They are asked as
+ * before where the rest fails, and nothing changes for a group of one.
+ */
+export function hearsayLast(groups: readonly Candidate[][]): readonly Candidate[][] {
+  // Nearly always so, and for each call.
+  if (!groups.some((candidates) => candidates.some(isHearsay))) return groups;
+  return groups.flatMap((candidates) => {
+    const behind = candidates.filter(isHearsay);
+    return behind.length === 0 || behind.length === candidates.length
+      ? [candidates]
+      : [candidates.filter((each) => !isHearsay(each)), behind];
+  });
+}
+
+/** Says why; the order given where there is nothing to say. */
+export function withHearsay(order: readonly Ranked[]): readonly Ranked[] {
+  if (!order.some(({ candidate }) => isHearsay(candidate))) return order;
+  return order.map((each) => {
+    const { hearsay } = each.candidate.health;
+    return hearsay === undefined ? each : withRemark(each, hearsayRemarks[hearsay]);
+  });
+}
+
+function isHearsay({ health }: Candidate): boolean {
+  return health.hearsay !== undefined;
+}
+
+const hearsayRemarks = {
+  failing: "another replica's breaker opened; a call is finding out",
+  limited: "another replica was told to wait",
+  refused: "another replica's credential was refused",
+} as const satisfies Record<DoubtKind, string>;
 
 function lackOf({ lacks }: HealthView, call: Call): HealthView["lacks"][number] | undefined {
   // Nearly always empty, and read for each candidate of each call.

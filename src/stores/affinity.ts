@@ -7,7 +7,14 @@ import type { Clock } from "../core/clock.ts";
 const conversationsMax = 20_000;
 
 /** Of this process's memory. */
-export function createAffinity(clock: Clock, max = conversationsMax): Affinity {
+export interface MemoryAffinity extends Affinity {
+  find(this: void, conversation: string): Holding | undefined;
+  /** `leftMs`: how long it is still held. Default: from now on. */
+  bind(conversation: string, holding: Holding, leftMs?: number): void;
+}
+
+/** Knows nothing at the start. */
+export function createAffinity(clock: Clock, max = conversationsMax): MemoryAffinity {
   const holdings = new LRUCache<string, Holding>({
     max,
     // The library reads a start of 0 as "never expires".
@@ -17,6 +24,6 @@ export function createAffinity(clock: Clock, max = conversationsMax): Affinity {
   });
   return {
     find: (conversation) => holdings.get(conversation),
-    bind: (conversation, holding) => void holdings.set(conversation, holding, { ttl: Math.max(1, holding.ttlMs) }),
+    bind: (conversation, holding, leftMs = holding.ttlMs) => void holdings.set(conversation, holding, { ttl: Math.max(1, leftMs) }),
   };
 }

@@ -41,6 +41,8 @@ export class Breaker {
   /** When it tripped first since it was last closed. */
   #sinceMs: number | undefined;
   #trialRuns = false;
+  /** See `isHearsay`. */
+  #isHearsay = false;
   /** Tickets of `insist` that were not brought back yet. */
   #insisted = 0;
 
@@ -67,6 +69,11 @@ export class Breaker {
   /** Since when it has not been closed; undefined: it is. */
   get sinceMs(): number | undefined {
     return this.#sinceMs;
+  }
+
+  /** It opened at one failure because others had said so, and has not closed since. */
+  get isHearsay(): boolean {
+    return this.#isHearsay;
   }
 
   /** A ticket, to be brought back by exactly one of the three below; undefined: not now. Half-open admits one at a time. */
@@ -99,12 +106,23 @@ export class Breaker {
     this.#counts.record(false, nowMs);
   }
 
-  /** Opens a half-open breaker again, and a closed one when it was one failure too many. */
-  failed(ticket: number, nowMs: number): void {
+  /**
+   * Opens a half-open breaker again, and a closed one when it was one failure too many; `isForetold`: when it is any, for others have said
+   * that there would be one.
+   */
+  failed(ticket: number, nowMs: number, isForetold = false): void {
     if (ticket !== this.#generation) return;
     this.#failuresInRow += 1;
     this.#counts.record(true, nowMs);
-    if (this.#openUntilMs !== undefined || this.#isTooMuch(nowMs)) this.#trip(nowMs);
+    if (this.#openUntilMs !== undefined || this.#isTooMuch(nowMs)) return this.#trip(nowMs);
+    if (!isForetold) return;
+    this.#isHearsay = true;
+    this.#trip(nowMs);
+  }
+
+  /** Half-open from now on, however long it was to stay open. Without effect on one that is not open. */
+  tryNow(nowMs: number): void {
+    if (this.#openUntilMs !== undefined) this.#openUntilMs = Math.min(this.#openUntilMs, nowMs);
   }
 
   /** Says nothing about the target: a trial's place is free again. */
@@ -120,6 +138,7 @@ export class Breaker {
     this.#openUntilMs = undefined;
     this.#sinceMs = undefined;
     this.#trialRuns = false;
+    this.#isHearsay = false;
     this.#counts.clear();
   }
 

@@ -13,6 +13,7 @@ export class Cooldown {
   #untilMs = 0;
   #sinceMs = 0;
   #reason: Failure | undefined;
+  #isTold = false;
   #refusalsInRow = 0;
   #refusedMs = Number.NEGATIVE_INFINITY;
 
@@ -27,11 +28,13 @@ export class Cooldown {
     // A straggler of an event that a success has ended since is a first refusal, too.
     const doublings = Math.max(0, this.#refusalsInRow - 1);
     const guess = failure === "RATE_LIMITED" ? Math.min(guessMs * 2 ** doublings, guessMsMax) : 0;
-    const wait = retryAfterMs !== undefined && retryAfterMs > 0 ? Math.min(retryAfterMs, toldMsMax) : guess;
+    const isTold = retryAfterMs !== undefined && retryAfterMs > 0;
+    const wait = isTold ? Math.min(retryAfterMs, toldMsMax) : guess;
     const until = nowMs + wait;
     if (until <= this.#untilMs || wait === 0) return false;
     if (!this.holds(nowMs)) this.#sinceMs = nowMs;
     this.#reason = failure;
+    this.#isTold = isTold;
     this.#untilMs = until;
     return true;
   }
@@ -59,6 +62,11 @@ export class Cooldown {
   /** What it last said; undefined: nothing yet. */
   get reason(): Failure | undefined {
     return this.#reason;
+  }
+
+  /** The wait is the upstream's own word, and not our guess. */
+  get isTold(): boolean {
+    return this.#isTold;
   }
 
   /** Ends it. */

@@ -93,6 +93,11 @@ export class HealthMembers {
     return this.#declared.get(id) ?? this.#others.get(id);
   }
 
+  /** Undefined: it is in no configuration. */
+  declared(id: TargetId): Member | undefined {
+    return this.#declared.get(id);
+  }
+
   /** Made where it is not known. */
   find(id: TargetId): Member {
     const known = this.known(id);
@@ -133,6 +138,7 @@ export class HealthMembers {
       provider,
       toldStatus: untriedStatus[provider.host],
       toldBreaker: BreakerState.CLOSED,
+      toldHearsay: undefined,
       noticeAtMs: undefined,
       cancelNotice: () => {},
     };

@@ -1,5 +1,6 @@
 import type { BreakerState, HealthStatus } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
+import type { DoubtKind } from "../core/hints.ts";
 import type { ProviderEvidence, TargetState } from "./target-state.ts";
 import { barEndMs } from "./target-view.ts";
 
@@ -9,7 +10,8 @@ export interface Watched {
   readonly provider: ProviderEvidence & { readonly name: string };
   toldStatus: HealthStatus;
   toldBreaker: BreakerState;
-  /** When the next bar ends; monotonic milliseconds. Undefined: nothing bars it. */
+  toldHearsay: DoubtKind | undefined;
+  /** When the next bar, or what others say, ends; monotonic milliseconds. Undefined: there is neither. */
   noticeAtMs: number | undefined;
   cancelNotice: () => void;
 }
@@ -31,7 +33,7 @@ export class HealthNotices {
     return () => void this.#listeners.delete(entry);
   }
 
-  /** Speaks where a target's status, breaker or bar is not as last told, and comes back when the next bar ends. */
+  /** Speaks where a target's status, breaker, bar or hearsay is not as last told, and comes back when the next of them ends. */
   compare(watched: Watched): void {
     if (this.#hasNews(watched)) this.tell(watched.provider.name);
   }
@@ -46,10 +48,12 @@ export class HealthNotices {
   #hasNews(watched: Watched): boolean {
     const nowMs = this.#clock.now();
     const { status, breaker } = watched.state.view(nowMs, watched.provider);
+    const hearsay = watched.state.hearsay.kind(nowMs);
     const moved = this.#arm(watched, nowMs);
-    if (!moved && status === watched.toldStatus && breaker === watched.toldBreaker) return false;
+    if (!moved && status === watched.toldStatus && breaker === watched.toldBreaker && hearsay === watched.toldHearsay) return false;
     watched.toldStatus = status;
     watched.toldBreaker = breaker;
+    watched.toldHearsay = hearsay;
     return true;
   }
 

@@ -9,6 +9,7 @@ import {
   type TargetHealth,
 } from "../core/chat.ts";
 import type { Failure } from "../core/error.ts";
+import type { DoubtKind } from "../core/hints.ts";
 import type { FeltLatency } from "./felt-latency.ts";
 import { quantileOf } from "./recent-samples.ts";
 import type { ProviderEvidence, TargetState } from "./target-state.ts";
@@ -103,6 +104,7 @@ function reportTarget(target: TargetState, moment: Moment): TargetHealth {
     concurrencyLimit: Number.isFinite(limit) ? limit : undefined,
     bars: barsOf(target, moment),
     warmth: warmth < 1 ? warmth : undefined,
+    hearsay: hearsayOf(target, moment),
   };
 }
 
@@ -126,6 +128,26 @@ function barsOf(target: TargetState, { nowMs, wallFrom }: Moment): TargetBar[] {
     until: untilMs === undefined ? undefined : wallFrom(untilMs),
     feature: feature ?? "",
   }));
+}
+
+const hearsayAxes = {
+  failing: HealthAxis.BREAKER,
+  limited: HealthAxis.RATE_LIMIT,
+  refused: HealthAxis.CREDENTIAL,
+} as const satisfies Record<DoubtKind, HealthAxis>;
+
+function hearsayOf({ hearsay }: TargetState, { nowMs, wallFrom }: Moment): TargetHealth["hearsay"] {
+  const kind = hearsay.kind(nowMs);
+  const untilMs = hearsay.untilMs(nowMs);
+  if (kind === undefined || untilMs === undefined) return undefined;
+  return {
+    $typeName: "semaroute.v1.TargetBar",
+    axis: hearsayAxes[kind],
+    reason: ErrorReason.UNSPECIFIED,
+    since: wallFrom(hearsay.sinceMs),
+    until: wallFrom(untilMs),
+    feature: "",
+  };
 }
 
 /** What a bar is told from. */

@@ -15,6 +15,8 @@ export interface KeyDeskOptions {
   readonly held: HeldKeys;
   /** Takes over what other processes changed. Rejects with STORE_UNAVAILABLE. */
   readonly refresh: () => Promise<void>;
+  /** Called after each change that the store took. Must not throw. */
+  readonly onKept: () => void;
   /** Keys there may be, revoked ones included. */
   readonly keysMax: number;
 }
@@ -27,12 +29,15 @@ const repeatMs = 86_400_000;
 const idBytes = 12;
 
 /** Changes go into the store first, and then hold here: what the store did not take did not happen. */
-export function createKeyDesk({ clock, randomBytes, store, held, refresh, keysMax }: KeyDeskOptions): KeyDesk {
+export function createKeyDesk({ clock, randomBytes, store, held, refresh, onKept, keysMax }: KeyDeskOptions): KeyDesk {
   const kept = async <K extends IssuedKey | undefined>(change: Promise<K>): Promise<K> => {
     const key = await within(clock, answerMs, change).catch((cause: unknown) => {
       throw new ChatError("STORE_UNAVAILABLE", "the store of keys does not take changes", { cause });
     });
-    if (key !== undefined) held.learn(key);
+    if (key !== undefined) {
+      held.learn(key);
+      onKept();
+    }
     return key;
   };
   return {

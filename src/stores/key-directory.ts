@@ -2,10 +2,12 @@ import { LRUCache } from "lru-cache";
 import type { Key } from "../core/call.ts";
 import type { Clock } from "../core/clock.ts";
 import { type IssuedKey, type IssuedKeys, type KeyDesk, keyRevoked, type KeyStanding, type KeyStore } from "../core/keys.ts";
+import type { News } from "../core/news.ts";
 import { HeldKeys } from "./held-keys.ts";
 import { createKeyDesk } from "./key-desk.ts";
 import { isSecret } from "./key-secrets.ts";
 import { createKeyWatch } from "./key-watch.ts";
+import { lookOnNews } from "./look-on-news.ts";
 
 /** The issued keys of this process, as doors and operators see them. */
 export interface KeyDirectory extends IssuedKeys, KeyDesk {
@@ -13,6 +15,8 @@ export interface KeyDirectory extends IssuedKeys, KeyDesk {
   start(): Promise<void>;
   /** Calls back with each key that is changed, by whichever process. */
   onChanged(listener: (key: Key) => void): void;
+  /** From now on other processes are told of changes, and theirs are looked at as soon as they tell. To be called once. */
+  shareNews(news: News): void;
   close(): void;
 }
 
@@ -36,10 +40,11 @@ export interface KeyDirectoryOptions {
 const missingMs = 5000;
 const missingMax = 10_000;
 const keysMaxDefault = 100_000;
+const channel = "semaroute:keys";
 
 /**
  * All keys of the store in memory, so that a call asks nobody. What other processes change is read every ten seconds, and at once
- * when somebody shows a secret that is not known here. While the store is away, what is in memory goes on to hold.
+ * when somebody shows a secret that is not known here, or another process tells of a change. While the store is away, what is in memory goes on to hold.
  */
 export function createKeyDirectory(options: KeyDirectoryOptions): KeyDirectory {
   const { clock, random, randomBytes, store, onUnreadable, onReadable, keysMax = keysMaxDefault } = options;
@@ -53,6 +58,7 @@ export function createKeyDirectory(options: KeyDirectoryOptions): KeyDirectory {
     ttlResolution: 0,
   });
   let configuredEver = false;
+  let sharing: { readonly tell: () => void; readonly stop: () => void } | undefined;
   const watch = createKeyWatch({
     clock,
     random,
@@ -65,15 +71,22 @@ export function createKeyDirectory(options: KeyDirectoryOptions): KeyDirectory {
       return changes.keys;
     },
   });
+  const look = (): void => void watch.refresh().catch(() => undefined);
   const standing = (digest: string): KeyStanding | undefined => {
     const found = held.byDigest(digest);
     return found && { kind: kindOf(found.issued, clock), key: found.key };
   };
   return {
-    ...createKeyDesk({ clock, randomBytes, store, held, refresh: () => watch.refresh(), keysMax }),
+    ...createKeyDesk({ clock, randomBytes, store, held, refresh: () => watch.refresh(), onKept: () => sharing?.tell(), keysMax }),
     start: () => watch.start(),
     onChanged: (listener) => held.onChanged(listener),
-    close: () => watch.close(),
+    shareNews(news) {
+      sharing = { tell: () => news.tell(channel, ""), stop: lookOnNews(channel, { news, clock, random, look }) };
+    },
+    close() {
+      sharing?.stop();
+      watch.close();
+    },
     standing,
     mayBeIssued: isSecret,
     isMissing: (digest) => missing.has(digest),

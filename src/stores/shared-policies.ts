@@ -1,7 +1,9 @@
 import type { PolicyRevision } from "../core/chat.ts";
 import { type Clock, timestampFromMs } from "../core/clock.ts";
+import type { News } from "../core/news.ts";
 import type { NoRevision, PolicyChange, PolicyDesk, PolicyReturn, PolicyVerdict } from "../core/operations.ts";
 import type { KeptPolicies, PolicyMark, SharedPolicyStore } from "../core/store.ts";
+import { lookOnNews } from "./look-on-news.ts";
 import { changeBack, type FilePolicyDesk } from "./policy-desk.ts";
 
 /** A desk whose policies are those of all replicas. */
@@ -24,6 +26,8 @@ export interface SharedPolicyOptions {
   readonly kept: KeptPolicies | undefined;
   /** Told when what is in force has changed by another's doing, and once when it cannot be taken over. Must not throw. */
   readonly onShared: (change: SharedChange) => void;
+  /** By which replicas tell each other of changes. Default: each finds out when it next asks the store. */
+  readonly news?: News | undefined;
 }
 
 /** What the store says, and this replica did. */
@@ -35,8 +39,9 @@ export interface SharedChange {
   readonly author: string;
 }
 
-/** How often the store is asked. No notice from the database is waited for: poolers and failovers lose them. */
+/** How often the store is asked, whatever was told: poolers and failovers lose notices. */
 const askEveryMs = 2000;
+const channel = "semaroute:policies";
 /** As many as the store keeps, beside the active one. */
 const revisionsMax = 1000;
 /** So many others may come first. */
@@ -80,14 +85,16 @@ class InStep {
   #hasNews: boolean;
   #last: Promise<unknown> = Promise.resolve();
   #cancel: (() => void) | undefined;
+  readonly #stopListening: (() => void) | undefined;
   #isClosed = false;
 
   constructor(options: SharedPolicyOptions) {
-    const { kept, desk } = options;
+    const { kept, desk, news } = options;
     this.#options = options;
     this.#state = kept;
     this.#isInStep = kept !== undefined && kept.active === desk.active().number;
     this.#hasNews = kept?.fileText !== desk.fileText();
+    this.#stopListening = news && lookOnNews(channel, { ...options, news, look: () => this.#stepSoon() });
   }
 
   /** One thing after the other. */
@@ -112,13 +119,13 @@ class InStep {
   /** The file's policy is another. */
   tell(): void {
     this.#hasNews = true;
-    // What does not succeed is tried again at the next look.
-    void this.serially(() => this.#step()).catch(() => undefined);
+    this.#stepSoon();
   }
 
   close(): void {
     this.#isClosed = true;
     this.#cancel?.();
+    this.#stopListening?.();
   }
 
   async change({ expectedRevision, ...wanted }: PolicyChange): Promise<PolicyVerdict> {
@@ -154,6 +161,11 @@ class InStep {
       if (isDropped) return { kind: "swapped", policy: active, previousRevision: canary.revision, issues: [] };
     }
     return { kind: "unavailable" };
+  }
+
+  #stepSoon(): void {
+    // What does not succeed is tried again at the next look.
+    void this.serially(() => this.#step()).catch(() => undefined);
   }
 
   /** As the store is now, with the file's policy in it. Rejects where it does not answer, or others are always faster. */
@@ -193,6 +205,7 @@ class InStep {
   async #replace(change: KeptPolicies): Promise<boolean> {
     const before = this.#state;
     if (!(await this.#options.store.replace(change, before && markOf(before)))) return false;
+    this.#options.news?.tell(channel, "");
     const known = [...change.revisions, ...(before?.revisions ?? [])];
     this.#state = { ...change, revisions: known.filter(({ number }, at) => at < revisionsMax || number === change.active) };
     this.#adopt(true);

@@ -3,11 +3,13 @@ import { BreakerState } from "../core/chat.ts";
 import { ChatError, type Failure, remedies } from "../core/error.ts";
 import { missingFeature } from "../core/features.ts";
 import type { HealthView, Insistence, Outcome } from "../core/health.ts";
+import type { Hint } from "../core/hints.ts";
 import { AdaptiveLimit } from "./adaptive-limit.ts";
 import { Breaker, type BreakerOptions, insistedEnough } from "./breaker.ts";
 import { Cooldown } from "./cooldown.ts";
 import { FeatureMemory } from "./feature-memory.ts";
 import { FeltLatency } from "./felt-latency.ts";
+import { Hearsay } from "./hearsay.ts";
 import { Lockout } from "./lockout.ts";
 import { SlidingCounts } from "./sliding-counts.ts";
 import { SlowStart } from "./slow-start.ts";
@@ -35,6 +37,8 @@ export interface Admission {
   readonly ticket: number;
   /** It was let past a breaker that did not admit it. */
   readonly insisted: boolean;
+  /** The hearsay's. */
+  readonly hearsay: number;
   /** Monotonic milliseconds. */
   readonly beganMs: number;
 }
@@ -49,6 +53,7 @@ export class TargetState {
   readonly missing = new FeatureMemory();
   readonly limit = new AdaptiveLimit();
   readonly slowStart = new SlowStart();
+  readonly hearsay = new Hearsay();
   /** Of streams. */
   readonly firstToken = new FeltLatency();
   /** Of whole unary calls. */
@@ -86,24 +91,43 @@ export class TargetState {
 
   /** Undefined: the breaker admits nobody, however much the call insists. */
   admit(nowMs: number, insist: Insistence | undefined): Admission | undefined {
-    const ticket = this.breaker.admit(nowMs);
+    const regular = this.breaker.admit(nowMs);
     // The one trial of a half-open breaker bars all others, which the view has to show.
     if (this.breaker.state(nowMs) !== BreakerState.CLOSED) this.changed();
-    if (ticket !== undefined) return { ticket, insisted: false, beganMs: nowMs };
-    const past = insist && this.breaker.insist(insist === "lone" ? Number.POSITIVE_INFINITY : insistedEnough);
-    return past === undefined ? undefined : { ticket: past, insisted: true, beganMs: nowMs };
+    const past = insist && regular === undefined;
+    const ticket = past ? this.breaker.insist(insist === "lone" ? Number.POSITIVE_INFINITY : insistedEnough) : regular;
+    if (ticket === undefined) return undefined;
+    const hearsay = this.hearsay.began(nowMs);
+    if (hearsay !== 0) this.changed();
+    return { ticket, insisted: regular === undefined, hearsay, beganMs: nowMs };
+  }
+
+  /** What another replica found. Answers whether that was news: what this one found by itself stands. */
+  hear({ kind, ms }: Hint, nowMs: number): boolean {
+    if (kind === "recovered") return this.#hearWell(nowMs);
+    const known = {
+      failing: this.breaker.state(nowMs) !== BreakerState.CLOSED,
+      limited: this.cooldown.holds(nowMs),
+      refused: this.lockout.untilMs(nowMs) !== undefined,
+    };
+    if (known[kind] || !this.hearsay.hear(kind, ms, nowMs)) return false;
+    this.changed();
+    return true;
   }
 
   /** The first content came: an outage is over now, not when a long answer is. Answers whether anything changed. */
-  answered({ ticket }: Admission, nowMs: number): boolean {
-    if (this.breaker.state(nowMs) === BreakerState.CLOSED) return false;
+  answered({ ticket, hearsay }: Admission, nowMs: number): boolean {
+    const isRefuted = this.hearsay.answered(hearsay, nowMs);
+    if (isRefuted) this.changed();
+    if (this.breaker.state(nowMs) === BreakerState.CLOSED) return isRefuted;
     this.#breakerSucceeded(ticket, nowMs);
     this.changed();
     return true;
   }
 
   /** The answer is whole. */
-  succeeded({ ticket }: Admission, { streamed, firstContentMs }: Success, nowMs: number): void {
+  succeeded({ ticket, hearsay }: Admission, { streamed, firstContentMs }: Success, nowMs: number): void {
+    this.hearsay.answered(hearsay, nowMs);
     this.#breakerSucceeded(ticket, nowMs);
     this.tried = true;
     this.heardMs = nowMs;
@@ -117,7 +141,7 @@ export class TargetState {
 
   /** Answers whether that was the target's doing. What callers, tenants and we ourselves do wrong never is. */
   failed(admission: Admission, { error, streamed, answeredMs }: Failed, nowMs: number): boolean {
-    const { ticket, insisted, beganMs } = admission;
+    const { insisted, beganMs } = admission;
     const feature = missingFeature(error);
     if (feature !== undefined) this.missing.missed(feature, error.failure, nowMs);
     if (!speaksAgainst(error)) {
@@ -126,7 +150,7 @@ export class TargetState {
     }
     if (remedies[error.failure].blame) {
       this.blamed = error.failure;
-      if (!insisted) this.breaker.failed(ticket, nowMs);
+      if (!insisted) this.#breakerFailed(admission, nowMs);
     } else this.abandoned(admission);
     this.tried = true;
     this.heardMs = nowMs;
@@ -141,8 +165,9 @@ export class TargetState {
   }
 
   /** Exactly once for each admission, after its outcome. */
-  ended({ insisted }: Admission): void {
+  ended({ insisted, hearsay }: Admission): void {
     this.inFlight -= 1;
+    this.hearsay.ended(hearsay);
     if (insisted) this.breaker.insistedEnded();
     this.changed();
   }
@@ -160,6 +185,7 @@ export class TargetState {
     this.missing.clear();
     this.limit.reset();
     this.slowStart.skip();
+    this.hearsay.forget();
     this.failedAtMs = undefined;
     this.blamed = undefined;
     this.changed();
@@ -186,6 +212,23 @@ export class TargetState {
     this.#view = viewOf(this, provider, nowMs);
     this.#viewUntilMs = viewUntilMs(this, this.#view, nowMs);
     return this.#view;
+  }
+
+  /** Whoever is out tries at once, by one trial as ever, and whoever only heard of trouble forgets it. */
+  #hearWell(nowMs: number): boolean {
+    const isDoubted = this.hearsay.kind(nowMs) === "failing";
+    const isOpen = this.openUntilMs(nowMs) !== undefined && this.hearsay.hearWell(nowMs);
+    if (!isDoubted && !isOpen) return false;
+    if (isDoubted) this.hearsay.forget();
+    if (isOpen) this.breaker.tryNow(nowMs);
+    this.changed();
+    return true;
+  }
+
+  /** What others have said and one attempt since confirms needs no row of failures. */
+  #breakerFailed({ ticket, hearsay }: Admission, nowMs: number): void {
+    this.breaker.failed(ticket, nowMs, this.hearsay.judgedBy(hearsay, nowMs) === "failing");
+    if (this.breaker.state(nowMs) !== BreakerState.CLOSED && this.hearsay.kind(nowMs) === "failing") this.hearsay.forget();
   }
 
   #breakerSucceeded(ticket: number, nowMs: number): void {

@@ -21,6 +21,7 @@ export function viewOf(state: TargetState, provider: ProviderEvidence, nowMs: nu
     lockedBy: lock?.reason,
     lacks: state.missing.entries(nowMs).map(([feature]) => feature),
     warmth: state.slowStart.warmth(nowMs),
+    hearsay: state.hearsay.shown(nowMs),
     firstTokenMs: state.firstToken.meanMs(nowMs),
     unaryMs: state.unary.meanMs(nowMs),
     firstTokenP95Ms: state.firstToken.samples.quantile(0.95),
@@ -46,18 +47,20 @@ export function viewUntilMs(state: TargetState, view: HealthView, nowMs: number)
     ended(view.coolingUntilMs),
     ended(view.lockedUntilMs),
     state.missing.steadyUntilMs(),
+    state.hearsay.untilMs(nowMs) ?? Number.POSITIVE_INFINITY,
     state.slowStart.steadyUntilMs(nowMs),
     state.firstToken.steadyUntilMs(nowMs),
     state.unary.steadyUntilMs(nowMs),
   );
 }
 
-/** When the next thing that bars it ends; undefined: nothing does. A running trial is no bar in this sense. */
+/** When the next thing that bars it, or is said of it, ends; undefined: nothing does. A running trial is no bar in this sense. */
 export function barEndMs(state: TargetState, nowMs: number): number | undefined {
   const end = Math.min(
     state.openUntilMs(nowMs) ?? Number.POSITIVE_INFINITY,
     state.cooldown.untilMs(nowMs) ?? Number.POSITIVE_INFINITY,
     lockOf(state, nowMs)?.untilMs ?? Number.POSITIVE_INFINITY,
+    state.hearsay.untilMs(nowMs) ?? Number.POSITIVE_INFINITY,
   );
   return end === Number.POSITIVE_INFINITY ? undefined : end;
 }

@@ -3,7 +3,9 @@ import type { ProviderHealth } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
 import type { ChatError } from "../core/error.ts";
 import type { Barred, CredentialChange, HealthReporter, HealthTracker, HealthView, Insistence, Outcome, Trial } from "../core/health.ts";
+import type { Hint, HintEvent } from "../core/hints.ts";
 import type { BreakerOptions } from "./breaker.ts";
+import { barsBefore, findingsOf } from "./findings.ts";
 import { type DeclaredProvider, HealthMembers, type Member, newProvider, providerOf, type ProviderState } from "./health-members.ts";
 import { HealthNotices } from "./health-notices.ts";
 import { type ReportInput, reportProvider } from "./health-report.ts";
@@ -25,6 +27,11 @@ export interface WindowHealth extends HealthTracker, HealthReporter {
    * that was refused.
    */
   probed(provider: string, error: ChatError | undefined): void;
+  /**
+   * What another replica found. It bars nothing: at most other targets of the same model are asked first, until an attempt of this replica
+   * was answered, and one failure opens the breaker.
+   */
+  hear(hint: Hint): Extract<HintEvent, "heard" | "known_better" | "foreign">;
   /** It is called with other settings from now on: what was said of its credential was said of another. */
   renewed(provider: string): void;
   /** Closes the breakers of a provider's targets, and ends all else that bars them. */
@@ -47,6 +54,8 @@ export interface WindowHealthOptions {
   readonly breaker: BreakerOptions;
   /** Told once a change, for a person to act; must not throw. */
   readonly onCredential?: (change: CredentialChange) => void;
+  /** Told what attempts at configured targets found that other replicas may want to know; must not throw. */
+  readonly onFinding?: ((hint: Hint) => void) | undefined;
 }
 
 /** Nothing is known of any target at the start. */
@@ -126,6 +135,14 @@ class HealthWindow implements WindowHealth {
     this.#setHost(provider, error === undefined ? "good" : answered ? "doubtful" : "bad");
   }
 
+  hear(hint: Hint): ReturnType<WindowHealth["hear"]> {
+    const member = this.#members.declared(hint.target);
+    if (member === undefined) return "foreign";
+    if (!member.state.hear(hint, this.#options.clock.now())) return "known_better";
+    this.#notices.compare(member);
+    return "heard";
+  }
+
   renewed(name: string): void {
     const provider = this.#members.provider(name);
     if (provider === undefined) return;
@@ -157,9 +174,12 @@ class HealthWindow implements WindowHealth {
 
   /** Of a trial: its first content came. Answers when. */
   answered(member: Member, admission: Admission): number {
+    const { state } = member;
     const nowMs = this.#options.clock.now();
+    const before = barsBefore(state, nowMs);
     this.#proved(member, nowMs);
-    if (member.state.answered(admission, nowMs)) this.#notices.compare(member);
+    if (state.answered(admission, nowMs)) this.#notices.compare(member);
+    this.#found(member, before);
     return nowMs;
   }
 
@@ -167,6 +187,7 @@ class HealthWindow implements WindowHealth {
   learn(member: Member, { admission, answeredMs, provider: began }: WatchedTrial, outcome: Outcome): void {
     const { state, provider } = member;
     const nowMs = this.#options.clock.now();
+    const before = barsBefore(state, nowMs);
     switch (outcome.kind) {
       case "succeeded":
         if (answeredMs === undefined) this.#proved(member, nowMs);
@@ -182,9 +203,17 @@ class HealthWindow implements WindowHealth {
       default:
         state.abandoned(admission);
     }
+    this.#found(member, before);
     state.ended(admission);
     began.inFlight -= 1;
     this.#notices.compare(member);
+  }
+
+  #found(member: Member, before: ReturnType<typeof barsBefore>): void {
+    const { onFinding, clock } = this.#options;
+    // Callers make up names of others.
+    if (onFinding === undefined || this.#members.declared(member.state.id) !== member) return;
+    for (const hint of findingsOf(member.state, before, clock.now())) onFinding(hint);
   }
 
   /** Whoever answers took the credential. */

@@ -43,6 +43,7 @@ export function createFamilies(counters: PendingCounters, registry: Registry) {
     redisCommand: histogram("redis_command_seconds", "Commands to Redis, whatever came of them", ["use"], redisBuckets),
     redisFailures: counter("redis_failures_total", "Commands to Redis that came to nothing", ["use", "failure"]),
     sharedCache: counter("cache_shared_total", "What the cache in Redis did", ["result"]),
+    hints: counter("hints_total", "What replicas told each other of targets", ["result", "kind"]),
     reloads: counter("config_reloads_total", "Times the configuration was read again", ["result"]),
   };
 }

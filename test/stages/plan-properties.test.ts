@@ -46,6 +46,7 @@ const view = fc.record({
   coolingUntilMs: later,
   lockedUntilMs: later,
   lacks: mostly<HealthView["lacks"]>([], fc.constant(["model"])),
+  hearsay: mostly<HealthView["hearsay"]>(undefined, fc.constantFrom("failing", "limited", "refused")),
   warmth: mostly(1, fc.double({ min: 0.1, max: 1, noNaN: true })),
   successRatio: mostly(1, fc.double({ min: 0, max: 1, noNaN: true })),
   firstTokenMs: maybeMs,
@@ -182,6 +183,11 @@ function mustNotBeAsked({ call, views }: Planned, { states }: World, { target: a
 
 const idOf = ({ candidate }: Plan["ranked"][number]): TargetId => candidate.target.id;
 
+/** The same as if nobody had said anything. */
+function unsaid(drawn: World): World {
+  return { ...drawn, targets: drawn.targets.map((each) => ({ ...each, view: { ...each.view, hearsay: undefined } })) };
+}
+
 describe.each(Object.entries(everyPolicy))("under %s", (_name, message) => {
   const forAll = (check: (made: Planned, drawn: World) => void): void =>
     fc.assert(
@@ -201,6 +207,31 @@ describe.each(Object.entries(everyPolicy))("under %s", (_name, message) => {
       const asked = made.targets.filter((each) => model === "auto" || routing?.fallbackModels.length === 1 || each.model === model);
       expect(seen.toSorted()).toEqual(asked.map(({ id }) => id).toSorted());
     });
+  });
+
+  test("what other replicas say takes nobody out, moves nobody to another model's group, and a group of one not at all", () => {
+    fc.assert(
+      fc.property(world, wishes, (drawn, wished) => {
+        const heard = planned(message, drawn, wished).plan;
+        const deaf = planned(message, unsaid(drawn), wished).plan;
+        const idsOf = ({ ranked, excluded }: Plan): unknown => [
+          ranked.map(idOf).toSorted(),
+          excluded.map(({ target: { id }, reason }) => `${id}: ${reason}`).toSorted(),
+        ];
+        expect(idsOf(heard)).toEqual(idsOf(deaf));
+        expect([heard.insist, heard.arm, heard.shadows]).toEqual([deaf.insist, deaf.arm, deaf.shadows]);
+        let at = 0;
+        for (const { candidates, isLastResort } of deaf.groups) {
+          const members = heard.ranked.slice(at, at + candidates.length);
+          at += candidates.length;
+          expect(members.map(idOf).toSorted()).toEqual(candidates.map(({ target: { id } }) => id).toSorted());
+          const said = members.map(({ candidate }) => candidate.health.hearsay !== undefined);
+          // Those of whom something is said come last.
+          if (!isLastResort) expect(said).toEqual(said.toSorted((one, other) => Number(one) - Number(other)));
+        }
+      }),
+      { numRuns: 300 },
+    );
   });
 
   test("a decision as it is kept makes the same ranking again, group by group", () => {

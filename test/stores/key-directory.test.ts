@@ -6,6 +6,7 @@ import { digestOf, isSecret, prefixOf, secretFrom } from "../../src/stores/key-s
 import { createMemoryKeys } from "../../src/stores/memory-keys.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 import { createDirectory, keyInit } from "../support/issued-keys.ts";
+import { createLocalNews } from "../support/news.ts";
 
 /** A store for two replicas, whose way to one of them can be cut. */
 function setUp() {
@@ -61,6 +62,69 @@ describe("a secret", () => {
       expect(isSecret(secret.slice(0, at) + other + secret.slice(at + 1)), String(at)).toBe(false);
     }
     for (const text of ["", "sr_", secret.slice(0, -1), `${secret}A`, `${secret}\n`, ` ${secret}`]) expect(isSecret(text)).toBe(false);
+  });
+});
+
+describe("directories that tell each other", () => {
+  test("see within a fifth of a second what was made, changed and revoked elsewhere, and are told nothing of it", async () => {
+    const { clock, here, elsewhere } = setUp();
+    const news = createLocalNews();
+    await Promise.all([here.start(), elsewhere.start()]);
+    for (const each of [here, elsewhere]) each.shareNews(news);
+    const heard = async (): Promise<void> => {
+      clock.advance(200);
+      await settled();
+    };
+    const key = await issue(elsewhere);
+    await heard();
+    expect(kindOf(here, key.digest)).toBe("good");
+    await elsewhere.update(key.id, { name: "other" });
+    await heard();
+    expect(here.standing(key.digest)?.key.name).toBe("other");
+    const revoked: string[] = [];
+    here.onRevoked((id) => revoked.push(id));
+    await elsewhere.revoke(key.id);
+    await heard();
+    expect([kindOf(here, key.digest), revoked]).toEqual(["revoked", [key.id]]);
+    expect(news.told).toEqual([1, 2, 3].map(() => ({ channel: "semaroute:keys", text: "" })));
+  });
+
+  test("look where something may have been missed, and once for a flood of news", async () => {
+    const { clock, here, elsewhere, state } = setUp();
+    const news = createLocalNews();
+    await Promise.all([here.start(), elsewhere.start()]);
+    for (const each of [here, elsewhere]) each.shareNews(news);
+    news.cut();
+    const key = await issue(elsewhere);
+    clock.advance(200);
+    await settled();
+    expect(kindOf(here, key.digest)).toBeUndefined();
+    news.mend();
+    clock.advance(200);
+    await settled();
+    expect(kindOf(here, key.digest)).toBe("good");
+    const before = state.looks;
+    for (let each = 0; each < 1000; each++) news.tell("semaroute:keys", "whatever");
+    clock.advance(200);
+    await settled();
+    expect(state.looks - before).toBe(1);
+  });
+
+  test("tell nothing of a change that the store did not take, and look no more once they are closed", async () => {
+    const { clock, here, state } = setUp();
+    const news = createLocalNews();
+    await here.start();
+    here.shareNews(news);
+    state.way = "cut";
+    await expect(issue(here)).rejects.toThrow("the store of keys does not take changes");
+    expect(news.told).toEqual([]);
+    state.way = "open";
+    here.close();
+    const before = state.looks;
+    news.tell("semaroute:keys", "");
+    clock.advance(60_000);
+    await settled();
+    expect(state.looks).toBe(before);
   });
 });
 

@@ -2,12 +2,14 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Clock } from "../../src/core/clock.ts";
 import { type RoutingPolicy, RoutingPolicySchema } from "../../src/core/chat.ts";
+import type { News } from "../../src/core/news.ts";
 import type { PolicyChange } from "../../src/core/operations.ts";
 import { examinePolicy } from "../../src/policies/examine.ts";
 import { createPolicy, withDefaults } from "../../src/policies/index.ts";
 import { createPolicyDesk } from "../../src/stores/policy-desk.ts";
 import { createSharedPolicyDesk, type SharedChange, type SharedPolicyDesk } from "../../src/stores/shared-policies.ts";
 import { systemClock } from "../../src/stores/system-clock.ts";
+import { createLocalNews } from "../support/news.ts";
 import { noOwnPostgres, type OwnPostgres, startPostgres } from "../support/postgres.ts";
 import { openPostgres } from "./sql/postgres.ts";
 
@@ -39,7 +41,12 @@ interface Replica extends SharedPolicyDesk {
 }
 
 /** A replica whose file says `file`; by default it knows both providers. */
-async function startReplica(url: string, file = cheap, providers: readonly string[] = ["openai", "groq"]): Promise<Replica> {
+async function startReplica(
+  url: string,
+  file = cheap,
+  providers: readonly string[] = ["openai", "groq"],
+  { clock, news }: { readonly clock: Clock; readonly news?: News } = { clock: quickClock },
+): Promise<Replica> {
   const store = await openPostgres({ url });
   if (store.sharedPolicies === undefined) throw new Error("nothing is shared");
   const kept = await store.sharedPolicies.load().catch(() => undefined);
@@ -67,8 +74,9 @@ async function startReplica(url: string, file = cheap, providers: readonly strin
         return sharedPolicies.mark();
       },
     },
-    clock: quickClock,
+    clock,
     random: Math.random,
+    news,
     kept,
     onShared: (each) => shared.push(each),
   });
@@ -98,6 +106,27 @@ describe.skipIf(noOwnPostgres !== undefined)("replicas that share their policies
     const third = await startReplica(url);
     expect(third.inForce).toEqual(["least_busy"]);
     expect(third.revisions().map(({ number }) => number)).toEqual([2n, 1n]);
+  });
+
+  test("have a change at once where they tell each other, and tell nobody what it is", async () => {
+    const url = await server.createDatabase();
+    // Nobody looks of its own accord as long as this test runs.
+    const clock: Clock = { ...systemClock, after: (ms, callback) => systemClock.after(ms > 1000 ? ms * 1000 : ms, callback) };
+    const news = createLocalNews();
+    const start = (): Promise<Replica> => startReplica(url, cheap, undefined, { clock, news });
+    const [one, other] = [await start(), await start()];
+    await one.change(idle);
+    await expect.poll(() => name(other), soon).toBe("least_busy");
+    await other.rollback({ number: 0n, author: "ada", comment: "" });
+    await expect.poll(() => name(one), soon).toBe("cost_based");
+    one.install(backup, "file", "the file changed");
+    await expect.poll(() => name(other), soon).toBe("failover");
+    expect(new Set(news.told.map(({ channel, text }) => `${channel} ${text}`))).toEqual(new Set(["semaroute:policies "]));
+    // Who was told may have missed it.
+    news.cut();
+    await one.change(idle);
+    news.mend();
+    await expect.poll(() => name(other), soon).toBe("least_busy");
   });
 
   test("let one win of many changes that expect the same revision, whichever replica is asked", async () => {

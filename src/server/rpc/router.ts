@@ -68,7 +68,7 @@ export function routerService(parts: RouterServiceParts): Partial<ServiceImpl<ty
       planned(parts, request, context, async (call) => create(CountTokensResponseSchema, await router.countTokens(call))),
     explain: ({ request, policy }, context) =>
       planned(parts, request, context, async (call) => {
-        const { candidates, ...plan } = router.explain(call, policy);
+        const { candidates, ...plan } = await router.explain(call, policy);
         return create(ExplainResponseSchema, { ...plan, candidates: [...candidates] });
       }),
   };

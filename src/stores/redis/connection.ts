@@ -271,7 +271,7 @@ const lateMs = 10;
 const trialMs = 100;
 
 function isWrite({ use, what }: RedisCommand): boolean {
-  return typeof what === "string" ? use === "cache_write" : what.writes;
+  return typeof what === "string" ? use === "cache_write" || what === "SET" : what.writes;
 }
 
 function failureFrom(thrown: unknown): { readonly failure: RedisFailure; readonly code: string } {

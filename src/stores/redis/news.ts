@@ -14,13 +14,13 @@ export interface NewsDesk {
  * cluster the library does so itself.
  */
 export function openNews(client: RedisClient, another: () => RedisClient): NewsDesk {
-  const channels = new Map<string, Ears>();
+  const channels = new Map<string, Ears[]>();
   let listener: RedisClient | undefined;
   /** Each time the connection is new; that it was subscribed before changes nothing. */
   const subscribe = (): void => {
     for (const [channel, ears] of channels) {
       listener?.subscribe(channel).then(
-        () => ears.missed(),
+        () => ears.forEach((each) => each.missed()),
         // The connection went again; its successor tries again.
         () => undefined,
       );
@@ -30,17 +30,17 @@ export function openNews(client: RedisClient, another: () => RedisClient): NewsD
     const opened = another();
     opened.on("error", () => undefined);
     opened.on("ready", subscribe);
-    opened.on("message", (channel: string, text: string) => channels.get(channel)?.said(text));
+    opened.on("message", (channel: string, text: string) => channels.get(channel)?.forEach((ears) => ears.said(text)));
     return opened;
   };
   return {
     listen(channel, ears) {
-      channels.set(channel, ears);
+      channels.set(channel, [...(channels.get(channel) ?? []), ears]);
       listener ??= open();
       if (listener.status === "ready") subscribe();
     },
     missed() {
-      for (const ears of channels.values()) ears.missed();
+      for (const ears of [...channels.values()].flat()) ears.missed();
     },
     close() {
       if (listener !== undefined && listener !== client) listener.disconnect();
