@@ -211,6 +211,7 @@ async function startRooms(settings: Settings, { clock, log, memory }: House, lis
     providers: () => (late.gateway === undefined ? [] : providerGauges(late.gateway)),
     logLinesDropped: () => log.dropped(),
     decisionsLost: () => memory.decisionsLost(),
+    store: () => memory.storeTrouble(),
     ledger: memory.ledger,
     pressures: () => overload.pressures(),
     bugs: () => bugs,
@@ -233,6 +234,7 @@ async function startRooms(settings: Settings, { clock, log, memory }: House, lis
     policyMemory: memory,
     shared: { redis: sharing?.redis, count: metrics.sharedCache },
     spentSince: memory.ledger.spentSince,
+    hasBooks: memory.ledger.takes,
   });
   if (gateway instanceof ChatError) {
     overload.stop();
