@@ -43,7 +43,9 @@ export interface OwnPostgres extends TestPostgres {
   thaw(): void;
   /** Ends at once, as in a crash. */
   crash(): Promise<void>;
-  /** After a crash, at the same place. */
+  /** Ends in order: whoever is connected is told so, and sent away. */
+  shutDown(): Promise<void>;
+  /** After its end, at the same place. */
   restart(): Promise<void>;
 }
 
@@ -125,6 +127,7 @@ export async function startPostgres(
     freeze: () => each("SIGSTOP"),
     thaw: () => each("SIGCONT"),
     crash: () => end("SIGQUIT"),
+    shutDown: () => end("SIGINT"),
     async restart() {
       server = await start();
     },

@@ -74,6 +74,31 @@ describe.skipIf(noOwnPostgres !== undefined)("a database that goes away", () => 
     await expect.poll(() => journal.oldest(10), soon).toEqual([]);
   });
 
+  test("by an orderly restart, and another, while rows come, gets all of them, each once", async () => {
+    const { store, ids, said, journal } = await open(await server.createDatabase());
+    const over = new AbortController();
+    let count = 0;
+    const adding = (async () => {
+      for (; !over.signal.aborted; count++) {
+        await store.decisions?.add([row(count)]);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    })();
+    for (let each = 0; each < 2; each++) {
+      await expect.poll(() => ids().catch(() => []), soon).not.toEqual([]);
+      await server.shutDown();
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      await server.restart();
+      await expect.poll(() => said.filter((word) => word === "back").length, soon).toBe(each + 1);
+    }
+    over.abort();
+    await adding;
+    expect(count).toBeGreaterThan(30);
+    await expect.poll(() => ids().catch(() => []), soon).toEqual(Array.from({ length: count }, (_, at) => idOf(count - 1 - at)));
+    await expect.poll(() => journal.oldest(1), soon).toEqual([]);
+    expect(said.filter((word) => word.startsWith("lost"))).toEqual([]);
+  });
+
   test("by standing still holds nobody up, and gets what came meanwhile", async () => {
     const { add, ids, journal } = await open(await server.createDatabase());
     await add(1);
