@@ -61,6 +61,8 @@ export interface GatewayOptions {
   readonly limits?: ProcessLimits | undefined;
   /** What keys had spent before this process. Default: nothing. */
   readonly spentSince?: SpentSince | undefined;
+  /** Whether what budgets spend can be written down now. Default: it can. */
+  readonly hasBooks?: (() => boolean) | undefined;
   /** What replicas share, and who counts what came of it. Default: this process is alone. */
   readonly shared?: Pick<CacheParts, "redis" | "count"> | undefined;
   /** By which replicas tell each other what changed. Default: they find out for themselves. */
@@ -130,6 +132,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     recalling: { cache: cache.replies, mode: () => (settings.cache.enabled ? settings.cache.mode : "off") },
     sources,
     sparing: () => gate?.isSparing() === true,
+    hasBooks: options.hasBooks ?? (() => true),
   });
 
   const stopRepricing = startRepricing({ clock, reprice: () => roster.reprice(), onChange: () => snapshots.renew(), onBug });

@@ -28,6 +28,12 @@ export async function startLedger({ settings, store, path, clock, log }: LedgerP
     keepMs: settings.store.retention?.ledger ?? keepLedgerMs,
     onAway: (cause) => log.error({ reason: reasonOf(cause) }, "the store does not take ledger rows, they wait in the journal"),
     onBack: () => log.info({}, "the store has all ledger rows again"),
+    onFull: (cause) =>
+      log.error(
+        { reason: reasonOf(cause) },
+        "neither the store nor the journal takes ledger rows, they wait in memory, and keys with a budget are refused",
+      ),
+    onRoom: () => log.info({}, "ledger rows have a place again, and keys with a budget are served"),
     onLost: (cause) => log.error({ reason: reasonOf(cause) }, "neither the store nor the journal takes ledger rows, they are lost"),
     onFound: (lost) => log.info({ lost }, "ledger rows are taken again"),
   });

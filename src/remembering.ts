@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { keepDecisionsMs, openStore, type Surroundings } from "./assembly/store.ts";
 import type { Loaded } from "./config/load.ts";
 import type { Clock } from "./core/clock.ts";
-import type { KeptPolicies, Store } from "./core/store.ts";
+import type { KeptPolicies, Store, StoreTrouble } from "./core/store.ts";
 import type { PolicyMemory } from "./gateway.ts";
 import { createKeyDirectory, type KeyDirectory } from "./stores/key-directory.ts";
 import { createMemoryKeys } from "./stores/memory-keys.ts";
@@ -20,6 +20,8 @@ export interface Remembering {
   readonly keys: KeyDirectory;
   /** Decisions that no store took, since start. */
   decisionsLost(): number;
+  /** How the store that may be away is served. */
+  storeTrouble(): StoreTrouble;
   readonly ledger: LedgerLog;
   /** Policies that an earlier process kept. */
   readonly kept: KeptPolicies | undefined;
@@ -39,14 +41,23 @@ export interface RememberingParts {
   readonly log: Log;
 }
 
+/** What is told of rows on their way. */
+interface StoreCounts {
+  /** Decisions that a journal held, and no store took. */
+  lost: number;
+  /** Rows that were set aside. */
+  refused: number;
+  isAway: boolean;
+  isUnable: boolean;
+}
+
 /** Opens the store of a configuration; undefined: it cannot be, and the log says why. */
 export async function startRemembering(
   loaded: Loaded,
   surroundings: Pick<Surroundings, "environment" | "cwd" | "random">,
   { clock, random, log }: RememberingParts,
 ): Promise<Remembering | undefined> {
-  /** Decisions that a journal held, and no store took. */
-  const counts = { lost: 0 };
+  const counts: StoreCounts = { lost: 0, refused: 0, isAway: false, isUnable: false };
   const opened = await openStore(loaded, { ...surroundings, clock, ...storeLines(log, counts) });
   if (opened.kind === "refused") {
     log.error({ path: opened.path, reason: opened.text }, `cannot open the store ${opened.path}: ${opened.text}`);
@@ -55,7 +66,11 @@ export async function startRemembering(
   const { store } = opened;
   try {
     const memory = await remembering(opened, loaded, { clock, random, log });
-    return { ...memory, decisionsLost: () => memory.decisions.lost() + counts.lost };
+    return {
+      ...memory,
+      decisionsLost: () => memory.decisions.lost() + counts.lost,
+      storeTrouble: () => ({ waits: counts.isAway || counts.isUnable, refused: counts.refused }),
+    };
   } catch (cause) {
     log.error({ path: opened.path, cause: describeCause(cause) }, "cannot read the store");
     await store.close();
@@ -64,7 +79,7 @@ export async function startRemembering(
 }
 
 /** What a store has to say. */
-function storeLines(log: Log, counts: { lost: number }): Pick<Surroundings, "onUnwritable" | "postgres"> {
+function storeLines(log: Log, counts: StoreCounts): Pick<Surroundings, "onUnwritable" | "postgres"> {
   return {
     onUnwritable: (path, reason) =>
       log.warn(
@@ -72,8 +87,26 @@ function storeLines(log: Log, counts: { lost: number }): Pick<Surroundings, "onU
         "nothing can be kept beside the configuration: decisions, policies, issued keys and the ledger end with the process",
       ),
     postgres: {
-      onAway: (reason) => log.error({ reason }, "the store is away: what would be written waits, what is asked fails"),
-      onBack: () => log.info({}, "the store is back"),
+      onAway(reason) {
+        counts.isAway = true;
+        log.error({ reason }, "the store is away: what would be written waits, what is asked fails");
+      },
+      onBack() {
+        counts.isAway = false;
+        log.info({}, "the store is back");
+      },
+      onUnable(reason) {
+        counts.isUnable = true;
+        log.error({ reason }, "the store does not take rows, they wait in the journal");
+      },
+      onAble() {
+        counts.isUnable = false;
+        log.info({}, "the store has all rows again");
+      },
+      onRefused(refused) {
+        counts.refused += refused.rows;
+        log.error({ ...refused }, "the store refuses rows for good, they are set aside in the journal");
+      },
       onLost({ kind, rows, cause }) {
         if (kind === "decisions") counts.lost += rows;
         log.error({ kind, rows, cause: describeCause(cause) }, "the store does not take rows, they are lost");
@@ -88,7 +121,7 @@ async function remembering(
   { store, path }: { readonly store: Store; readonly path: string | undefined },
   { settings }: Loaded,
   { clock, random, log }: RememberingParts,
-): Promise<Omit<Remembering, "decisionsLost">> {
+): Promise<Omit<Remembering, "decisionsLost" | "storeTrouble">> {
   const { policies, sharedPolicies } = store;
   // Policies that are shared are asked for again and again; a start does not wait for a database that is away.
   const kept = await policies?.load().catch((cause: unknown) => {

@@ -5,6 +5,7 @@ import type { Router } from "./core/router.ts";
 import type { CallObserver } from "./core/telemetry.ts";
 import { admit } from "./stages/admit.ts";
 import { afford } from "./stages/afford.ts";
+import { withBooks } from "./stages/books.ts";
 import { callProvider } from "./stages/call-provider.ts";
 import type { DispatchSources } from "./stages/contest.ts";
 import { dispatch } from "./stages/dispatch.ts";
@@ -25,6 +26,8 @@ export interface RoomParts {
   readonly recalling: Pick<RecallParts, "cache" | "mode">;
   readonly sources: DispatchSources;
   readonly sparing: () => boolean;
+  /** Whether what budgets spend can be written down. */
+  readonly hasBooks: () => boolean;
 }
 
 /** From outside to inside, as calls walk them. */
@@ -34,6 +37,7 @@ export function createRooms({
   recalling,
   sources,
   sparing,
+  hasBooks,
 }: RoomParts): Pick<Router, "chat"> & { readonly shadows: Shadows } {
   const { health, clock } = sources;
   const { limiter, limits, slots } = gates;
@@ -45,7 +49,7 @@ export function createRooms({
       admit(limiter, limits),
       recall({ ...recalling, clock, sparing }),
       locate(sources),
-      afford({ limits, sources, sizes: createAnswerSizes() }),
+      afford({ limits: withBooks(limits, hasBooks), sources, sizes: createAnswerSizes() }),
     ],
     dispatch(sources, attempt, shadows),
   );

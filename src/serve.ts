@@ -212,6 +212,7 @@ async function startRooms(settings: Settings, { clock, log, memory }: House, lis
     providers: () => (late.gateway === undefined ? [] : providerGauges(late.gateway)),
     logLinesDropped: () => log.dropped(),
     decisionsLost: () => memory.decisionsLost(),
+    store: () => memory.storeTrouble(),
     ledger: memory.ledger,
     pressures: () => overload.pressures(),
     bugs: () => bugs,
@@ -236,6 +237,7 @@ async function startRooms(settings: Settings, { clock, log, memory }: House, lis
     news: sharing?.news,
     onHint: metrics.hint,
     spentSince: memory.ledger.spentSince,
+    hasBooks: memory.ledger.takes,
   });
   if (gateway instanceof ChatError) {
     overload.stop();

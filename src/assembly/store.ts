@@ -29,7 +29,7 @@ export interface Surroundings {
   /** In [0, 1). */
   readonly random: () => number;
   /** Of a store in PostgreSQL. */
-  readonly postgres: Pick<PostgresOptions, "onAway" | "onBack" | "onLost"> & {
+  readonly postgres: Pick<PostgresOptions, "onAway" | "onBack" | "onUnable" | "onAble" | "onRefused" | "onLost"> & {
     /** What waits for it waits in memory: there is no file for it. */
     readonly onNoJournal: (path: string, text: string) => void;
   };

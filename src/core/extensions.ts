@@ -38,6 +38,11 @@ export function unknownOf(object: JsonObject, known: Shape): JsonObject | undefi
   return rest;
 }
 
+/** The same fields by their names: the order in which a caller writes them must not keep its request from an equal one's stored answer. */
+export function byName(fields: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(fields).toSorted(([one], [other]) => (one < other ? -1 : 1)));
+}
+
 /** What is filed under an issuer; undefined where nothing is. What is not a JSON object is the caller's mistake. */
 export function fieldsUnder(issuer: string, extensions: Readonly<Extensions>): JsonObject | undefined {
   const text = extensions[issuer];

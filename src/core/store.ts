@@ -99,6 +99,14 @@ export interface Store {
   close(): Promise<void>;
 }
 
+/** What becomes of rows that a store in another process does not take. */
+export interface StoreTrouble {
+  /** They wait in the journal: it is away, full or read-only. */
+  readonly waits: boolean;
+  /** Those that it refuses for good, since start. */
+  readonly refused: number;
+}
+
 /** Why a store cannot be opened; the message is for the operator, and holds no password. */
 export class StoreError extends Error {
   override readonly name = "StoreError";

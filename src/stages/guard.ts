@@ -5,6 +5,7 @@ import { ChatError, chatErrorFrom } from "../core/error.ts";
 import type { AttemptStage } from "../core/handler.ts";
 import type { Bar, HealthTracker, Outcome, Slots } from "../core/health.ts";
 import { ownLimitMs } from "./call-provider.ts";
+import { Witnesses } from "./witnesses.ts";
 
 /** A slot that comes so shortly before the deadline serves nobody; a refusal that comes then still arrives. */
 const deadlineReserveMs = 10;
@@ -23,10 +24,14 @@ const wholeShare = 0.9;
 export function guard(health: HealthTracker, slots: Slots, clock: Clock): AttemptStage {
   // When a race that a target lost last counted against it.
   const lostMs = new WeakMap<Target, number>();
+  const witnesses = new Witnesses();
   const ofImpatience = (error: ChatError, attempt: Attempt, startMs: number): Outcome => {
     const nowMs = clock.now();
     const outcome = notAwaited(error, attempt, nowMs - startMs, health);
-    if (outcome.kind !== "failed" || !isLostRace(error)) return outcome;
+    if (outcome.kind !== "failed") return outcome;
+    // A caller in a hurry, with a long question, must not close to others a target that answers them.
+    if (isCallersHurry(error) && witnesses.hasOtherSince(attempt.target, attempt.key.id, startMs)) return { kind: "neutral" };
+    if (!isLostRace(error)) return outcome;
     // What began before the last loss belongs to the same moment: a stall of a tenth of a second under many calls is one, not many.
     if (startMs < (lostMs.get(attempt.target) ?? Number.NEGATIVE_INFINITY)) return { kind: "neutral" };
     lostMs.set(attempt.target, nowMs);
@@ -54,6 +59,7 @@ export function guard(health: HealthTracker, slots: Slots, clock: Clock): Attemp
     try {
       const stream = await next(attempt);
       trial.answered();
+      witnesses.answered(target, attempt.key.id, clock.now());
       stream.onEnd(({ error }) => {
         if (error === undefined) end({ kind: "succeeded", streamed, firstContentMs: stream.firstContentMs - startMs });
         else end(isImpatience(error, attempt) ? { kind: "neutral" } : failed(error, streamed));
@@ -91,6 +97,11 @@ function isImpatience(error: ChatError, { signal }: Attempt): boolean {
   if (error.impatient || error.failure === "DEADLINE_EXCEEDED") return true;
   if (!signal.aborted) return false;
   return error.failure === "STREAM_INTERRUPTED" ? error.cause === signal.reason : error.failure === "TIMEOUT" && error === signal.reason;
+}
+
+/** Whether the caller itself had set the time that was up: a deadline, or a wish. */
+function isCallersHurry({ failure, impatient }: ChatError): boolean {
+  return failure === "DEADLINE_EXCEEDED" || (failure === "TIMEOUT" && impatient);
 }
 
 /** Whether another target answered first: a hedge. */

@@ -48,6 +48,10 @@ export function createLedgerKeeper({ clock, store, journal, onAway, onBack }: Le
     if (!isAway) onAway(cause);
     isAway = true;
   };
+  const back = (): void => {
+    if (isAway && !closed) onBack();
+    isAway = false;
+  };
   const drain = async (from: Journal): Promise<void> => {
     let pauseMs = pauseMinMs;
     for (;;) {
@@ -65,8 +69,7 @@ export function createLedgerKeeper({ clock, store, journal, onAway, onBack }: Le
       }
     }
     draining = undefined;
-    if (isAway && !closed) onBack();
-    isAway = false;
+    back();
   };
   const pause = (ms: number): Promise<void> => {
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -86,7 +89,8 @@ export function createLedgerKeeper({ clock, store, journal, onAway, onBack }: Le
       if (journal === undefined) return store.add(entries);
       if (!journal.pending()) {
         const outcome = await within(clock, patienceMs, store.add(entries));
-        if (outcome === "kept") return;
+        // Where the journal took nothing either, this is how it ends.
+        if (outcome === "kept") return back();
         if (outcome !== "late") away(outcome.cause);
       }
       await journal.append(entries);

@@ -13,6 +13,8 @@ export interface LedgerLog extends LedgerDesk {
   readonly observer: CallObserver;
   /** See `LedgerStore`; what was settled until now is in it. Rejects as long as some of it is not, for a budget must not forget it. */
   spentSince(this: void, key: string, sinceWall: number): Promise<bigint>;
+  /** False: neither the store nor the journal takes rows now, they wait in memory; what is spent from budgets would be forgotten. */
+  takes(this: void): boolean;
   /** Calls and copies whose rows neither the store nor the journal took, since start. */
   lost(): number;
   /** Bytes of the journal's file. */
@@ -33,6 +35,10 @@ export interface LedgerLogOptions {
   readonly onAway: (cause: unknown) => void;
   /** It has all of them again. Must not throw. */
   readonly onBack: () => void;
+  /** Neither the store nor the journal takes rows, and they wait in memory; told once until they are taken. Default: nobody is. Must not throw. */
+  readonly onFull?: (cause: unknown) => void;
+  /** They are taken. Default: nobody is told. Must not throw. */
+  readonly onRoom?: () => void;
   /** Rows are being lost; told once until some are taken again. Must not throw. */
   readonly onLost: (cause: unknown) => void;
   /** They are taken again. Must not throw. */
@@ -57,9 +63,10 @@ const lookMs = 20;
 export function createLedgerLog(options: LedgerLogOptions): LedgerLog {
   const { clock, store, journal, keepMs, onAway, onBack, onLost, onFound } = options;
   const keeper = createLedgerKeeper({ clock, store, journal, onAway, onBack });
+  const places = watchedPlaces((entries) => keeper.keep(entries), options);
   const writer = createBatchWriter<string>({
     clock,
-    write: (entries) => keeper.keep(entries),
+    write: places.keep,
     sizeOf: ({ length }) => length,
     waitingMax,
     retryMs,
@@ -102,6 +109,7 @@ export function createLedgerLog(options: LedgerLogOptions): LedgerLog {
       if (writer.waiting() > 0 || journal?.pending() === true) throw new Error("the ledger is behind: the store does not take its rows");
       return store.spentSince(key, sinceWall);
     },
+    takes: places.takes,
     lost: () => writer.lost(),
     journalBytes: () => journal?.bytes() ?? 0,
     async close() {
@@ -110,6 +118,28 @@ export function createLedgerLog(options: LedgerLogOptions): LedgerLog {
       await writer.close();
       await keeper.close();
     },
+  };
+}
+
+/** Whether there is a place for rows. */
+function watchedPlaces(
+  keep: (entries: readonly string[]) => Promise<void>,
+  { onFull, onRoom }: Pick<LedgerLogOptions, "onFull" | "onRoom">,
+): { keep(this: void, entries: readonly string[]): Promise<void>; takes(this: void): boolean } {
+  let isFull = false;
+  return {
+    async keep(entries) {
+      try {
+        await keep(entries);
+      } catch (cause) {
+        if (!isFull) onFull?.(cause);
+        isFull = true;
+        throw cause;
+      }
+      if (isFull) onRoom?.();
+      isFull = false;
+    },
+    takes: () => !isFull,
   };
 }
 

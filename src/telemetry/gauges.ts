@@ -4,6 +4,7 @@ import type { Door } from "../core/call.ts";
 import { type LimitKind, limitKinds } from "../core/limits.ts";
 import type { Pressures } from "../core/overload.ts";
 import type { RedisStatus, SharedReport } from "../core/redis.ts";
+import type { StoreTrouble } from "../core/store.ts";
 import { priorityWords } from "./words.ts";
 
 /** A provider at the moment of a scrape. */
@@ -30,6 +31,8 @@ export interface GaugeSources {
   readonly logLinesDropped: () => number;
   /** Decisions the store did not take, since start. Default: none. */
   readonly decisionsLost?: () => number;
+  /** Default: rows are taken. */
+  readonly store?: () => StoreTrouble;
   /** Calls and copies whose ledger rows are lost since start, and the size of the journal's file. Default: there is no ledger. */
   readonly ledger?: { lost(): number; journalBytes(): number };
   /** Errors nobody foresaw, since start. */
@@ -86,6 +89,7 @@ export function createGauges(sources: GaugeSources, registry: Registry): () => v
     registers: [registry],
   });
   const journal = gauge("ledger_journal_bytes", "Size of the ledger's journal; 0 as long as the store takes its rows", []);
+  const readTrouble = createStoreGauges(gauge, counter);
   const bugs = new Counter({ name: "semaroute_bugs_total", help: "Errors nobody foresaw; each has its log line", registers: [registry] });
   const pressure = gauge("overload_pressure", "How full a resource is, from 0 to 1; load is shed from 0.8", ["resource"]);
   const shed = counter("shed_total", "Calls refused because this process was overloaded", ["priority"]);
@@ -123,8 +127,23 @@ export function createGauges(sources: GaugeSources, registry: Registry): () => v
     ledgerLost.reset();
     ledgerLost.inc(sources.ledger?.lost() ?? 0);
     journal.set(sources.ledger?.journalBytes() ?? 0);
+    readTrouble(sources.store?.());
     dropped.reset();
     dropped.inc(sources.logLinesDropped());
+  };
+}
+
+/** What becomes of rows for a database. */
+function createStoreGauges(
+  gauge: (name: string, help: string, labelNames: string[]) => Gauge,
+  counter: (name: string, help: string, labelNames: string[]) => Counter,
+): (trouble: StoreTrouble | undefined) => void {
+  const wait = gauge("store_rows_wait", "1 while the database does not take rows, and they wait in the journal", []);
+  const refused = counter("store_rows_refused_total", "Rows that the database refuses for good, set aside in the journal", []);
+  return (trouble) => {
+    wait.set(trouble?.waits === true ? 1 : 0);
+    refused.reset();
+    refused.inc(trouble?.refused ?? 0);
   };
 }
 

@@ -37,7 +37,7 @@ const ends: Readonly<Record<string, { readonly at: string; readonly words: Reado
       eos: "STOP",
       COMPLETE: "STOP",
       "": "STOP",
-      anything: "STOP",
+      anything: "OTHER",
     },
   },
   anthropic: {

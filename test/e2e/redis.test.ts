@@ -350,6 +350,22 @@ describe.skipIf(!hasRedis)("a Redis in trouble", () => {
     const { reason } = await doubting.logged(({ message }) => String(message).startsWith("redis is away"));
     expect(reason).toBe("DEPTH_ZERO_SELF_SIGNED_CERT");
     expect((await ask(doubting, "by TLS")).cache).toBe("miss");
-    for (const server of [trusting, doubting]) expect(JSON.stringify(server.lines) + server.complaints()).not.toContain("tls-canary");
+    const elsewherePort = await freePort();
+    const elsewhere = [
+      "--tls-cert-file",
+      fixture("issued-elsewhere.pem"),
+      "--tls-key-file",
+      fixture("key.pem"),
+      "--tls-ca-cert-file",
+      fixture("ca.pem"),
+    ];
+    await using another = await startRedis("--tls-port", String(elsewherePort), ...elsewhere, "--tls-auth-clients", "no");
+    await using careful = await startServer(behindTls.replace(/rediss:\/\/[^"]*/, `rediss://127.0.0.1:${elsewherePort}`), {
+      NODE_EXTRA_CA_CERTS: fixture("ca.pem"),
+    });
+    const { reason: why } = await careful.logged(({ message }) => String(message).startsWith("redis is away"));
+    expect([why, another.client.status]).toEqual(["ERR_TLS_CERT_ALTNAME_INVALID", "ready"]);
+    for (const server of [trusting, doubting, careful])
+      expect(JSON.stringify(server.lines) + server.complaints()).not.toContain("tls-canary");
   });
 });

@@ -84,7 +84,8 @@ const calling = (means: FinishReason, ...words: readonly string[]): readonly Wor
 
 const words: Readonly<Record<string, readonly Word[]>> = {
   "openai-chat": [
-    ...says(STOP, "stop", "tool_calls", "function_call", "eos", "never heard of"),
+    ...says(STOP, "stop", "tool_calls", "function_call", "eos"),
+    ...says(OTHER, "never heard of"),
     ...says(LENGTH, "length", "model_length"),
     ...calling(TOOL_CALLS, "tool_calls", "function_call", "stop", ""),
     ...says(CONTENT_FILTER, "content_filter"),

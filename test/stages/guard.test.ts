@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import type { Attempt } from "../../src/core/call.ts";
+import type { Attempt, KeyId } from "../../src/core/call.ts";
 import { type Batch } from "../../src/core/chat.ts";
 import { ChatError, type Failure } from "../../src/core/error.ts";
 import type { AttemptStream, Ending } from "../../src/core/handler.ts";
@@ -171,6 +171,41 @@ describe("an attempt that was ended from outside", () => {
     await later;
     expect(told.at(-1)).toBe("failed TIMEOUT");
   });
+
+  for (const { who, error, counts } of [
+    { who: "a caller's deadline", error: deadline, counts: false },
+    { who: "a wish shorter than its limit", error: wish, counts: false },
+    { who: "our total", error: total, counts: true },
+    { who: "another target that answered first", error: race, counts: true },
+  ]) {
+    test(`by ${who} ${counts ? "counts" : "does not count"} where the target answered another key meanwhile, and counts where it answered none or the same`, async () => {
+      const { room, answerBy, told, clock, stream } = scene({ slots: 10, usualMs: 10 });
+      const target = chatTarget();
+      const by = (id: string) => ({ target, key: { ...attemptOf(chatRequest("hi")).key, id: id as KeyId } });
+      /** One that is ended from outside after this was answered to that key. */
+      const ended = async (answeredKey: string | undefined): Promise<string | undefined> => {
+        let end = (): void => {};
+        const ender = new AbortController();
+        answerBy(() => new Promise((_, reject) => (end = () => reject(error))));
+        clock.advance(1000);
+        const pending = rejection(room(attempt({ ...by("hurried"), signal: ender.signal })));
+        await settled();
+        clock.advance(50);
+        answerBy(() => Promise.resolve(stream));
+        if (answeredKey !== undefined) await room(attempt(by(answeredKey)));
+        clock.advance(50);
+        if (error !== wish) ender.abort(error);
+        end();
+        await pending;
+        return told.at(-1);
+      };
+      expect(await ended(undefined)).toBe("failed TIMEOUT");
+      expect(await ended("hurried")).toBe("failed TIMEOUT");
+      expect(await ended("another")).toBe(counts ? "failed TIMEOUT" : "neutral");
+      // What was answered before it began says nothing of now.
+      expect(await ended(undefined)).toBe("failed TIMEOUT");
+    });
+  }
 
   for (const { who, error, counts } of rows) {
     const late = counts ? "failed TIMEOUT" : "neutral";

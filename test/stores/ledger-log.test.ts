@@ -33,6 +33,8 @@ async function setUp({ path = join(folderWith({}), "x.ledger"), bytesMax }: { pa
     keepMs: 3_600_000,
     onAway: () => told.push("away"),
     onBack: () => told.push("back"),
+    onFull: () => told.push("full"),
+    onRoom: () => told.push("room"),
     onLost: () => told.push("lost"),
     onFound: () => told.push("found"),
   });
@@ -158,11 +160,11 @@ describe("a store that does not take rows", () => {
     for (let each = 0; each < 15_000; each++) ended(`c${each}`);
     clock.advance(10);
     await log.list({ limit: 1 });
-    expect([told, log.lost()]).toEqual([["away"], 0]);
+    expect([told, log.lost(), log.takes()]).toEqual([["away", "full"], 0, false]);
     for (let each = 15_000; each < 25_000; each++) ended(`c${each}`);
     clock.advance(10);
     await log.list({ limit: 1 });
-    expect(told).toEqual(["away", "lost"]);
+    expect(told).toEqual(["away", "full", "lost"]);
     expect(log.lost()).toBeGreaterThanOrEqual(4500);
     expect(log.journalBytes()).toBeLessThanOrEqual(2000);
   });
@@ -177,6 +179,21 @@ test("what is older than it is to be kept is forgotten, again and again, until t
   expect(state.pruned).toHaveLength(2);
   await close();
   expect(clock.pending()).toBe(0);
+});
+
+test("whether rows have a place is told at once when they have none, and when they have one again, and none is lost", async () => {
+  const { clock, log, ended, state, told, kept, until } = await setUp({ bytesMax: 10 });
+  ended("c1");
+  await log.list({ limit: 1 });
+  expect(log.takes()).toBe(true);
+  state.broken = true;
+  for (const id of ["c2", "c3"]) ended(id);
+  clock.advance(10);
+  await log.list({ limit: 1 });
+  expect([log.takes(), told]).toEqual([false, ["away", "full"]]);
+  state.broken = false;
+  await until(() => log.takes());
+  expect([await kept(), told, log.lost()]).toEqual([["c1", "c2", "c3"], ["away", "full", "back", "room"], 0]);
 });
 
 describe("a ledger in memory", () => {

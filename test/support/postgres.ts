@@ -43,7 +43,9 @@ export interface OwnPostgres extends TestPostgres {
   thaw(): void;
   /** Ends at once, as in a crash. */
   crash(): Promise<void>;
-  /** After a crash, at the same place. */
+  /** Ends in order: whoever is connected is told so, and sent away. */
+  shutDown(): Promise<void>;
+  /** After its end, at the same place. */
   restart(): Promise<void>;
 }
 
@@ -71,8 +73,11 @@ process.once("exit", () => {
   for (const child of running) child.kill("SIGQUIT");
 });
 
-/** One of our own; `more` are settings of it. */
-export async function startPostgres(more: readonly string[] = []): Promise<OwnPostgres> {
+/** One of our own; `more` are settings of it, `files` lie in its folder and are its own. */
+export async function startPostgres(
+  more: readonly string[] = [],
+  files: Readonly<Record<string, string | Uint8Array>> = {},
+): Promise<OwnPostgres> {
   if (binaries === undefined) throw new Error(noOwnPostgres);
   const user = unprivileged();
   const folder = mkdtempSync(join(tmpdir(), "semaroute-pg-"));
@@ -83,6 +88,10 @@ export async function startPostgres(more: readonly string[] = []): Promise<OwnPo
   writeFileSync(password, "secret");
   const auth = ["-U", "postgres", "-A", "scram-sha-256", `--pwfile=${password}`];
   execFileSync(join(binaries, "initdb"), ["-D", data, ...auth, "--no-sync", "-E", "UTF8"], { ...options, stdio: "ignore" });
+  for (const [name, content] of Object.entries(files)) {
+    writeFileSync(join(data, name), content, { mode: 0o600 });
+    if (user !== undefined) chownSync(join(data, name), user.uid, user.gid);
+  }
   const port = await freePort();
   const parameters = [...settings, ...more, `unix_socket_directories=${folder}`].flatMap((each) => ["-c", each]);
   const start = async (): Promise<ChildProcess> => {
@@ -118,6 +127,7 @@ export async function startPostgres(more: readonly string[] = []): Promise<OwnPo
     freeze: () => each("SIGSTOP"),
     thaw: () => each("SIGCONT"),
     crash: () => end("SIGQUIT"),
+    shutDown: () => end("SIGINT"),
     async restart() {
       server = await start();
     },
@@ -155,8 +165,8 @@ function databasesAt(root: string, made: string[]): Pick<TestPostgres, "createDa
   };
 }
 
-/** The server refuses to run as root. */
-function unprivileged(): { readonly uid: number; readonly gid: number } | undefined {
+/** Whom servers of our own run as, for they refuse to run as root; undefined: whom we run as. */
+export function unprivileged(): { readonly uid: number; readonly gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined;
   const users = readFileSync("/etc/passwd", "utf8")
     .split("\n")

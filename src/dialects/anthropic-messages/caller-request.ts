@@ -11,6 +11,7 @@ import {
   requiredName,
 } from "./caller-fields.ts";
 import { ChatError } from "../../core/error.ts";
+import { byName } from "../../core/extensions.ts";
 import { messagesFrom, systemFrom } from "./caller-messages.ts";
 import { extensionsFrom, type Fields, isJsonObject, restOf } from "./fields.ts";
 import { reasoningFromWords, wordsIn } from "./thinking-words.ts";
@@ -61,7 +62,7 @@ export function requestFrom(body: unknown, { version, beta }: CallerHeaders, wha
     endUserId: (metadata && optionalText(metadata, "user_id", "metadata")) ?? "",
     promptCacheKey: "",
     metadata: {},
-    extensionsJson: extensionsFrom(extension),
+    extensionsJson: extensionsFrom(extension && byName(extension)),
   };
 }
 

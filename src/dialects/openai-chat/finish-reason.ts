@@ -25,11 +25,19 @@ export function isErrorFinish(word: string): boolean {
   return word === "error" || word === "insufficient_system_resource";
 }
 
-/** What a host's word means; whether tools were called is believed from the calls, not from the word. */
+/**
+ * What a host's word means; whether tools were called is believed from the calls, not from the word. One that nobody knows, as
+ * vLLM's `abort`, is told as an ordinary end, and is not one that an answer may be kept for.
+ */
 export function decodeFinishReason(word: string, hasCalls: boolean): FinishReason {
-  const reason = byWord.get(word) ?? FinishReason.STOP;
-  if (reason === FinishReason.STOP && hasCalls) return FinishReason.TOOL_CALLS;
+  const reason = byWord.get(word) ?? (word === "" ? FinishReason.STOP : FinishReason.OTHER);
+  if (hasCalls && isOrdinary(reason)) return FinishReason.TOOL_CALLS;
   return reason === FinishReason.TOOL_CALLS && !hasCalls ? FinishReason.STOP : reason;
+}
+
+/** An end that an answer with nothing in it cannot have. */
+export function isOrdinary(reason: FinishReason): boolean {
+  return reason === FinishReason.STOP || reason === FinishReason.OTHER;
 }
 
 /** What a caller must know about its answer to name its end. */

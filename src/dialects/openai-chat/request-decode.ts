@@ -1,6 +1,6 @@
 import type { ChatRequest, Reasoning, Sampling } from "../../core/chat.ts";
 import { ReasoningSummary } from "../../core/chat.ts";
-import { type Extensions, keys, shape, unknownOf } from "../../core/extensions.ts";
+import { byName, type Extensions, keys, shape, unknownOf } from "../../core/extensions.ts";
 import { extensionsFrom } from "./extensions.ts";
 import {
   isJsonObject,
@@ -104,7 +104,7 @@ function requestExtensions(body: JsonObject): Extensions {
   // One of two that differ is the end user; the other one has no place, and that is noted where it is left out.
   const { user, safety_identifier: safety } = body;
   if (typeof user === "string" && typeof safety === "string" && user !== safety) rest["user"] = user;
-  return Object.keys(rest).length === 0 ? {} : extensionsFrom(rest);
+  return Object.keys(rest).length === 0 ? {} : extensionsFrom(byName(rest));
 }
 
 function decodeSampling(body: JsonObject): Sampling | undefined {

@@ -1,5 +1,5 @@
 import type { ChatResponse, Choice, Citation, ContentPart } from "../../core/chat.ts";
-import { chatResponse, choice, contentPart, FinishReason, textPart, type Usage } from "../../core/chat.ts";
+import { chatResponse, choice, contentPart, textPart, type Usage } from "../../core/chat.ts";
 import type { AnswerContext, Quirks } from "../../core/dialect.ts";
 import { ChatError } from "../../core/error.ts";
 import { textOf } from "../../core/fold.ts";
@@ -10,7 +10,7 @@ import { keys, shape, unknownOf } from "../../core/extensions.ts";
 import { extensionsFrom, extensionsOf } from "./extensions.ts";
 import { failureInside } from "../../core/openai/failure.ts";
 import { isErrorBody } from "../../core/openai/failure-shape.ts";
-import { decodeFinishReason, isErrorFinish } from "./finish-reason.ts";
+import { decodeFinishReason, isOrdinary, isErrorFinish } from "./finish-reason.ts";
 import { isJsonObject, type JsonObject } from "../../core/json-fields.ts";
 import { decodeLogprobs } from "../../core/openai/logprobs.ts";
 import { callPart } from "./messages-decode.ts";
@@ -55,7 +55,7 @@ function text(value: unknown): string {
 
 /** An end without a beginning: hosts under load, or with a history they could not read, "succeed" like this. */
 function refuseEmpty(choices: readonly Choice[], usage: Usage | undefined): void {
-  const empty = choices.every((each) => each.finishReason === FinishReason.STOP && saysNothing(each.message?.content ?? []));
+  const empty = choices.every((each) => isOrdinary(each.finishReason) && saysNothing(each.message?.content ?? []));
   if (empty && (usage?.outputTokens ?? 0) === 0) throw new ChatError("UPSTREAM_PROTOCOL", "the upstream's answer is empty");
 }
 

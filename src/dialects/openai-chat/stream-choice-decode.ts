@@ -1,12 +1,12 @@
 import { decodeBase64 } from "../../core/base64.ts";
 import type { ChatEvent, ContentPart, PartDelta, TokenLogprob } from "../../core/chat.ts";
-import { contentPart, FinishReason, partDelta, partEnded, partStarted, textPart } from "../../core/chat.ts";
+import { contentPart, partDelta, partEnded, partStarted, textPart } from "../../core/chat.ts";
 import type { AnswerContext } from "../../core/dialect.ts";
 import { withMessageExtensions } from "../../core/message-extensions.ts";
 import { audioPart, decodeCitations, textsOf, withAnnotations } from "./answer-decode.ts";
 import { keys, shape, unknownOf } from "../../core/extensions.ts";
 import { extensionsFrom } from "./extensions.ts";
-import { decodeFinishReason } from "./finish-reason.ts";
+import { decodeFinishReason, isOrdinary } from "./finish-reason.ts";
 import { isJsonObject, type JsonObject } from "../../core/json-fields.ts";
 import { decodeLogprobs } from "../../core/openai/logprobs.ts";
 import { reasoningFromBlock, reasoningPart } from "./opaque.ts";
@@ -62,7 +62,7 @@ export class ChoiceReader {
 
   /** It ended without having said anything. */
   get isEmptyStop(): boolean {
-    return this.#next === 0 && !this.#calls.any && decodeFinishReason(this.#finish, false) === FinishReason.STOP;
+    return this.#next === 0 && !this.#calls.any && isOrdinary(decodeFinishReason(this.#finish, false));
   }
 
   /** Appends what one entry of `choices` means. */

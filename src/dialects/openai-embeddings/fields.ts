@@ -27,7 +27,9 @@ export function stringAt(object: JsonObject, key: string, lengthMax: number): st
 /** What is in an object besides the known keys, as `extensions_json`; null equals absence. */
 export function extensionsOf(object: JsonObject, known: ReadonlySet<string>): Record<string, string> {
   const rest = Object.keys(object).filter((key) => !known.has(key) && object[key] !== null && object[key] !== undefined);
-  return rest.length === 0 ? {} : { [extensionIssuer]: JSON.stringify(Object.fromEntries(rest.map((key) => [key, object[key]]))) };
+  if (rest.length === 0) return {};
+  // By name: the order in which they came must not keep an equal request from a stored answer.
+  return { [extensionIssuer]: JSON.stringify(Object.fromEntries(rest.toSorted().map((key) => [key, object[key]]))) };
 }
 
 /** This dialect's part of `extensions_json`; empty where there is none. What is not a JSON object is the caller's mistake. */

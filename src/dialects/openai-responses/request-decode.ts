@@ -1,6 +1,6 @@
 import { type ChatRequest, type Reasoning, ReasoningSummary, type Sampling } from "../../core/chat.ts";
 import { ChatError } from "../../core/error.ts";
-import { type Extensions, keys, shape, unknownOf } from "../../core/extensions.ts";
+import { byName, type Extensions, keys, shape, unknownOf } from "../../core/extensions.ts";
 import {
   isJsonObject,
   type JsonObject,
@@ -82,7 +82,7 @@ function requestExtensions(body: JsonObject, include: readonly string[]): Extens
   if (rest["truncation"] === "disabled") delete rest["truncation"];
   const others = include.filter((word) => word !== sealWord && word !== logprobsWord);
   if (others.length > 0) rest["include"] = others;
-  return { [language]: JSON.stringify(rest) };
+  return { [language]: JSON.stringify(byName(rest)) };
 }
 
 function decodeSampling(body: JsonObject, include: readonly string[]): Sampling | undefined {

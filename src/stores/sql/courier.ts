@@ -1,7 +1,7 @@
 import { deserialize, serialize } from "node:v8";
 import { type Clock, within } from "../../core/clock.ts";
-import type { Journal, JournalEntry } from "./journal.ts";
-import { faultOf } from "./postgres-errors.ts";
+import type { Journal, JournalEntry, RefusedRow } from "./journal.ts";
+import { faultOf, wordsOf } from "./postgres-errors.ts";
 
 /** Brings rows to the database; what it does not take now waits in a journal, and nobody else waits. */
 export interface Courier {
@@ -24,8 +24,22 @@ export interface CourierOptions {
   readonly clock: Clock;
   /** In [0, 1). */
   readonly random: () => number;
-  /** Told of what the database refuses for good, and of what a journal in memory still holds at the end. Must not throw. */
+  /** The database answers, and does not take rows: it is full, read-only, or refuses us. Told once until it takes all of them. Must not throw. */
+  readonly onUnable: (reason: string) => void;
+  /** It has all of them. Must not throw. */
+  readonly onAble: () => void;
+  /** Rows that it refuses for good were set aside in the journal, and those beside them were not. Must not throw. */
+  readonly onRefused: (refused: RefusedRows) => void;
+  /** Told of what can neither be written nor be set aside, and of what a journal in memory still holds at the end. Must not throw. */
   readonly onLost: (lost: LostRows) => void;
+}
+
+/** Rows of one kind that the operator has to look after. */
+export interface RefusedRows {
+  readonly kind: string;
+  readonly rows: number;
+  /** Of the first of them, in words that hold nothing of it. */
+  readonly reason: string;
 }
 
 /** Rows of one kind that are nowhere. */
@@ -63,6 +77,7 @@ class JournalCourier implements Courier {
   /** Something was kept since the last look. */
   #isWanted = false;
   #waitMs = tryMs;
+  #isUnable = false;
 
   constructor(options: CourierOptions) {
     this.#options = options;
@@ -89,7 +104,8 @@ class JournalCourier implements Courier {
     await within<unknown>(clock, closeMs, this.#bringing ?? this.#bring());
     if (!journal.lasts) {
       const cause = new Error("the store could not be reached before the end");
-      for (const { kind, rows } of await journal.oldest(Number.MAX_SAFE_INTEGER)) onLost({ kind, rows: rowsFrom(rows).length, cause });
+      for (const { kind, rows } of await journal.oldest(Number.MAX_SAFE_INTEGER))
+        onLost({ kind, rows: rowsFrom(rows)?.length ?? 1, cause });
     }
     await journal.close();
   }
@@ -102,7 +118,7 @@ class JournalCourier implements Courier {
     const first = await within(this.#options.clock, hesitateMs, written);
     if (first?.kind === "written") return;
     if (first?.kind === "refused") {
-      if (faultOf(first.cause) === "input") throw first.cause;
+      // Also what it will never take: out of the journal its good rows find their way without it.
       await this.#keep(kind, rows);
       return;
     }
@@ -151,8 +167,14 @@ class JournalCourier implements Courier {
         await this.#deliver(entry);
         this.#waitMs = tryMs;
       }
+      if (this.#isUnable) this.#options.onAble();
+      this.#isUnable = false;
       return true;
-    } catch {
+    } catch (cause) {
+      if (!this.#isUnable && faultOf(cause) !== "away") {
+        this.#isUnable = true;
+        this.#options.onUnable(wordsOf(cause));
+      }
       this.#waitMs = Math.min(this.#waitMs * 2, tryMsMax);
       return false;
     }
@@ -164,22 +186,57 @@ class JournalCourier implements Courier {
   }
 
   async #deliver({ id, kind, rows: bytes }: JournalEntry): Promise<void> {
-    const { journal, onLost } = this.#options;
+    const { journal, clock, onLost, onRefused } = this.#options;
     const rows = rowsFrom(bytes);
-    try {
-      const write = this.#writes.get(kind);
-      if (write === undefined) onLost({ kind, rows: rows.length, cause: new Error("nobody knows such rows") });
-      else await write(rows);
-    } catch (cause) {
-      if (faultOf(cause) !== "input") throw cause;
-      onLost({ kind, rows: rows.length, cause });
+    if (rows === undefined) {
+      await journal.forget(id);
+      onLost({ kind, rows: 1, cause: new Error("an entry of the journal cannot be read") });
+      return;
     }
-    await journal.forget(id);
+    const bad = await sifted(rows, this.#writes.get(kind) ?? unknown);
+    const refused = bad.map(({ row, cause }): RefusedRow => ({ kind, reason: wordsOf(cause), row: textFrom(row), wall: clock.wall() }));
+    await journal.forget(id, refused);
+    const [first] = bad;
+    if (first === undefined) return;
+    if (journal.lasts) onRefused({ kind, rows: bad.length, reason: wordsOf(first.cause) });
+    else onLost({ kind, rows: bad.length, cause: first.cause });
   }
 }
 
-/** Written by this process or an earlier one of the same product. */
-function rowsFrom(bytes: Uint8Array): readonly unknown[] {
-  const rows: unknown = deserialize(bytes);
-  return Array.isArray(rows) ? rows : [];
+/** A row, and why it was not taken. */
+interface BadRow {
+  readonly row: unknown;
+  readonly cause: unknown;
+}
+
+/** Of another version. */
+const unknown: Write = () => Promise.reject(new TypeError("nobody knows such rows"));
+
+/** Writes all that can be written, half by half, and answers the rest. Rejects where that is not the rows' fault. */
+async function sifted(rows: readonly unknown[], write: Write): Promise<readonly BadRow[]> {
+  try {
+    await write(rows);
+    return [];
+  } catch (cause) {
+    if (faultOf(cause) !== "input") throw cause;
+    if (rows.length <= 1) return rows.map((row) => ({ row, cause }));
+    const middle = rows.length >> 1;
+    return [...(await sifted(rows.slice(0, middle), write)), ...(await sifted(rows.slice(middle), write))];
+  }
+}
+
+/** Written by this process or an earlier one of the same product; undefined: it is none of ours. */
+function rowsFrom(bytes: Uint8Array): readonly unknown[] | undefined {
+  try {
+    const rows: unknown = deserialize(bytes);
+    return Array.isArray(rows) ? rows : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Rows of the ledger are JSON already. */
+function textFrom(row: unknown): string {
+  if (typeof row === "string") return row;
+  return JSON.stringify(row, (_key, value: unknown) => (typeof value === "bigint" ? String(value) : value)) ?? "";
 }

@@ -1,4 +1,4 @@
-import type { Journal, JournalEntry } from "./journal.ts";
+import type { Journal, JournalEntry, RefusedRow } from "./journal.ts";
 import { startThread } from "./thread.ts";
 
 /** Where the file is. */
@@ -13,7 +13,7 @@ export interface FileJournalOptions {
 export type JournalCall =
   | { readonly kind: "keep"; readonly of: string; readonly rows: Uint8Array }
   | { readonly kind: "oldest"; readonly limit: number }
-  | { readonly kind: "forget"; readonly id: number }
+  | { readonly kind: "forget"; readonly id: number; readonly refused: readonly RefusedRow[] }
   | { readonly kind: "holds"; readonly of: string }
   | { readonly kind: "close" };
 
@@ -37,7 +37,7 @@ export async function openFileJournal(options: FileJournalOptions): Promise<Jour
     lasts: true,
     keep: (of, rows) => ask({ kind: "keep", of, rows }),
     oldest: (limit) => ask({ kind: "oldest", limit }),
-    forget: (id) => ask({ kind: "forget", id }),
+    forget: (id, refused = []) => ask({ kind: "forget", id, refused }),
     holds: (of) => ask({ kind: "holds", of }),
     async close() {
       await ask({ kind: "close" }).catch(() => undefined);

@@ -4,7 +4,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { workerData } from "node:worker_threads";
 import { StoreError } from "../../core/store.ts";
 import type { FileJournalOptions, JournalCall } from "./file-journal.ts";
-import type { JournalEntry } from "./journal.ts";
+import type { JournalEntry, RefusedRow } from "./journal.ts";
 import { openFile } from "./node-sqlite.ts";
 import { serveThread } from "./thread-port.ts";
 
@@ -12,6 +12,8 @@ import { serveThread } from "./thread-port.ts";
 const filesMax = 16;
 /** 256 MiB. */
 const pagesMaxDefault = 65_536;
+/** Rows that are set aside; the oldest make way. */
+const refusedMax = 10_000;
 
 const options: FileJournalOptions = workerData;
 await serveThread({ open: () => openJournal(options), answer });
@@ -65,7 +67,7 @@ function answer(journal: DatabaseSync, call: JournalCall): unknown {
     case "oldest":
       return oldestOf(journal, call.limit);
     case "forget":
-      return forgetIn(journal, call.id);
+      return call.refused.length === 0 ? forgetIn(journal, call.id) : setAside(journal, call.id, call.refused);
     case "holds":
       return journal.prepare("SELECT 1 FROM journal WHERE kind = ? LIMIT 1").get(call.of) !== undefined;
     case "close":
@@ -81,6 +83,26 @@ function keepIn(journal: DatabaseSync, kind: string, rows: Uint8Array): number {
 
 function forgetIn(journal: DatabaseSync, id: number): void {
   journal.prepare("DELETE FROM journal WHERE id = ?").run(id);
+}
+
+/** Both or neither: what is set aside twice is counted twice. */
+function setAside(journal: DatabaseSync, id: number, refused: readonly RefusedRow[]): void {
+  journal.exec("BEGIN IMMEDIATE");
+  try {
+    // Made when it is needed: a file that is full has to open all the same.
+    journal.exec(
+      "CREATE TABLE IF NOT EXISTS refused (id INTEGER PRIMARY KEY, wall INTEGER NOT NULL, kind TEXT NOT NULL, reason TEXT NOT NULL, row TEXT NOT NULL)",
+    );
+    const statement = journal.prepare("INSERT INTO refused (wall, kind, reason, row) VALUES (?, ?, ?, ?)");
+    for (const { wall, kind, reason, row } of refused) statement.run(Math.floor(wall), kind, reason, row);
+    journal.prepare("DELETE FROM refused WHERE id <= (SELECT max(id) FROM refused) - ?").run(refusedMax);
+    forgetIn(journal, id);
+    journal.exec("COMMIT");
+  } catch (thrown) {
+    // A disk that is full may have done so already.
+    if (journal.isTransaction) journal.exec("ROLLBACK");
+    throw thrown;
+  }
 }
 
 function oldestOf(journal: DatabaseSync, limit: number): JournalEntry[] {

@@ -7,6 +7,17 @@ export interface JournalEntry {
   readonly rows: Uint8Array;
 }
 
+/** A row that the database will never take. */
+export interface RefusedRow {
+  readonly kind: string;
+  /** Why, in words that hold nothing of it. */
+  readonly reason: string;
+  /** As JSON, for people. */
+  readonly row: string;
+  /** Milliseconds since the epoch. */
+  readonly wall: number;
+}
+
 /** Where rows wait while the database is away; bounded. */
 export interface Journal {
   /** Whether what it holds outlives the process. */
@@ -15,7 +26,8 @@ export interface Journal {
   keep(kind: string, rows: Uint8Array): Promise<number>;
   /** So many, at most. */
   oldest(limit: number): Promise<readonly JournalEntry[]>;
-  forget(id: number): Promise<void>;
+  /** Sets aside, in the same step, what of it the database refuses for good; a journal that does not last keeps nothing of that. */
+  forget(id: number, refused?: readonly RefusedRow[]): Promise<void>;
   /** Whether it holds rows of a kind. */
   holds(kind: string): Promise<boolean>;
   close(): Promise<void>;

@@ -81,7 +81,8 @@ function adapted(database: DatabaseSync) {
   return {
     close: () => database.close(),
     prepare(text: string) {
-      const statement = database.prepare(text);
+      // A disk that is full has done so already; to ask again would be an error that hides why.
+      const statement = database.prepare(text === "rollback" && !database.isTransaction ? "select 1 where false" : text);
       return {
         reader: statement.columns().length > 0,
         all: (parameters: readonly unknown[]) => statement.all(...parameters.map(inputFrom)),

@@ -33,7 +33,13 @@ export function faultOf(error: unknown): PostgresFault {
     if (unableStates.test(code)) return "unable";
     return inputStates.test(code) ? "input" : "refusal";
   }
-  return networkCodes.test(code) || awayTexts.test(error.message) ? "away" : "refusal";
+  if (networkCodes.test(code) || awayTexts.test(error.message)) return "away";
+  return code === "" && isOurs(error) ? "input" : "refusal";
+}
+
+/** What we could not make a statement of, as of a row that another version wrote. */
+function isOurs(error: Error): boolean {
+  return error instanceof SyntaxError || error instanceof TypeError || error instanceof RangeError;
 }
 
 /** Whether it answered at all in its time; what was slow may have been the question. */
@@ -60,6 +66,8 @@ const reasons: readonly (readonly [RegExp, string])[] = [
   [/^08/, "it, or a pooler before it, gives no connection"],
   [/^57P/, "it is going down or coming up"],
   [/^ERR_INVALID_URL$/, "the URL cannot be read"],
+  [/^ERR_TLS_CERT_ALTNAME/, "its certificate is for another host"],
+  [/^CERT_HAS_EXPIRED/, "its certificate has expired"],
   [/^(?:CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_TLS)/, "its certificate is not trusted"],
 ];
 
@@ -72,7 +80,8 @@ export function wordsOf(error: unknown): string {
   if (known !== undefined) return known[1];
   if (awayTexts.test(error.message)) return /time/i.test(error.message) ? "it does not answer in time" : "it broke the connection off";
   if (/does not support SSL/.test(error.message)) return "it does not speak TLS";
-  return code === "" ? "unknown reason" : `it says ${code}`;
+  if (code === "") return isOurs(error) ? "it is not as rows are" : "unknown reason";
+  return `it says ${code}`;
 }
 
 function codeOf(error: Error): string {

@@ -5,6 +5,7 @@ import { type DecisionRow, type Store, StoreError } from "../../core/store.ts";
 import { type Courier, createCourier, type CourierOptions } from "./courier.ts";
 import { migrateShared } from "./migrations.ts";
 import { faultOf, wordsOf } from "./postgres-errors.ts";
+import { refuseBadTls } from "./postgres-tls.ts";
 import { createPostgresPool, type PostgresPoolOptions } from "./postgres-pool.ts";
 import type { Tables } from "./schema.ts";
 import { createSqlParts } from "./sql-store.ts";
@@ -30,6 +31,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
   const { ready, gated } = migratedFirst(pool, reports);
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: gated }) });
   try {
+    refuseBadTls(options.url);
     await ready();
   } catch (thrown) {
     const fault = thrown instanceof StoreError ? "refusal" : faultOf(thrown);

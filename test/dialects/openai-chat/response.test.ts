@@ -132,7 +132,7 @@ describe("what a whole answer means", () => {
     ["eos", FinishReason.STOP],
     ["end_turn", FinishReason.STOP],
     ["COMPLETE", FinishReason.STOP],
-    ["something_new", FinishReason.STOP],
+    ["something_new", FinishReason.OTHER],
     ["", FinishReason.STOP],
     ["tool_calls", FinishReason.STOP],
   ];

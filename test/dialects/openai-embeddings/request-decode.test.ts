@@ -40,7 +40,7 @@ test("every field has its place, and what is not known is kept", () => {
       model: "m",
       dimensions: 3,
       endUserId: "u-1",
-      extensionsJson: { openai: '{"truncate":"END","nested":{"deep":[1]}}' },
+      extensionsJson: { openai: '{"nested":{"deep":[1]},"truncate":"END"}' },
     }),
   );
 });

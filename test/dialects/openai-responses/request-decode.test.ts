@@ -130,7 +130,7 @@ describe("what is said becomes the vocabulary's", () => {
       stream_options: { include_obfuscation: true },
     };
     expect(asChat(decoded(ask({ ...fields, stream: true }))).notes).toEqual(
-      ["truncation", "max_tool_calls", "context_management", "stream_options", "include"].map(
+      ["context_management", "include", "max_tool_calls", "stream_options", "truncation"].map(
         (key) => `extensions_json.openai_responses.${key}`,
       ),
     );

@@ -1,8 +1,10 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { serialize } from "node:v8";
+import { DatabaseSync } from "node:sqlite";
+import { DatabaseError } from "pg";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { createCourier, type LostRows } from "../../../src/stores/sql/courier.ts";
+import { createCourier, type LostRows, type RefusedRows } from "../../../src/stores/sql/courier.ts";
 import { openFileJournal } from "../../../src/stores/sql/file-journal.ts";
 import { createMemoryJournal, type Journal } from "../../../src/stores/sql/journal.ts";
 import { AwayError } from "../../../src/stores/sql/postgres-errors.ts";
@@ -21,13 +23,23 @@ const ids = (rows: readonly Row[]): number[] => rows.map(({ id }) => id);
 function setUp(journal: Journal = createMemoryJournal()) {
   const clock = createFakeClock();
   const lost: LostRows[] = [];
+  const refused: RefusedRows[] = [];
+  const said: string[] = [];
   const written: Row[] = [];
   let next = (rows: readonly Row[]): Promise<void> => {
     written.push(...rows);
     return Promise.resolve();
   };
   const wellBehaved = next;
-  const courier = createCourier({ journal, clock, random: () => 0.5, onLost: (each) => lost.push(each) });
+  const courier = createCourier({
+    journal,
+    clock,
+    random: () => 0.5,
+    onUnable: (reason) => said.push(reason),
+    onAble: () => said.push("able"),
+    onRefused: (each) => refused.push(each),
+    onLost: (each) => lost.push(each),
+  });
   const add = courier.carry<Row>("rows", (rows) => next(rows));
   courier.start();
   return {
@@ -35,10 +47,16 @@ function setUp(journal: Journal = createMemoryJournal()) {
     courier,
     journal,
     lost,
+    refused,
+    said,
     written,
     add: (...numbers: readonly number[]) => add(numbers.map(row)),
     behave: (how: typeof next = wellBehaved) => void (next = how),
   };
+}
+
+function databaseError(code: string): DatabaseError {
+  return Object.assign(new DatabaseError("never shown", 1, "error"), { code });
 }
 
 const away = (): Promise<never> => Promise.reject(new AwayError("away"));
@@ -126,6 +144,82 @@ describe("a courier", () => {
     expect(await courier.waits("rows")).toBe(true);
   });
 
+  test("says once that a database which answers takes no rows, and once that it has them", async () => {
+    const { add, behave, clock, written, said } = setUp();
+    behave(() => Promise.reject(databaseError("53100")));
+    await add(1);
+    for (let second = 0; second < 20; second++) {
+      clock.advance(1000);
+      await turns();
+    }
+    await add(2);
+    expect(said).toEqual(["its disk is full"]);
+    behave();
+    clock.advance(5000);
+    await turns();
+    expect([ids(written), said]).toEqual([
+      [1, 2],
+      ["its disk is full", "able"],
+    ]);
+  });
+
+  test("parts rows that the database will never take from those beside and behind them", async () => {
+    const { add, behave, clock, written, lost, journal } = setUp();
+    const refuse = (bad: readonly number[]) => (rows: readonly Row[]) => {
+      if (rows.some(({ id }) => bad.includes(id))) return Promise.reject(databaseError("22P05"));
+      written.push(...rows);
+      return Promise.resolve();
+    };
+    behave(refuse([3, 7, 8]));
+    await add(1, 2, 3, 4, 5);
+    await add(6, 7, 8);
+    await add(9);
+    clock.advance(1000);
+    await turns();
+    expect(ids(written).toSorted((one, other) => one - other)).toEqual([1, 2, 4, 5, 6, 9]);
+    expect(await journal.oldest(1)).toEqual([]);
+    expect(lost).toMatchObject([
+      { kind: "rows", rows: 1 },
+      { kind: "rows", rows: 2 },
+    ]);
+  });
+
+  test("does not take a database that goes away in the middle of that for one that refuses", async () => {
+    const { add, behave, clock, written, lost } = setUp();
+    let asked = 0;
+    behave((rows) => {
+      asked++;
+      if (asked === 3) return away();
+      if (rows.some(({ id }) => id === 2)) return Promise.reject(databaseError("22003"));
+      written.push(...rows);
+      return Promise.resolve();
+    });
+    await add(1, 2, 3, 4);
+    for (let second = 0; second < 5; second++) {
+      clock.advance(1000);
+      await turns();
+    }
+    expect([...new Set(ids(written))].toSorted((one, other) => one - other)).toEqual([1, 3, 4]);
+    expect(lost).toMatchObject([{ kind: "rows", rows: 1 }]);
+  });
+
+  test("gets by rows that nobody knows, or could make a statement of", async () => {
+    const journal = createMemoryJournal();
+    await journal.keep("of another version", serialize([row(1)]));
+    await journal.keep("rows", Buffer.from("no rows"));
+    await journal.keep("rows", serialize([row(2)]));
+    const { clock, written, lost } = setUp(journal);
+    clock.advance(1000);
+    await turns();
+    expect([ids(written), lost.map(({ kind, rows }) => [kind, rows])]).toEqual([
+      [2],
+      [
+        ["of another version", 1],
+        ["rows", 1],
+      ],
+    ]);
+  });
+
   test("refuses rows that the journal has no room for, so that they are counted", async () => {
     const { add, behave } = setUp(createMemoryJournal(100));
     behave(away);
@@ -168,6 +262,27 @@ describe("a journal in a file", () => {
     await expect.poll(() => journal.oldest(1)).toEqual([]);
     expect([...first.lost, ...lost]).toEqual([]);
     await courier.close();
+  });
+
+  test("sets aside what the database will never take, for whoever looks into it, and counts it once", async () => {
+    const path = place();
+    const journal = await open(path);
+    const { add, behave, clock, refused, written, courier } = setUp(journal);
+    behave((rows) => {
+      if (rows.some(({ id }) => id === 2)) return Promise.reject(databaseError("23514"));
+      written.push(...rows);
+      return Promise.resolve();
+    });
+    await add(1, 2, 3);
+    clock.advance(1000);
+    await expect.poll(() => journal.oldest(1)).toEqual([]);
+    await expect.poll(() => refused).toEqual([{ kind: "rows", rows: 1, reason: "it says 23514" }]);
+    expect(ids(written)).toEqual([1, 3]);
+    await courier.close();
+    const file = new DatabaseSync(path, { readOnly: true });
+    onTestFinished(() => file.close());
+    const rows = file.prepare("select kind, reason, row from refused").all();
+    expect(rows.map((each) => ({ ...each }))).toEqual([{ kind: "rows", reason: "it says 23514", row: `{"id":2,"cost":"${row(2).cost}"}` }]);
   });
 
   test("is its owner's alone", async () => {

@@ -33,6 +33,9 @@ async function open(url: string, more: Partial<PostgresOptions> = {}): Promise<O
     journal,
     onAway: (reason) => said.push(`away: ${reason}`),
     onBack: () => said.push("back"),
+    onUnable: (reason) => said.push(`unable: ${reason}`),
+    onAble: () => said.push("able"),
+    onRefused: ({ kind, rows, reason }) => said.push(`refused: ${rows} ${kind}, ${reason}`),
     onLost: ({ kind, rows }) => said.push(`lost: ${rows} ${kind}`),
     ...more,
   });
@@ -69,6 +72,31 @@ describe.skipIf(noOwnPostgres !== undefined)("a database that goes away", () => 
     await expect.poll(() => ids().catch(String), soon).toEqual([4, 3, 2, 1].map(idOf));
     expect(said).toEqual([expect.stringMatching(/^away: /), "back"]);
     await expect.poll(() => journal.oldest(10), soon).toEqual([]);
+  });
+
+  test("by an orderly restart, and another, while rows come, gets all of them, each once", async () => {
+    const { store, ids, said, journal } = await open(await server.createDatabase());
+    const over = new AbortController();
+    let count = 0;
+    const adding = (async () => {
+      for (; !over.signal.aborted; count++) {
+        await store.decisions?.add([row(count)]);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    })();
+    for (let each = 0; each < 2; each++) {
+      await expect.poll(() => ids().catch(() => []), soon).not.toEqual([]);
+      await server.shutDown();
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      await server.restart();
+      await expect.poll(() => said.filter((word) => word === "back").length, soon).toBe(each + 1);
+    }
+    over.abort();
+    await adding;
+    expect(count).toBeGreaterThan(30);
+    await expect.poll(() => ids().catch(() => []), soon).toEqual(Array.from({ length: count }, (_, at) => idOf(count - 1 - at)));
+    await expect.poll(() => journal.oldest(1), soon).toEqual([]);
+    expect(said.filter((word) => word.startsWith("lost"))).toEqual([]);
   });
 
   test("by standing still holds nobody up, and gets what came meanwhile", async () => {
@@ -177,10 +205,12 @@ describe.skipIf(noOwnPostgres !== undefined)("a database that answers, and canno
     await second.add(1);
     expect(await second.ids()).toEqual([]);
     expect(await second.journal.oldest(10)).toHaveLength(1);
+    await expect.poll(() => second.said, soon).toEqual(["unable: it takes no writes"]);
     await server.run(url, `set transaction read write; alter database ${name} reset default_transaction_read_only`);
     // Sessions keep what they began with.
     await server.run(url, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'semaroute'");
     await expect.poll(() => second.ids().catch(String), soon).toEqual([idOf(1)]);
+    await expect.poll(() => second.said.at(-1), soon).toBe("able");
   });
 
   test("spare a connection is waited for", async () => {
@@ -200,11 +230,16 @@ describe.skipIf(noOwnPostgres !== undefined)("a database that answers, and canno
     expect(said.at(-1)).toBe("back");
   });
 
-  test("take these rows at all loses them alone, and says so", async () => {
-    const { store, add, ids } = await open(await server.createDatabase());
-    await expect(store.decisions?.add([{ ...row(1), wall: 1e300 }])).rejects.toThrow();
-    await add(2);
-    await expect.poll(ids, soon).toEqual([idOf(2)]);
+  test("take one row of many gets all others, also those behind it, and says so", async () => {
+    const { store, said, add, ids, journal } = await open(await server.createDatabase());
+    const rows = Array.from({ length: 100 }, (_, at) => row(at));
+    await store.decisions?.add(rows.map((each, at) => (at % 40 === 17 ? { ...each, wall: 1e300 } : each)));
+    await add(100);
+    const good = [...rows, row(100)].filter((_, at) => at % 40 !== 17).map(({ text }) => text);
+    await expect.poll(ids, soon).toEqual(good.toReversed());
+    await expect.poll(() => journal.oldest(1), soon).toEqual([]);
+    // Nothing can be set aside in a memory.
+    expect(said).toEqual(["lost: 3 decisions"]);
   });
 });
 

@@ -12,6 +12,9 @@ export function openPostgres({ url, ...rest }: Partial<PostgresOptions> & { read
     journal: createMemoryJournal(),
     onAway: () => {},
     onBack: () => {},
+    onUnable: () => {},
+    onAble: () => {},
+    onRefused: () => {},
     onLost: () => {},
     ...rest,
   });
