@@ -12,6 +12,7 @@ import { guard } from "./stages/guard.ts";
 import { meter } from "./stages/meter.ts";
 import { recall, type RecallParts } from "./stages/recall.ts";
 import { refusal } from "./stages/refusal.ts";
+import { createSimilarRoom, type SimilarParts } from "./stages/similar.ts";
 import { createShadows, type Shadows } from "./stages/shadow.ts";
 import { createAnswerSizes } from "./stores/answer-sizes.ts";
 import type { CallLimiter } from "./stores/call-limiter.ts";
@@ -22,6 +23,8 @@ export interface RoomParts {
   readonly observers: readonly CallObserver[];
   readonly gates: { readonly limiter: CallLimiter; readonly limits: ProcessLimits; readonly slots: Slots };
   readonly recalling: Pick<RecallParts, "cache" | "mode">;
+  /** Undefined: questions are not compared. */
+  readonly comparing: Pick<SimilarParts, "answers" | "choice"> | undefined;
   readonly sources: DispatchSources;
   readonly sparing: () => boolean;
 }
@@ -31,6 +34,7 @@ export function createRooms({
   observers,
   gates,
   recalling,
+  comparing,
   sources,
   sparing,
 }: RoomParts): Pick<Router, "chat"> & { readonly shadows: Shadows } {
@@ -38,11 +42,12 @@ export function createRooms({
   const { limiter, limits, slots } = gates;
   const attempt = compose<Attempt, AttemptStream>([guard(health, slots, clock), refusal], callProvider(clock));
   const shadows = createShadows({ sources, attempt, observers, sparing });
+  const similar = comparing && createSimilarRoom({ ...comparing, embed: dispatch(sources, attempt), observers, clock });
   const chat = compose<Call, Awaited<ReturnType<Router["chat"]>>>(
     [
       meter(observers, clock),
       admit(limiter, limits),
-      recall({ ...recalling, clock, sparing }),
+      recall({ ...recalling, clock, sparing, similar }),
       afford({ limits, sources, sizes: createAnswerSizes() }),
     ],
     dispatch(sources, attempt, shadows),

@@ -2,6 +2,7 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 import { failedOverFrom, upstreamMs, wasMade } from "../core/attempts.ts";
 import type { AttemptRecord, Door, Source } from "../core/call.ts";
 import type { Target, TargetId } from "../core/catalog.ts";
+import type { SimilarResult } from "../core/similar.ts";
 import type { CallObserver, CallRecord, RefusalObserver } from "../core/telemetry.ts";
 import { createFamilies, type Families } from "./families.ts";
 import { createGauges, type GaugeSources } from "./gauges.ts";
@@ -41,6 +42,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const seriesOf = knownSeries(families, options.isKnown);
   const overhead = once((door: Door) => families.overhead.labels(door));
   const cache = { hit: families.cache("hit"), miss: families.cache("miss"), bypass: families.cache("bypass") };
+  const similar = once((result: SimilarResult) => families.similar(result));
   const reloads = {
     applied: families.reloads("applied"),
     unchanged: families.reloads("unchanged"),
@@ -55,6 +57,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
     began: (call) => move(call.door, 1),
     shadowed(_call, attempt) {
       if (wasMade(attempt)) seriesOf(attempt.target).shadowed(attempt);
+    },
+    looked(_call, { result, attempts, endMs }) {
+      similar(result).pending++;
+      for (let i = 0; i < attempts.length; i++) countAttempt(attempts, i, endMs);
     },
     ended(record) {
       const { call, attempts, endMs, firstContentMs, source, error } = record;
