@@ -17,7 +17,8 @@ export function checkSemantic(settings: Settings, context: CheckContext, report:
   const alias = Object.hasOwn(settings.models, model) ? settings.models[model] : undefined;
   const targets = alias?.targets ?? [model];
   if (alias === undefined && !isAtProvider(model, { settings, context, report })) return;
-  if (targets.every((target) => kindOf(target, settings, context) === "chat")) report.error(path, `"${model}" is a chat model and cannot embed; if it does, say kind: embedding among its provider's models`);
+  if (targets.every((target) => kindOf(target, settings, context) === "chat"))
+    report.error(path, `"${model}" is a chat model and cannot embed; if it does, say kind: embedding among its provider's models`);
 }
 
 interface Parts {

@@ -13,9 +13,7 @@ interface Part {
 }
 
 /** A part that comes to life loses its line here. */
-const parts: readonly Part[] = [
-  { path: "server.workers", accepts: (value) => value === 1, what: "more than one process" },
-];
+const parts: readonly Part[] = [{ path: "server.workers", accepts: (value) => value === 1, what: "more than one process" }];
 
 /** Refuses settings that this build would otherwise ignore. */
 export function refuseMissingParts(settings: Settings, report: Report): void {

@@ -71,14 +71,14 @@ async function embedOnce(call: Call, request: EmbedRequest, { embed, clock }: Em
   let isLate = false;
   const cancelTimer = clock.after(waitMs, () => {
     isLate = true;
-    // As if a caller had wished for it: a target that others wait for longer is not to blame.
+    // As if a caller had wished for it: it speaks against a target only where that is slow by its own measure.
     stop.abort(new ChatError("DEADLINE_EXCEEDED", `nobody waits longer than ${waitMs} ms for an embedding`, { impatient: true }));
   });
   try {
     const { source, batches } = await embed(ownCall(call, request, { signal: stop.signal, deadline: clock.now() + waitMs }));
-    const values: number[] = [];
+    let values: readonly number[] = [];
     for (let next = await batches.next(); next.done !== true; next = await batches.next()) {
-      for (const event of next.value) if (event.case === "embedded") values.push(...(event.value.embeddings[0]?.values ?? []));
+      for (const event of next.value) if (event.case === "embedded") values = event.value.embeddings[0]?.values ?? [];
     }
     const vector = normalized(values);
     const { attempts, target } = source;

@@ -52,8 +52,8 @@ function isKnown({ $unknown, extensionsJson = {} }: Pick<ChatRequest, "$unknown"
 }
 
 function withoutText(message: Message): Message {
-  const content = message.content.map(
-    (part): ContentPart => (part.part.case === "text" ? { ...part, part: { case: "text", value: { ...part.part.value, text: "" } } } : part),
+  const content = message.content.map((part): ContentPart =>
+    part.part.case === "text" ? { ...part, part: { case: "text", value: { ...part.part.value, text: "" } } } : part,
   );
   return { ...message, text: "", content };
 }

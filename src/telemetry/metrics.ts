@@ -60,7 +60,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     },
     looked(_call, { result, attempts, endMs }) {
       similar(result).pending++;
-      for (let i = 0; i < attempts.length; i++) countAttempt(attempts, i, endMs);
+      countAttempts(attempts, endMs);
     },
     ended(record) {
       const { call, attempts, endMs, firstContentMs, source, error } = record;
@@ -73,7 +73,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       if (firstContentMs !== undefined) series.firstContent().observe((firstContentMs - receivedMs) / 1000);
       overhead(door).observe((endMs - receivedMs - upstreamMs(record)) / 1000);
       if (source !== undefined) countSource(source);
-      for (let i = 0; i < attempts.length; i++) countAttempt(attempts, i, endMs);
+      countAttempts(attempts, endMs);
     },
   };
 
@@ -82,12 +82,13 @@ export function createMetrics(options: MetricsOptions): Metrics {
     if (word !== undefined) cache[word].pending++;
     if (failedRules !== undefined) families.failedRules().pending += failedRules.length;
   };
-  const countAttempt = (attempts: readonly AttemptRecord[], index: number, endMs: number): void => {
-    const attempt = attempts[index];
-    if (attempt === undefined) return;
-    if (wasMade(attempt)) seriesOf(attempt.target).attempted(attempt, endMs);
-    const from = failedOverFrom(attempts, index);
-    if (from !== undefined) seriesOf(from.target).failedOver();
+  const countAttempts = (attempts: readonly AttemptRecord[], endMs: number): void => {
+    for (let i = 0; i < attempts.length; i++) {
+      const attempt = attempts[i];
+      if (attempt !== undefined && wasMade(attempt)) seriesOf(attempt.target).attempted(attempt, endMs);
+      const from = failedOverFrom(attempts, i);
+      if (from !== undefined) seriesOf(from.target).failedOver();
+    }
   };
 
   return {

@@ -1,7 +1,16 @@
 /** The semantic cache, through the program itself: who gets a similar question's answer, who never does, and what it costs. */
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { completion, createUpstream, embeddings, streamText, type Upstream, type UpstreamHandler } from "../support/scripted-upstream.ts";
+import {
+  completion,
+  createGate,
+  createUpstream,
+  embeddings,
+  streamText,
+  type Upstream,
+  type UpstreamHandler,
+} from "../support/scripted-upstream.ts";
 import { type ServerProcess, startServer } from "../support/server.ts";
+import { doorClients } from "./doors.ts";
 import { isStreamed, metricsFrom, tracked, until } from "./scene.ts";
 
 /** Directions by what is asked: the first two differ by a cosine of 0.98. */
@@ -50,6 +59,8 @@ beforeEach(async () => {
   await admin("/admin/cache/purge", { method: "POST", body: `{"all":true}` });
 });
 
+// oxlint-disable-next-line typescript/no-explicit-any -- as JSON.parse, and looked at by the matchers.
+const adminJson = async (path: string): Promise<any> => (await admin(path)).json();
 const admin = (path: string, init: RequestInit = {}) =>
   fetch(`${server.url}${path}`, {
     ...init,
@@ -67,7 +78,11 @@ interface Asked {
   readonly text: string;
 }
 
-async function ask(content: unknown, more: object = {}, { key = "one", headers = {} }: { readonly key?: string; readonly headers?: Record<string, string> } = {}): Promise<Asked> {
+async function ask(
+  content: unknown,
+  more: object = {},
+  { key = "one", headers = {} }: { readonly key?: string; readonly headers?: Record<string, string> } = {},
+): Promise<Asked> {
   const response = await fetch(`${server.url}/v1/chat/completions`, {
     method: "POST",
     headers: { authorization: `Bearer sk-${key}-0123456789`, "content-type": "application/json", ...headers },
@@ -76,7 +91,14 @@ async function ask(content: unknown, more: object = {}, { key = "one", headers =
   const text = await response.text();
   expect(response.status, text).toBe(200);
   const header = (name: string) => response.headers.get(`x-semaroute-${name}`);
-  return { cache: header("cache"), similarity: header("similarity"), notes: header("notes"), attempts: header("attempts"), cost: header("cost-usd"), text };
+  return {
+    cache: header("cache"),
+    similarity: header("similarity"),
+    notes: header("notes"),
+    attempts: header("attempts"),
+    cost: header("cost-usd"),
+    text,
+  };
 }
 
 const contentOf = ({ text }: Asked): unknown => JSON.parse(text).choices[0].message.content;
@@ -100,12 +122,41 @@ test("a stream gets the answer to a similar whole question, and the other way ro
   expect(streamed.text).toContain("data: [DONE]");
 });
 
+test.each(doorClients)("$name marks a similar question's answer", async (door) => {
+  const headers = { authorization: "Bearer sk-one-0123456789" };
+  const first = await door.ask(server.url, { model: "up/chat", content: near[0] ?? "", headers });
+  const second = await door.ask(server.url, { model: "up/chat", content: near[1] ?? "", headers });
+  expect(second.text).toBe(first.text);
+  expect(Object.fromEntries(second.headers)).toMatchObject({
+    "x-semaroute-cache": "hit",
+    "x-semaroute-similarity": "0.9800",
+    "x-semaroute-notes": "approximated:messages",
+  });
+});
+
+test("equal questions at once embed once, and share what comes of it", async () => {
+  await ask(near[0]);
+  const before = upstream.requests.length;
+  const gate = createGate();
+  embeds = async (...parts) => {
+    await gate.opened;
+    await embedsWell(...parts);
+  };
+  const asked = [ask(near[1]), ask(near[1]), ask(near[1])];
+  await until(() => upstream.requests.length === before + 1, "the question is embedded");
+  gate.open();
+  expect((await Promise.all(asked)).map(({ similarity }) => similarity)).toEqual(["0.9800", "0.9800", "0.9800"]);
+  expect(upstream.requests).toHaveLength(before + 1);
+});
+
 test("the decision tells whose answer it was, and how similar", async () => {
   await ask(near[0]);
   const { headers } = tracked(server);
   await ask(near[1], {}, { headers });
-  const { decisions } = await (await admin(`/admin/decisions?requestId=${headers["x-request-id"]}`)).json();
-  expect(decisions).toMatchObject([{ cache: "CACHE_STATUS_HIT", candidates: [{ provider: "up", terms: [{ name: "similarity" }], notes: [{ field: "messages" }] }] }]);
+  const { decisions } = await adminJson(`/admin/decisions?requestId=${headers["x-request-id"]}`);
+  expect(decisions).toMatchObject([
+    { cache: "CACHE_STATUS_HIT", candidates: [{ provider: "up", terms: [{ name: "similarity" }], notes: [{ field: "messages" }] }] },
+  ]);
 });
 
 test("an equal question is no similar one, and is not embedded", async () => {
@@ -140,7 +191,14 @@ test("a question that is not similar enough is asked", async () => {
 
 test.for([
   { what: "tools", content: near[1], more: { tools: [{ type: "function", function: { name: "f", parameters: { type: "object" } } }] } },
-  { what: "an image", content: [{ type: "text", text: near[1] }, { type: "image_url", image_url: { url: "https://example.com/a.png" } }], more: {} },
+  {
+    what: "an image",
+    content: [
+      { type: "text", text: near[1] },
+      { type: "image_url", image_url: { url: "https://example.com/a.png" } },
+    ],
+    more: {},
+  },
   { what: "several answers", content: near[1], more: { n: 2 } },
   { what: "a field that we do not know", content: near[1], more: { some_vendors_tool: { x: 1 } } },
 ])("a call with $what is never compared", async ({ content, more }) => {
@@ -158,14 +216,15 @@ test("a purge of the key takes what is similar with it", async () => {
 });
 
 test("what embedding costs stands in the ledger under the key, and in the metrics, and is no call of the key's", async () => {
-  const usage = async () => (await (await admin(`/admin/usage?groupBy=model&keyId=cfg_one`)).json()).rows.find(({ group }: { group: string[] }) => group[0] === "vectors");
+  const usage = async () =>
+    (await adminJson("/admin/usage?groupBy=model&keyId=cfg_one")).rows.find(({ group }: { group: string[] }) => group[0] === "vectors");
   const cost = async () => metricsFrom(await (await fetch(`${server.url}/metrics`)).text()).sum("cost_usd_total", { model: "vectors" });
   const [before, spent] = [await usage(), await cost()];
   await ask(near[0]);
   const after = await usage();
   // Two tokens at a dollar.
   expect(Number(after.usage.costMicroUsd) - Number(before?.usage.costMicroUsd ?? 0)).toBe(2_000_000);
-  expect(await cost() - spent).toBeCloseTo(2, 6);
+  expect((await cost()) - spent).toBeCloseTo(2, 6);
   expect(Number(after.calls)).toBe(0);
 });
 
@@ -190,5 +249,8 @@ test("an embedder that hangs costs a call a third of a second, and five of them 
   expect(await ask(near[0])).toMatchObject({ cache: "miss" });
   expect(await ask(near[1])).toMatchObject({ cache: "miss" });
   expect(await looked("left_out")).toBe(out + 2);
-  await until(async () => metricsFrom(await (await fetch(`${server.url}/metrics`)).text()).sum("calls_in_flight") === 0, "no call is in flight");
+  await until(
+    async () => metricsFrom(await (await fetch(`${server.url}/metrics`)).text()).sum("calls_in_flight") === 0,
+    "no call is in flight",
+  );
 });

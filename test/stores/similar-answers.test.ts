@@ -4,7 +4,7 @@ import type { CachedReply } from "../../src/core/cache.ts";
 import type { KeyId } from "../../src/core/call.ts";
 import type { TargetId } from "../../src/core/catalog.ts";
 import { type Direction, normalized, type Partition } from "../../src/core/similar.ts";
-import { cosine, createSimilarStore } from "../../src/stores/similar-answers.ts";
+import { createSimilarStore } from "../../src/stores/similar-answers.ts";
 import { chatTarget } from "../support/attempt.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 
@@ -129,15 +129,4 @@ test("a partition is bounded by the numbers that a look multiplies, and loses it
   for (let i = 0; i < 10; i++) keep(one(i));
   const found = Array.from({ length: 10 }, (_, i) => store.find(partition(), one(i), 0.9) !== undefined);
   expect(found).toEqual([false, false, true, true, true, true, true, true, true, true]);
-});
-
-test("the cosine of four sums is that of one", () => {
-  fc.assert(
-    fc.property(fc.array(fc.tuple(fc.float({ noNaN: true, min: -1, max: 1 }), fc.float({ noNaN: true, min: -1, max: 1 })), { maxLength: 50 }), (pairs) => {
-      const one = Float32Array.from(pairs, ([a]) => a / 8);
-      const other = Float32Array.from(pairs, ([, b]) => b / 8);
-      const plain = one.reduce((sum, value, i) => sum + value * (other[i] ?? 0), 0);
-      expect(cosine(one, other)).toBeCloseTo(Math.min(1, plain), 6);
-    }),
-  );
 });
