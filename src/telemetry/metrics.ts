@@ -40,8 +40,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
 
   const none = createTargetSeries(families, "none", "none");
   const seriesOf = knownSeries(families, options.isKnown);
+  const countAttempts = attemptCounter(seriesOf);
   const overhead = once((door: Door) => families.overhead.labels(door));
   const cache = { hit: families.cache("hit"), miss: families.cache("miss"), bypass: families.cache("bypass") };
+  // Each made once: a family makes another series whenever it is asked.
+  const failedRules = once((_: "all") => families.failedRules());
   const similar = once((result: SimilarResult) => families.similar(result));
   const reloads = {
     applied: families.reloads("applied"),
@@ -77,18 +80,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
     },
   };
 
-  const countSource = ({ cache: status, failedRules }: Source): void => {
+  const countSource = ({ cache: status, failedRules: failed }: Source): void => {
     const word = cacheWords[status];
     if (word !== undefined) cache[word].pending++;
-    if (failedRules !== undefined) families.failedRules().pending += failedRules.length;
-  };
-  const countAttempts = (attempts: readonly AttemptRecord[], endMs: number): void => {
-    for (let i = 0; i < attempts.length; i++) {
-      const attempt = attempts[i];
-      if (attempt !== undefined && wasMade(attempt)) seriesOf(attempt.target).attempted(attempt, endMs);
-      const from = failedOverFrom(attempts, i);
-      if (from !== undefined) seriesOf(from.target).failedOver();
-    }
+    if (failed !== undefined) failedRules("all").pending += failed.length;
   };
 
   return {
@@ -100,6 +95,18 @@ export function createMetrics(options: MetricsOptions): Metrics {
       readGauges();
       return { contentType: registry.contentType, body: await registry.metrics() };
     },
+  };
+}
+
+/** Counts what the attempts of one call did; `endMs` is when it ended. */
+function attemptCounter(seriesOf: (target: Target) => TargetSeries): (attempts: readonly AttemptRecord[], endMs: number) => void {
+  return (attempts, endMs) => {
+    for (let i = 0; i < attempts.length; i++) {
+      const attempt = attempts[i];
+      if (attempt !== undefined && wasMade(attempt)) seriesOf(attempt.target).attempted(attempt, endMs);
+      const from = failedOverFrom(attempts, i);
+      if (from !== undefined) seriesOf(from.target).failedOver();
+    }
   };
 }
 
