@@ -8,7 +8,7 @@ import { createFamilies, type Families } from "./families.ts";
 import { createGauges, type GaugeSources } from "./gauges.ts";
 import { createRedisSeries, type RedisSeries } from "./redis-series.ts";
 import { createPendingCounters } from "./pending-counters.ts";
-import { createTargetSeries, once, type TargetSeries } from "./target-series.ts";
+import { createTargetSeries, lazy, once, type TargetSeries } from "./target-series.ts";
 import { cacheWords, doors, failureWord, outcomeWord } from "./words.ts";
 
 /** The metrics of one process. */
@@ -44,7 +44,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const overhead = once((door: Door) => families.overhead.labels(door));
   const cache = { hit: families.cache("hit"), miss: families.cache("miss"), bypass: families.cache("bypass") };
   // Each made once: a family makes another series whenever it is asked.
-  const failedRules = once((_: "all") => families.failedRules());
+  const failedRules = lazy(() => families.failedRules());
   const similar = once((result: SimilarResult) => families.similar(result));
   const reloads = {
     applied: families.reloads("applied"),
@@ -83,7 +83,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const countSource = ({ cache: status, failedRules: failed }: Source): void => {
     const word = cacheWords[status];
     if (word !== undefined) cache[word].pending++;
-    if (failed !== undefined) failedRules("all").pending += failed.length;
+    if (failed !== undefined) failedRules().pending += failed.length;
   };
 
   return {

@@ -11,7 +11,7 @@ import {
 } from "../support/scripted-upstream.ts";
 import { type ServerProcess, startServer } from "../support/server.ts";
 import { doorClients } from "./doors.ts";
-import { isStreamed, metricsFrom, tracked, until } from "./scene.ts";
+import { isStreamed, metricsFrom, soon, tracked, until } from "./scene.ts";
 
 /** Directions by what is asked: the first two differ by a cosine of 0.98. */
 const directions: Readonly<Record<string, readonly number[]>> = {
@@ -40,7 +40,7 @@ beforeAll(async () => {
   server = await startServer(`
 server: {port: 0, drain_timeout: 1s}
 health: {probe: none}
-auth: {keys: [{name: one, key: sk-one-0123456789}, {name: two, key: sk-two-0123456789}]}
+auth: {keys: [{name: one, key: sk-one-0123456789}, {name: two, key: sk-two-0123456789}, {name: few, key: sk-few-0123456789, models: [up/chat], limits: {budget_usd: 1}}]}
 providers:
   up:
     type: openai_compatible
@@ -205,6 +205,38 @@ test.for([
   const before = upstream.requests.filter(({ path }) => path === "/v1/embeddings").length;
   expect(await ask(content, more)).toMatchObject({ similarity: null });
   expect(upstream.requests.filter(({ path }) => path === "/v1/embeddings")).toHaveLength(before);
+});
+
+test.for(["no-store", "no-cache"])("a call that says %s is not compared", async (wish) => {
+  await ask(near[0]);
+  const before = upstream.requests.length;
+  const headers = { "cache-control": wish };
+  expect(await ask(near[1], {}, { headers })).toMatchObject({ cache: "bypass", similarity: null });
+  expect(upstream.requests.slice(before).map(({ path }) => path)).toEqual(["/v1/chat/completions"]);
+});
+
+test("the time of an embedding is an upstream's, not ours", async () => {
+  embeds = async (...parts) => {
+    await soon(150);
+    await embedsWell(...parts);
+  };
+  for (const question of near) {
+    const { headers, line } = tracked(server);
+    await ask(question, {}, { headers });
+    const { duration_ms: duration, overhead_ms: overhead } = await line();
+    expect(Number(duration)).toBeGreaterThan(150);
+    expect(Number(overhead)).toBeLessThan(Number(duration) - 145);
+  }
+});
+
+test("a key whose list has not the embedder is served all the same, and its limits do not hear of it", async () => {
+  const before = upstream.requests.length;
+  expect(await ask(near[0], {}, { key: "few" })).toMatchObject({ cache: "miss" });
+  expect(await ask(near[1], {}, { key: "few" })).toMatchObject({ cache: "hit", similarity: "0.9800" });
+  expect(upstream.requests.slice(before).map(({ path }) => path)).toEqual(["/v1/embeddings", "/v1/chat/completions", "/v1/embeddings"]);
+  const key = (await adminJson("/admin/keys")).keys.find(({ id }: { id: string }) => id === "cfg_few");
+  // What the chat cost, 12 tokens at a dollar a million; an embedding costs two dollars.
+  expect(Number(key.spentMicroUsd)).toBe(12);
 });
 
 test("a purge of the key takes what is similar with it", async () => {
