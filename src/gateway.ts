@@ -1,5 +1,5 @@
 import { type Cache, type CacheParts, createCache } from "./assembly/cache.ts";
-import { callOptionsFrom } from "./assembly/options.ts";
+import { callOptionsFrom, similarChoiceFrom } from "./assembly/options.ts";
 import { createMemory } from "./assembly/memory.ts";
 import { modelMoment } from "./assembly/model-moment.ts";
 import { findModel, listModels, type ModelMoment } from "./assembly/models.ts";
@@ -130,6 +130,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     observers: observers.map((observer) => sheltered(observer, onBug)),
     gates: { limiter, limits, slots },
     recalling: { cache: cache.replies, mode: () => (settings.cache.enabled ? settings.cache.mode : "off") },
+    comparing: cache.similar && { answers: cache.similar, choice: () => similarChoiceFrom(settings) },
     sources,
     sparing: () => gate?.isSparing() === true,
     hasBooks: options.hasBooks ?? (() => true),

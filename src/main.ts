@@ -2,7 +2,7 @@ import { parseArguments } from "./cli/arguments.ts";
 import { check } from "./cli/check.ts";
 import { examinePolicy } from "./policies/examine.ts";
 import { providerTypes } from "./providers/hosts.ts";
-import { knownModels } from "./providers/known-models.ts";
+import { describeModel, knownModels, tellsKind } from "./providers/known-models.ts";
 import { priceOf } from "./providers/prices.ts";
 import type { ExitCode, Running } from "./serve.ts";
 import { version } from "./version.ts";
@@ -24,6 +24,7 @@ const input = {
   providerTypes,
   examinePolicy,
   isPriced: (type: string, model: string) => priceOf(type, model) !== undefined,
+  kindOf: (type: string, model: string) => (tellsKind(type, model) ? describeModel(type, model).kind : undefined),
   modelsOf: (type: string) => knownModels(type).map(({ id }) => id),
 };
 switch (command.kind) {

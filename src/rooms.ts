@@ -14,6 +14,7 @@ import { locate } from "./stages/locate.ts";
 import { meter } from "./stages/meter.ts";
 import { recall, type RecallParts } from "./stages/recall.ts";
 import { refusal } from "./stages/refusal.ts";
+import { createSimilarRoom, type SimilarParts } from "./stages/similar.ts";
 import { createShadows, type Shadows } from "./stages/shadow.ts";
 import { createAnswerSizes } from "./stores/answer-sizes.ts";
 import type { CallLimiter } from "./stores/call-limiter.ts";
@@ -24,6 +25,8 @@ export interface RoomParts {
   readonly observers: readonly CallObserver[];
   readonly gates: { readonly limiter: CallLimiter; readonly limits: ProcessLimits; readonly slots: Slots };
   readonly recalling: Pick<RecallParts, "cache" | "mode">;
+  /** Undefined: questions are not compared. */
+  readonly comparing: Pick<SimilarParts, "answers" | "choice"> | undefined;
   readonly sources: DispatchSources;
   readonly sparing: () => boolean;
   /** Whether what budgets spend can be written down. */
@@ -35,6 +38,7 @@ export function createRooms({
   observers,
   gates,
   recalling,
+  comparing,
   sources,
   sparing,
   hasBooks,
@@ -43,11 +47,12 @@ export function createRooms({
   const { limiter, limits, slots } = gates;
   const attempt = compose<Attempt, AttemptStream>([guard(health, slots, clock), refusal], callProvider(clock));
   const shadows = createShadows({ sources, attempt, observers, sparing });
+  const similar = comparing && createSimilarRoom({ ...comparing, embed: dispatch(sources, attempt), observers, clock });
   const chat = compose<Call, Awaited<ReturnType<Router["chat"]>>>(
     [
       meter(observers, clock),
       admit(limiter, limits),
-      recall({ ...recalling, clock, sparing }),
+      recall({ ...recalling, clock, sparing, similar }),
       locate(sources),
       afford({ limits: withBooks(limits, hasBooks), sources, sizes: createAnswerSizes() }),
     ],

@@ -1,6 +1,7 @@
 import type { Settings } from "../config/schema.ts";
 import type { CallOptions } from "../core/call.ts";
 import { Secret } from "../core/secret.ts";
+import type { SimilarChoice } from "../core/similar.ts";
 import type { BreakerOptions } from "../stores/breaker.ts";
 
 /** What bounds a call, from the configuration. */
@@ -33,6 +34,12 @@ export function breakerOptionsFrom({ resilience }: Settings): BreakerOptions {
   };
 }
 
+/** Which model embeds questions; undefined: the semantic cache is off. */
+export function similarChoiceFrom({ cache: { semantic } }: Settings): SimilarChoice | undefined {
+  const { enabled, model, threshold } = semantic;
+  return enabled && model !== undefined ? { model, threshold } : undefined;
+}
+
 /** Settings that a running process cannot take over; by their path in the file. */
 const needRestart: readonly (readonly [path: string, read: (settings: Settings) => unknown])[] = [
   ["server.host", ({ server }) => server.host],
@@ -47,6 +54,8 @@ const needRestart: readonly (readonly [path: string, read: (settings: Settings) 
   ["cache.ttl", ({ cache }) => cache.ttl],
   ["cache.max_bytes", ({ cache }) => cache.max_bytes],
   ["cache.backend", ({ cache }) => cache.backend],
+  // Another model or threshold is taken over at once; the memory is dealt out at the start.
+  ["cache.semantic.enabled", ({ cache }) => cache.semantic.enabled],
   ["redis", ({ redis }) => [redis.url?.reveal(), redis.timeout]],
   ["store", ({ store }) => [store.url?.reveal(), store.retention]],
   ["observability", ({ observability }) => observability],

@@ -17,6 +17,8 @@ export interface CheckContext {
   readonly examinePolicy: ExaminePolicy;
   /** Whether the price of a type's model is known. Default: all prices are. */
   readonly isPriced?: (type: string, model: string) => boolean;
+  /** What a type's model is for, by its name; undefined: the name does not say. Default: no name does. */
+  readonly kindOf?: (type: string, model: string) => "chat" | "embedding" | undefined;
   /** Names a type offers where `models` is not set; undefined or empty: what the host lists. */
   readonly modelsOf: (type: string) => readonly string[] | undefined;
   /** No provider was configured, so that the environment chose them. */

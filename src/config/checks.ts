@@ -3,6 +3,7 @@ import { isIPv4 } from "node:net";
 import { redisAddressFrom } from "../core/redis-address.ts";
 import { checkModels, checkProviders, type CheckContext } from "./check-providers.ts";
 import { checkPolicy } from "./check-policy.ts";
+import { checkSemantic } from "./check-semantic.ts";
 import { checkTls } from "./check-tls.ts";
 import { refuseMissingParts } from "./not-yet.ts";
 import type { Report } from "./report.ts";
@@ -17,6 +18,7 @@ export function checkSettings(settings: Settings, context: CheckContext, report:
   checkKeys(settings, report);
   checkTls(settings.server.tls, report);
   checkRedis(settings, report);
+  checkSemantic(settings, context, report);
   refuseMissingParts(settings, report);
   checkListening(settings, context, report);
 }

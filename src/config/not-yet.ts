@@ -12,13 +12,8 @@ interface Part {
   readonly what: string;
 }
 
-const isFalse = (value: unknown): boolean => value === false;
-
 /** A part that comes to life loses its line here. */
-const parts: readonly Part[] = [
-  { path: "server.workers", accepts: (value) => value === 1, what: "more than one process" },
-  { path: "cache.semantic.enabled", accepts: isFalse, what: "the semantic cache" },
-];
+const parts: readonly Part[] = [{ path: "server.workers", accepts: (value) => value === 1, what: "more than one process" }];
 
 /** Refuses settings that this build would otherwise ignore. */
 export function refuseMissingParts(settings: Settings, report: Report): void {

@@ -157,9 +157,9 @@ const cacheSchema = section({
   max_bytes: size().prefault("256MiB").describe("What all answers together may take."),
   backend: choice(["memory", "redis"]).default("memory").describe("redis: in Redis, too, for all replicas; needs redis.url."),
   semantic: section({
-    enabled: flag().default(false).describe("Answer similar requests, too."),
-    model: text().optional().describe("provider/model of an embedding model."),
-    threshold: number(0, 1).default(0.95).describe("Cosine similarity from which requests count as similar."),
+    enabled: flag().default(false).describe("Answer similar questions, too: chats of text alone, without tools."),
+    model: text().optional().describe("An embedding model: provider/model, or a name of models. Required where this is enabled."),
+    threshold: number(0, 1).default(0.95).describe("Cosine similarity from which questions count as similar."),
   })
     .prefault({})
     .describe("Similar requests."),

@@ -145,8 +145,10 @@ export interface Source {
   readonly cache: CacheStatus;
   /** In the order they were made; the last one goes on until the stream ends. */
   readonly attempts: readonly AttemptRecord[];
-  /** Milliseconds this call waited for an upstream that an equal call had asked. */
+  /** Milliseconds this call waited for an upstream that an equal call had asked, or that embedded its question for the semantic cache. */
   readonly sharedMs?: number;
+  /** Of the question that the answer is of to the one that was asked: cosine, at most 1; absent: it is the same one. */
+  readonly similarity?: number;
   /** What the translation to this target changed. */
   readonly notes: readonly TranslationNote[];
   /** Name of the policy's rule that matched; empty: none. */

@@ -5,6 +5,7 @@ import {
   type ErrorReason,
   HealthStatus,
   type TranslationAction,
+  type TranslationNote,
   type Usage,
 } from "./chat.ts";
 import type { AttemptRecord, Source } from "./call.ts";
@@ -169,9 +170,30 @@ export function decisionFrom({ record, plan, attempts, usage, source, endMs }: N
     ...(plan !== undefined && { facts: plan.facts }),
     groups: groups.map(({ candidates }) => candidates.length),
     ...(resorts > 0 && { resorts }),
-    candidates: plan === undefined ? [] : [...rankedRecords(plan, source), ...plan.excluded.map(excludedRecord)],
+    candidates: plan === undefined ? similarRecords(source) : [...rankedRecords(plan, source), ...plan.excluded.map(excludedRecord)],
     attempts: attempts.map((attempt) => tryRecord(attempt, endMs)),
   };
+}
+
+/** Of an answer to a similar question: whose it was, and how similar. Nobody was ranked. */
+function similarRecords(source: Source | undefined): CandidateRecord[] {
+  if (source?.similarity === undefined) return [];
+  const { target, notes } = source;
+  return [
+    {
+      target: target.id,
+      provider: target.provider,
+      upstream: target.upstreamModel,
+      score: 0,
+      terms: [["similarity", source.similarity, 1, 0]],
+      notes: notes.map(noteRecord),
+      health: {},
+    },
+  ];
+}
+
+function noteRecord({ field, action, message }: TranslationNote) {
+  return [field, action, message] as const;
 }
 
 function rankedRecords({ ranked, groups }: PlanView, source: Source | undefined): CandidateRecord[] {
@@ -197,7 +219,7 @@ function rankedRecord({ candidate, score, terms, remark }: Ranked, source: Sourc
     score,
     terms: terms.map(({ name, raw, ratio, weight }) => [name, raw, ratio, weight] as const),
     ...(remark !== "" && { remark }),
-    ...(notes.length > 0 && { notes: notes.map(({ field, action, message }) => [field, action, message] as const) }),
+    ...(notes.length > 0 && { notes: notes.map(noteRecord) }),
   };
 }
 

@@ -2,6 +2,7 @@ import { usedPicoUsd, wasMade } from "./attempts.ts";
 import type { AttemptRecord, Call } from "./call.ts";
 import { AttemptKind, CacheStatus } from "./chat.ts";
 import { tryRecord, type TryRecord } from "./decision.ts";
+import type { SimilarLook } from "./similar.ts";
 import type { CallRecord } from "./telemetry.ts";
 
 /** What a call used, or a copy of one: as it is written, plain JSON. Nothing of what was asked or answered is in it. */
@@ -15,7 +16,7 @@ export interface LedgerEntry {
   readonly day: number;
   /** Version of the prices it was settled by; empty: nobody told. */
   readonly prices: string;
-  /** Absent: a copy of the call, which is settled by itself. */
+  /** Absent: a copy of the call, or the embedding of its question, which are settled by themselves. */
   readonly call?: SettledCall;
   /** Those that called an upstream; their texts are left out, decisions have them. */
   readonly attempts: readonly TryRecord[];
@@ -140,8 +141,12 @@ export function noteSettlement({ call, endMs, error, attempts, source }: CallRec
 
 /** The same of a copy of a call. */
 export function noteCopy(call: Call, attempt: AttemptRecord, wall: number): LedgerNote {
-  const endMs = attempt.endMs ?? attempt.startMs;
-  return { entry: entryOf(call, wall, endMs), attempts: [attempt], endMs };
+  return noteLook(call, { attempts: [attempt], endMs: attempt.endMs ?? attempt.startMs }, wall);
+}
+
+/** The same of embedding a call's question, which the caller has not asked for and does not pay. */
+export function noteLook(call: Call, { attempts, endMs }: Pick<SimilarLook, "attempts" | "endMs">, wall: number): LedgerNote {
+  return { entry: entryOf(call, wall, endMs), attempts, endMs };
 }
 
 function entryOf({ id, key, receivedMs, snapshot }: Call, wall: number, endMs: number): Omit<LedgerEntry, "attempts" | "call"> {
@@ -155,14 +160,16 @@ export function isFinal({ attempts }: LedgerNote): boolean {
   return true;
 }
 
-/** Whether an attempt is the key's to pay: a copy is the operator's. */
+/** Whether an attempt is the key's to pay: what the house did by itself is the operator's. */
 export function isCharged({ kind }: Pick<TryRecord, "kind">): boolean {
   return kind !== AttemptKind.SHADOW;
 }
 
 /** The entry itself; made later, off the call's way. */
 export function entryFrom({ entry, attempts, endMs }: LedgerNote): LedgerEntry {
-  return { ...entry, attempts: attempts.filter(wasMade).map((attempt) => chargedFrom(attempt, endMs)) };
+  const charged = attempts.filter(wasMade).map((attempt) => chargedFrom(attempt, endMs));
+  // Whatever dispatch called them: as shadows they are known to be the operator's.
+  return { ...entry, attempts: entry.call === undefined ? charged.map((each) => ({ ...each, kind: AttemptKind.SHADOW })) : charged };
 }
 
 function chargedFrom(attempt: AttemptRecord, endMs: number): TryRecord {

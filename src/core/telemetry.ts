@@ -2,6 +2,7 @@ import type { AttemptRecord, Call, Door, KeyId, Source } from "./call.ts";
 import type { Usage } from "./chat.ts";
 import type { ChatError, Failure } from "./error.ts";
 import type { PlanView } from "./policy.ts";
+import type { SimilarLook } from "./similar.ts";
 
 /** What came of a call; exactly one for each. Holds no prompt and no answer. */
 export interface CallRecord {
@@ -27,6 +28,8 @@ export interface CallObserver {
   ended(record: CallRecord): void;
   /** A copy of the call, which nobody waits for, came to its end: before the call's own or after it. Absent: it is not interested. */
   shadowed?(call: Call, attempt: AttemptRecord): void;
+  /** The semantic cache was asked for the call, which goes on. Absent: it is not interested. */
+  looked?(call: Call, look: SimilarLook): void;
 }
 
 /** A request that was refused at its door, before it became a call: no key, no JSON, a foreign page. */
@@ -70,6 +73,13 @@ export function sheltered(observer: CallObserver, onBug: (error: unknown) => voi
     shadowed(call, attempt) {
       try {
         observer.shadowed?.(call, attempt);
+      } catch (bug) {
+        onBug(bug);
+      }
+    },
+    looked(call, look) {
+      try {
+        observer.looked?.(call, look);
       } catch (bug) {
         onBug(bug);
       }

@@ -38,6 +38,7 @@ export function sourceHeaders(source: Source): HeaderList {
     ["x-semaroute-attempts", String(source.attempts.length)],
     ["x-semaroute-cache", cacheWords[source.cache as keyof typeof cacheWords] ?? "bypass"],
   ];
+  if (source.similarity !== undefined) headers.push(["x-semaroute-similarity", source.similarity.toFixed(4)]);
   if (source.notes.length > 0) headers.push(["x-semaroute-notes", notesText(source.notes)]);
   return headers;
 }

@@ -88,6 +88,7 @@ const exposed = [
   "x-semaroute-decision",
   "x-semaroute-cost-usd",
   "x-semaroute-notes",
+  "x-semaroute-similarity",
   ...["requests", "tokens"].flatMap((what) => ["limit", "remaining", "reset"].map((fact) => `x-ratelimit-${fact}-${what}`)),
   "retry-after",
   "retry-after-ms",

@@ -1,24 +1,14 @@
-import { hash } from "node:crypto";
-import { toBinary } from "@bufbuild/protobuf";
-import { type CacheKey, type CachedReply, cacheKey, type ReplyCache } from "../core/cache.ts";
+import type { CacheKey, CachedReply, ReplyCache } from "../core/cache.ts";
 import type { Call, Source } from "../core/call.ts";
-import {
-  type Batch,
-  CacheMode,
-  CacheStatus,
-  type CallRequest,
-  ChatRequestSchema,
-  EmbedRequestSchema,
-  isEmbedRequest,
-  type RoutingOptions,
-  RoutingOptionsSchema,
-} from "../core/chat.ts";
+import { type Batch, CacheMode, CacheStatus, type CallRequest, isEmbedRequest } from "../core/chat.ts";
 import type { Clock } from "../core/clock.ts";
 import { ChatError, chatErrorFrom } from "../core/error.ts";
 import type { ChatStream, Handler, Stage } from "../core/handler.ts";
 import { Flight } from "./flight.ts";
 import { Keeper } from "./keeper.ts";
+import { keyOf } from "./recall-key.ts";
 import type { FlightReader } from "./seat.ts";
+import type { AskAndKeep, SimilarRoom } from "./similar.ts";
 
 /** When the cache is used where a call does not say (docs/configuration.md, cache.mode). */
 export type RecallMode = "off" | "deterministic" | "all" | "on_request";
@@ -30,13 +20,15 @@ export interface RecallParts {
   readonly clock: Clock;
   /** Whether memory is short now, and no answer is kept. */
   readonly sparing: () => boolean;
+  /** Looks for answers to similar questions. Default: nobody does. */
+  readonly similar?: SimilarRoom | undefined;
 }
 
 /**
  * Room 4: a known answer is replayed in the batches it came in and goes no further; an unknown one is kept when it came
  * to a clean end. Equal calls at the same time share one flight, which no single caller's leaving can end.
  */
-export function recall({ cache, mode, clock, sparing }: RecallParts): Stage<Call> {
+export function recall({ cache, mode, clock, sparing, similar = (ask) => ask }: RecallParts): Stage<Call> {
   const flights = new Map<string, Flight>();
   return (next) => async (call) => {
     const use = usesOf(call, mode());
@@ -55,7 +47,8 @@ export function recall({ cache, mode, clock, sparing }: RecallParts): Stage<Call
     const reader = running?.join(call);
     if (reader !== undefined) return board(reader, CacheStatus.HIT, clock);
     const turns = createTurns(sparing() ? undefined : cache.turn, key);
-    const flight = new Flight(turns.around(withKeeping(next, keeping)), call, clock, () => {
+    const ask: AskAndKeep = async (shared, keep) => kept(await next(shared), keeping, keep);
+    const flight = new Flight(turns.around(sparing() ? ask : similar(ask, keeping.sinceMs)), call, clock, () => {
       turns.end();
       if (flights.get(name) === flight) flights.delete(name);
     });
@@ -120,21 +113,6 @@ function isDeterministic(request: Readonly<CallRequest>): boolean {
   return isEmbedRequest(request) || request.sampling?.temperature === 0;
 }
 
-/** Over the whole request, routing wishes and unknown fields included; metadata, tags and timeouts not. Always within one tenant. */
-function keyOf({ key, request }: Call): CacheKey {
-  const wishes = request.routing && wishesOf(request.routing);
-  // A chat and a call for embeddings may be the same bytes.
-  return isEmbedRequest(request)
-    ? cacheKey(key.id, `${hash("sha256", toBinary(EmbedRequestSchema, { ...request, routing: wishes }), "base64url")}e`)
-    : cacheKey(key.id, hash("sha256", toBinary(ChatRequestSchema, { ...request, metadata: {}, routing: wishes }), "base64url"));
-}
-
-/** What of them shapes the answer; undefined where nothing does, for even an empty message would make another key. */
-function wishesOf({ firstTokenTimeout: _timeout, ...routing }: RoutingOptions): RoutingOptions | undefined {
-  const wishes = { ...routing, tags: {}, cache: CacheMode.UNSPECIFIED };
-  return toBinary(RoutingOptionsSchema, wishes).length === 0 ? undefined : wishes;
-}
-
 function replay({ target, batches }: CachedReply, sharedMs = 0): ChatStream {
   const source: Source = { target, cache: CacheStatus.HIT, attempts: [], notes: [], rule: "", ...(sharedMs > 0 && { sharedMs }) };
   return { source, batches: replayed(batches) };
@@ -153,16 +131,17 @@ interface Keeping {
   readonly sinceMs: number;
 }
 
-function withKeeping(next: Handler<Call>, keeping: Keeping): Handler<Call> {
-  return async (call) => kept(await next(call), keeping);
-}
-
-function kept(stream: ChatStream, { cache, key, status, sparing, sinceMs }: Keeping): ChatStream {
+/** `also`: who else keeps it. */
+function kept(stream: ChatStream, { cache, key, status, sparing, sinceMs }: Keeping, also?: (reply: CachedReply) => void): ChatStream {
   const source = { ...stream.source, cache: status };
   if (sparing()) return { source, batches: stream.batches };
   return {
     source,
-    batches: new Keeper(stream.batches, (batches, bytes) => cache.keep(key, { target: source.target, batches, bytes }, sinceMs)),
+    batches: new Keeper(stream.batches, (batches, bytes) => {
+      const reply = { target: source.target, batches, bytes };
+      cache.keep(key, reply, sinceMs);
+      also?.(reply);
+    }),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import { entryFrom, isFinal, type LedgerNote, type LedgerStore, noteCopy, noteSettlement } from "../core/ledger.ts";
+import { entryFrom, isFinal, type LedgerNote, type LedgerStore, noteCopy, noteLook, noteSettlement } from "../core/ledger.ts";
 import type { LedgerDesk } from "../core/operations.ts";
 import type { CallObserver } from "../core/telemetry.ts";
 import { createBatchWriter } from "./batch-writer.ts";
@@ -94,6 +94,9 @@ export function createLedgerLog(options: LedgerLogOptions): LedgerLog {
       },
       shadowed(call, attempt) {
         notes.add(noteCopy(call, attempt, clock.wall()));
+      },
+      looked(call, look) {
+        if (look.attempts.length > 0) notes.add(noteLook(call, look, clock.wall()));
       },
     },
     async list(query) {

@@ -59,6 +59,9 @@ export function createStats(): Stats {
       shadow.requests++;
       if (attempt.usage !== undefined) addUsage(shadow, attempt.usage, usedPicoUsd(attempt.usage, attempt.target));
     },
+    looked(_call, { attempts }) {
+      for (const attempt of attempts) if (wasMade(attempt)) count(countersOf(attempt.target), attempt);
+    },
     ended({ attempts }) {
       attempts.forEach((attempt, index) => {
         if (wasMade(attempt)) count(countersOf(attempt.target), attempt);

@@ -48,6 +48,7 @@ function fieldsOf(record: CallRecord, status: number): LogFields {
     target_model: source?.target.model,
     streamed: call.streamed,
     cache: source === undefined ? undefined : cacheWords[source.cache],
+    similarity: source?.similarity,
     attempts: attempts.length,
     tries:
       attempts.length > 1 || (error !== undefined && attempts.length > 0) ? attempts.map((attempt) => tryOf(attempt, endMs)) : undefined,

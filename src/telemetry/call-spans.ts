@@ -87,6 +87,7 @@ function callAttributes({ call, source, attempts, usage, firstContentMs }: CallR
     attributes[spanNames.responseModel] = source.target.upstreamModel;
     const cache = cacheWords[source.cache];
     if (cache !== undefined) attributes[spanNames.cache] = cache;
+    if (source.similarity !== undefined) attributes[spanNames.similarity] = source.similarity;
     if (source.rule !== "") attributes[spanNames.rule] = source.rule;
   }
   return usage === undefined ? attributes : Object.assign(attributes, usageAttributes(usage));

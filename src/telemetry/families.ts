@@ -40,6 +40,7 @@ export function createFamilies(counters: PendingCounters, registry: Registry) {
     failedRules: counter("policy_rule_errors_total", "Conditions of rules that could not be evaluated, and so did not hold", []),
     failovers: counter("failovers_total", "Calls that went on elsewhere after this target failed", target),
     cache: counter("cache_total", "Calls by the cache's part in them", ["result"]),
+    similar: counter("cache_semantic_total", "What came of asking the semantic cache", ["result"]),
     redisCommand: histogram("redis_command_seconds", "Commands to Redis, whatever came of them", ["use"], redisBuckets),
     redisFailures: counter("redis_failures_total", "Commands to Redis that came to nothing", ["use", "failure"]),
     sharedCache: counter("cache_shared_total", "What the cache in Redis did", ["result"]),

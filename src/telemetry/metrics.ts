@@ -2,12 +2,13 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 import { failedOverFrom, upstreamMs, wasMade } from "../core/attempts.ts";
 import type { AttemptRecord, Door, Source } from "../core/call.ts";
 import type { Target, TargetId } from "../core/catalog.ts";
+import type { SimilarResult } from "../core/similar.ts";
 import type { CallObserver, CallRecord, RefusalObserver } from "../core/telemetry.ts";
 import { createFamilies, type Families } from "./families.ts";
 import { createGauges, type GaugeSources } from "./gauges.ts";
 import { createRedisSeries, type RedisSeries } from "./redis-series.ts";
 import { createPendingCounters } from "./pending-counters.ts";
-import { createTargetSeries, once, type TargetSeries } from "./target-series.ts";
+import { createTargetSeries, lazy, once, type TargetSeries } from "./target-series.ts";
 import { cacheWords, doors, failureWord, outcomeWord } from "./words.ts";
 
 /** The metrics of one process. */
@@ -39,8 +40,12 @@ export function createMetrics(options: MetricsOptions): Metrics {
 
   const none = createTargetSeries(families, "none", "none");
   const seriesOf = knownSeries(families, options.isKnown);
+  const countAttempts = attemptCounter(seriesOf);
   const overhead = once((door: Door) => families.overhead.labels(door));
   const cache = { hit: families.cache("hit"), miss: families.cache("miss"), bypass: families.cache("bypass") };
+  // Each made once: a family makes another series whenever it is asked.
+  const failedRules = lazy(() => families.failedRules());
+  const similar = once((result: SimilarResult) => families.similar(result));
   const reloads = {
     applied: families.reloads("applied"),
     unchanged: families.reloads("unchanged"),
@@ -56,6 +61,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
     shadowed(_call, attempt) {
       if (wasMade(attempt)) seriesOf(attempt.target).shadowed(attempt);
     },
+    looked(_call, { result, attempts, endMs }) {
+      similar(result).pending++;
+      countAttempts(attempts, endMs);
+    },
     ended(record) {
       const { call, attempts, endMs, firstContentMs, source, error } = record;
       const { door, receivedMs } = call;
@@ -67,21 +76,14 @@ export function createMetrics(options: MetricsOptions): Metrics {
       if (firstContentMs !== undefined) series.firstContent().observe((firstContentMs - receivedMs) / 1000);
       overhead(door).observe((endMs - receivedMs - upstreamMs(record)) / 1000);
       if (source !== undefined) countSource(source);
-      for (let i = 0; i < attempts.length; i++) countAttempt(attempts, i, endMs);
+      countAttempts(attempts, endMs);
     },
   };
 
-  const countSource = ({ cache: status, failedRules }: Source): void => {
+  const countSource = ({ cache: status, failedRules: failed }: Source): void => {
     const word = cacheWords[status];
     if (word !== undefined) cache[word].pending++;
-    if (failedRules !== undefined) families.failedRules().pending += failedRules.length;
-  };
-  const countAttempt = (attempts: readonly AttemptRecord[], index: number, endMs: number): void => {
-    const attempt = attempts[index];
-    if (attempt === undefined) return;
-    if (wasMade(attempt)) seriesOf(attempt.target).attempted(attempt, endMs);
-    const from = failedOverFrom(attempts, index);
-    if (from !== undefined) seriesOf(from.target).failedOver();
+    if (failed !== undefined) failedRules().pending += failed.length;
   };
 
   return {
@@ -93,6 +95,18 @@ export function createMetrics(options: MetricsOptions): Metrics {
       readGauges();
       return { contentType: registry.contentType, body: await registry.metrics() };
     },
+  };
+}
+
+/** Counts what the attempts of one call did; `endMs` is when it ended. */
+function attemptCounter(seriesOf: (target: Target) => TargetSeries): (attempts: readonly AttemptRecord[], endMs: number) => void {
+  return (attempts, endMs) => {
+    for (let i = 0; i < attempts.length; i++) {
+      const attempt = attempts[i];
+      if (attempt !== undefined && wasMade(attempt)) seriesOf(attempt.target).attempted(attempt, endMs);
+      const from = failedOverFrom(attempts, i);
+      if (from !== undefined) seriesOf(from.target).failedOver();
+    }
   };
 }
 

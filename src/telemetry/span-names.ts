@@ -22,6 +22,7 @@ export const spanNames = {
   policy: "semaroute.policy.revision",
   rule: "semaroute.policy.rule",
   cache: "semaroute.cache",
+  similarity: "semaroute.cache.similarity",
   attempts: "semaroute.attempts",
   attemptId: "semaroute.attempt.id",
   attemptKind: "semaroute.attempt.kind",

@@ -83,7 +83,8 @@ export function once<K, V>(make: (key: K) => V): (key: K) => V {
   };
 }
 
-function lazy<V>(make: () => V): () => V {
+/** Makes a value when it is first wanted. */
+export function lazy<V>(make: () => V): () => V {
   const made = once(make);
   return () => made(undefined);
 }

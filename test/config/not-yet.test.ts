@@ -6,7 +6,6 @@ describe("a part that this build has not is refused:", () => {
   test.for([
     { text: "server: {workers: 2}", path: "server.workers" },
     { text: "server: {workers: auto}", path: "server.workers" },
-    { text: "cache: {semantic: {enabled: true}}", path: "cache.semantic.enabled" },
   ])("$text", ({ text, path }) => {
     const lines = problemsOf(text);
     expect(lines).toHaveLength(1);

@@ -30,6 +30,7 @@ const answerHeaders = {
   "x-semaroute-attempts": described("Attempts at upstreams; 0 for a cache hit.", { type: "integer" }),
   "x-semaroute-cache": described("Where the answer comes from.", { type: "string", enum: ["hit", "miss", "bypass"] }),
   "x-semaroute-cost-usd": described("Exact; not on streams, and not for unpriced models."),
+  "x-semaroute-similarity": described("Where a similar question's answer is given: the cosine of both.", { type: "number" }),
   "x-semaroute-notes": described("What the translation to the target changed."),
   "x-ratelimit-limit-requests": described("Requests a minute that the key may make; only where it has such a limit.", { type: "integer" }),
   "x-ratelimit-remaining-requests": described("Of them, those that are left.", { type: "integer" }),

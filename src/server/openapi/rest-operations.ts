@@ -16,6 +16,7 @@ const routed = headersOf(
   "x-semaroute-model",
   "x-semaroute-attempts",
   "x-semaroute-cache",
+  "x-semaroute-similarity",
   "x-semaroute-cost-usd",
   "x-semaroute-notes",
   ...limitNames,
