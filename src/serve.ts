@@ -103,7 +103,7 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
   if (!(await openListeners({ settings, doors, clock, log, facts, listeners }))) {
     overload.stop();
     await gateway.close();
-    sharing?.redis.close();
+    sharing?.close();
     await memory.close();
     log.flush();
     return 1;
@@ -115,7 +115,7 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
     overload.stop();
     await tracing.shutdown();
     await gateway.close();
-    sharing?.redis.close();
+    sharing?.close();
     await memory.close();
     log.info({}, "stopped");
     await log.settled();
@@ -218,7 +218,12 @@ async function startRooms(settings: Settings, { clock, log, memory }: House, lis
     shared: () => sharing?.report(),
     limitRefusals: (kind) => late.gateway?.limits.refusals(kind) ?? 0,
   });
-  const sharing = startSharing(settings, { clock, random: Math.random, observer: redisObserver(log, metrics) });
+  const sharing = startSharing(settings, {
+    clock,
+    random: Math.random,
+    observer: redisObserver(log, metrics),
+    spentSince: memory.ledger.spentSince,
+  });
   const observers = [callLog(log, (failure) => statusOf(failure).http), stats, memory.decisions.observer, memory.ledger.observer];
   if (metering.enabled) observers.push(metrics.observer);
   if (tracing.observer !== undefined) observers.push(tracing.observer);
@@ -232,11 +237,12 @@ async function startRooms(settings: Settings, { clock, log, memory }: House, lis
     gate: overload,
     policyMemory: memory,
     shared: { redis: sharing?.redis, count: metrics.sharedCache },
+    limits: sharing?.limits,
     spentSince: memory.ledger.spentSince,
   });
   if (gateway instanceof ChatError) {
     overload.stop();
-    sharing?.redis.close();
+    sharing?.close();
     return gateway;
   }
   late.gateway = gateway;

@@ -1,0 +1,301 @@
+import type { Clock } from "../../core/clock.ts";
+import type { RedisConnection } from "./connection.ts";
+import {
+  type Ask,
+  type Funds,
+  limbsFrom,
+  type Limbs,
+  type Message,
+  type Reply,
+  replyFrom,
+  type Verdict,
+  wordsOf,
+} from "./limit-message.ts";
+import { limitScript } from "./limit-script.ts";
+
+/** What a replica counts, at the age of so many whole seconds. */
+export interface Counted {
+  readonly ageSeconds: number;
+  readonly requests: number;
+  readonly tokens: number;
+}
+
+/** What a line needs. */
+export interface LimitLineParts {
+  readonly redis: RedisConnection;
+  readonly clock: Clock;
+  /** The key's name in Redis. */
+  readonly name: string;
+  /** Ours, unique. */
+  readonly replica: string;
+  /** See `Message`. */
+  readonly steady: () => boolean;
+  /** All that this replica counted in the last minute. */
+  readonly counted: () => readonly Counted[];
+  /** What is asked about, and how long it is worth keeping. */
+  readonly about: () => { readonly period: string; readonly ttlMs: number };
+}
+
+/** What is still to be told, once. */
+interface Batch {
+  /** By Redis's second. */
+  readonly changes: Map<number, { requests: number; tokens: number }>;
+  /** 10^-12 dollars that were used, by period. */
+  readonly spent: Map<string, bigint>;
+}
+
+interface Asked {
+  readonly ask: Ask;
+  readonly settle: (verdict: Verdict | undefined) => void;
+}
+
+/** Asks of one message; more wait for the next one. */
+const asksMax = 200;
+/** What a call gave back is told together with what it gives back a moment later. */
+const soonMs = 2;
+
+/**
+ * One replica's talk with Redis about one key: one message at a time, so that what is said while one is under way goes together with the
+ * next. A message says how the replica stands, not what changed, but for what is counted, which has a number; so one that may have been
+ * lost is simply said again, and a Redis that lost its memory is told all. What is given back or used while Redis is away takes no room:
+ * it is a number that becomes another.
+ */
+export class LimitLine {
+  readonly #parts: LimitLineParts;
+  /** Calls that run. */
+  running = 0;
+  /** 10^-12 dollars set aside for them, by period. */
+  readonly #held = new Map<string, bigint>();
+  readonly #loaded = new Map<string, bigint>();
+  #asked: Asked[] = [];
+  /** Told, but perhaps not heard. */
+  #told: Batch | undefined;
+  #next: Batch = newBatch();
+  #batch: number;
+  #number: number;
+  #undo: number | undefined;
+  #known = false;
+  #dirty = false;
+  #talking = false;
+  #cancelSoon: (() => void) | undefined;
+  /** Redis's milliseconds less ours. */
+  #aheadMs: number;
+  /** When a message was last heard; our milliseconds. */
+  heardMs = Number.NEGATIVE_INFINITY;
+  /** Whether the last one was. */
+  inTouch = false;
+  last: Extract<Reply, { kind: "heard" }> | undefined;
+  /** When somebody was last seen to be settled in the period that is asked about; our milliseconds. */
+  settledMs = Number.NEGATIVE_INFINITY;
+
+  constructor(parts: LimitLineParts) {
+    this.#parts = parts;
+    this.#aheadMs = parts.clock.wall() - parts.clock.now();
+    // Of a key that was forgotten in between Redis may still know the numbers.
+    this.#batch = this.#number = Math.floor(parts.clock.wall());
+  }
+
+  /** Undefined: Redis cannot be asked now, or did not answer in time. What is granted is counted here already. */
+  ask(ask: Ask): Promise<Verdict | undefined> {
+    const { promise, resolve } = Promise.withResolvers<Verdict | undefined>();
+    this.#asked.push({ ask, settle: resolve });
+    this.say();
+    return promise;
+  }
+
+  /** Tells what there is to tell; waits for nothing. */
+  say(): void {
+    if (!this.#talking) void this.#talk();
+  }
+
+  /** Tells, as soon as may be, that something is another than before. */
+  sayNow(): void {
+    this.#dirty = true;
+    this.say();
+  }
+
+  /** The same in a moment. */
+  saySoon(): void {
+    this.#dirty = true;
+    this.#cancelSoon ??= this.#parts.clock.after(soonMs, () => {
+      this.#cancelSoon = undefined;
+      this.say();
+    });
+  }
+
+  /** Redis's second now, as far as is known. */
+  second(): number {
+    return Math.floor((this.#parts.clock.now() + this.#aheadMs) / 1000);
+  }
+
+  /** So many more were counted in that second, which Redis does not know of. */
+  count(second: number, requests: number, tokens: number): void {
+    this.#dirty = true;
+    const { changes } = this.#next;
+    const before = changes.get(second) ?? { requests: 0, tokens: 0 };
+    changes.set(second, { requests: before.requests + requests, tokens: before.tokens + tokens });
+  }
+
+  /** Money that was set aside without asking, or, where it is negative, given back. */
+  hold(period: string, picoUsd: bigint): void {
+    this.#dirty = true;
+    const held = (this.#held.get(period) ?? 0n) + picoUsd;
+    if (held === 0n) this.#held.delete(period);
+    else this.#held.set(period, held);
+  }
+
+  spend(period: string, picoUsd: bigint): void {
+    this.#dirty = true;
+    this.#next.spent.set(period, (this.#next.spent.get(period) ?? 0n) + picoUsd);
+  }
+
+  /** What the ledger said; told with the next message. */
+  load(period: string, picoUsd: bigint): void {
+    this.#loaded.set(period, picoUsd);
+  }
+
+  /** What was counted here of late and Redis may not know of. */
+  get unheard(): { readonly requests: number; readonly tokens: number } {
+    let [requests, tokens] = [0, 0];
+    for (const batch of [this.#told, this.#next])
+      for (const change of batch?.changes.values() ?? []) {
+        requests += change.requests;
+        tokens += change.tokens;
+      }
+    return { requests, tokens };
+  }
+
+  /** The money of a period as of the last message, with what was spent here since; undefined: it is not known. */
+  funds(period: string): Funds | undefined {
+    const funds = this.last?.funds;
+    if (funds?.period !== period) return undefined;
+    return { ...funds, spentPicoUsd: funds.spentPicoUsd + this.unheardSpent(period) };
+  }
+
+  /** What was spent here and Redis may not know of. */
+  unheardSpent(period: string): bigint {
+    return (this.#told?.spent.get(period) ?? 0n) + (this.#next.spent.get(period) ?? 0n);
+  }
+
+  /** Nothing runs, and nothing is to be told. */
+  get idle(): boolean {
+    return this.running === 0 && this.#held.size === 0 && this.isTold;
+  }
+
+  /** Nothing is to be told but that we are here. */
+  get isTold(): boolean {
+    return !this.#dirty && this.#told === undefined && this.#asked.length === 0 && !this.#talking;
+  }
+
+  close(): void {
+    this.#cancelSoon?.();
+  }
+
+  async #talk(): Promise<void> {
+    this.#talking = true;
+    try {
+      do {
+        this.#dirty = false;
+        // What was counted without Redis is heard before anybody asks what is left.
+        const isCatchingUp = this.#told !== undefined && this.#next.changes.size + this.#next.spent.size > 0;
+        const asked = isCatchingUp ? [] : this.#asked.splice(0, asksMax);
+        if (!(await this.#said(asked))) {
+          for (const { settle } of [...asked, ...this.#asked.splice(0)]) settle(undefined);
+          return;
+        }
+        if (isCatchingUp) this.#dirty = true;
+      } while (this.#dirty || this.#asked.length > 0);
+    } finally {
+      this.#talking = false;
+    }
+  }
+
+  /** Whether a message was heard. */
+  async #said(asked: readonly Asked[]): Promise<boolean> {
+    const { redis, name, clock } = this.#parts;
+    for (let tries = 0; tries < 2; tries++) {
+      const message = this.#message(asked);
+      try {
+        const answer = await redis.run({ use: "limits", what: limitScript, args: [name, JSON.stringify(message)] });
+        const reply = replyFrom(answer, message.period);
+        this.#aheadMs = reply.nowMs - clock.now();
+        if (reply.kind === "heard") {
+          this.#heard(asked, reply);
+          for (const period of Object.keys(message.loaded)) this.#loaded.delete(period);
+          return true;
+        }
+        this.#lost();
+      } catch {
+        // The connection counts it.
+        this.#undo ??= message.number;
+        break;
+      }
+    }
+    this.#dirty = true;
+    this.inTouch = false;
+    return false;
+  }
+
+  #message(asked: readonly Asked[]): Message {
+    const { replica, steady, about } = this.#parts;
+    if (this.#told === undefined) {
+      this.#told = this.#next;
+      this.#next = newBatch();
+      this.#batch += 1;
+    }
+    return {
+      replica,
+      number: ++this.#number,
+      undo: this.#undo,
+      known: this.#known,
+      steady: steady(),
+      batch: this.#batch,
+      changes: [...this.#told.changes].map(([second, { requests, tokens }]) => [second, requests, tokens]),
+      spent: recordFrom(this.#told.spent),
+      running: this.running,
+      held: recordFrom(this.#held),
+      loaded: recordFrom(this.#loaded),
+      asks: asked.map(({ ask }) => wordsOf(ask)),
+      ...about(),
+    };
+  }
+
+  #heard(asked: readonly Asked[], reply: Extract<Reply, { kind: "heard" }>): void {
+    const nowMs = this.#parts.clock.now();
+    const before = this.last?.funds;
+    if (before?.period === reply.funds?.period && before?.settled !== reply.funds?.settled) this.settledMs = nowMs;
+    this.#told = undefined;
+    this.#undo = undefined;
+    this.#known = true;
+    this.inTouch = true;
+    this.heardMs = nowMs;
+    this.last = reply;
+    asked.forEach(({ ask, settle }, at) => {
+      const verdict = reply.verdicts[at];
+      if (verdict?.kind === "granted") {
+        if (ask.kind === "enter") this.running += 1;
+        else if (ask.kind !== "look" && verdict.picoUsd > 0n)
+          this.#held.set(ask.period, (this.#held.get(ask.period) ?? 0n) + verdict.picoUsd);
+      }
+      settle(verdict);
+    });
+  }
+
+  /** Redis has forgotten us: it is told what we counted in the last minute. What was spent the ledger tells, or has told. */
+  #lost(): void {
+    this.#known = false;
+    this.#undo = undefined;
+    this.#told = undefined;
+    this.#next = newBatch();
+    const second = this.second();
+    for (const { ageSeconds, requests, tokens } of this.#parts.counted()) this.count(second - ageSeconds, requests, tokens);
+  }
+}
+
+function newBatch(): Batch {
+  return { changes: new Map(), spent: new Map() };
+}
+
+function recordFrom(amounts: ReadonlyMap<string, bigint>): Readonly<Record<string, Limbs>> {
+  return Object.fromEntries([...amounts].map(([period, picoUsd]) => [period, limbsFrom(picoUsd)]));
+}
