@@ -1,17 +1,8 @@
 import type { Clock } from "../../core/clock.ts";
 import type { RedisConnection } from "./connection.ts";
-import {
-  type Ask,
-  type Funds,
-  limbsFrom,
-  type Limbs,
-  type Message,
-  type Reply,
-  replyFrom,
-  type Verdict,
-  wordsOf,
-} from "./limit-message.ts";
+import { type Ask, type Funds, type Message, type Reply, replyFrom, type Verdict, wordsOf } from "./limit-message.ts";
 import { limitScript } from "./limit-script.ts";
+import { recordFrom, Unheard } from "./unheard.ts";
 
 /** What a replica counts, at the age of so many whole seconds. */
 export interface Counted {
@@ -34,14 +25,6 @@ export interface LimitLineParts {
   readonly counted: () => readonly Counted[];
   /** What is asked about, and how long it is worth keeping. */
   readonly about: () => { readonly period: string; readonly ttlMs: number };
-}
-
-/** What is still to be told, once. */
-interface Batch {
-  /** By Redis's second. */
-  readonly changes: Map<number, { requests: number; tokens: number }>;
-  /** 10^-12 dollars that were used, by period. */
-  readonly spent: Map<string, bigint>;
 }
 
 interface Asked {
@@ -68,10 +51,7 @@ export class LimitLine {
   readonly #held = new Map<string, bigint>();
   readonly #loaded = new Map<string, bigint>();
   #asked: Asked[] = [];
-  /** Told, but perhaps not heard. */
-  #told: Batch | undefined;
-  #next: Batch = newBatch();
-  #batch: number;
+  readonly #unheard: Unheard;
   #number: number;
   #undo: number | undefined;
   #known = false;
@@ -92,7 +72,8 @@ export class LimitLine {
     this.#parts = parts;
     this.#aheadMs = parts.clock.wall() - parts.clock.now();
     // Of a key that was forgotten in between Redis may still know the numbers.
-    this.#batch = this.#number = Math.floor(parts.clock.wall());
+    this.#number = Math.floor(parts.clock.wall());
+    this.#unheard = new Unheard(this.#number);
   }
 
   /** Undefined: Redis cannot be asked now, or did not answer in time. What is granted is counted here already. */
@@ -131,9 +112,7 @@ export class LimitLine {
   /** So many more were counted in that second, which Redis does not know of. */
   count(second: number, requests: number, tokens: number): void {
     this.#dirty = true;
-    const { changes } = this.#next;
-    const before = changes.get(second) ?? { requests: 0, tokens: 0 };
-    changes.set(second, { requests: before.requests + requests, tokens: before.tokens + tokens });
+    this.#unheard.count(second, requests, tokens);
   }
 
   /** Money that was set aside without asking, or, where it is negative, given back. */
@@ -146,7 +125,7 @@ export class LimitLine {
 
   spend(period: string, picoUsd: bigint): void {
     this.#dirty = true;
-    this.#next.spent.set(period, (this.#next.spent.get(period) ?? 0n) + picoUsd);
+    this.#unheard.spend(period, picoUsd);
   }
 
   /** What the ledger said; told with the next message. */
@@ -155,26 +134,15 @@ export class LimitLine {
   }
 
   /** What was counted here of late and Redis may not know of. */
-  get unheard(): { readonly requests: number; readonly tokens: number } {
-    let [requests, tokens] = [0, 0];
-    for (const batch of [this.#told, this.#next])
-      for (const change of batch?.changes.values() ?? []) {
-        requests += change.requests;
-        tokens += change.tokens;
-      }
-    return { requests, tokens };
+  unheard(what: "requests" | "tokens"): number {
+    return this.#unheard.sum(what);
   }
 
   /** The money of a period as of the last message, with what was spent here since; undefined: it is not known. */
   funds(period: string): Funds | undefined {
     const funds = this.last?.funds;
     if (funds?.period !== period) return undefined;
-    return { ...funds, spentPicoUsd: funds.spentPicoUsd + this.unheardSpent(period) };
-  }
-
-  /** What was spent here and Redis may not know of. */
-  unheardSpent(period: string): bigint {
-    return (this.#told?.spent.get(period) ?? 0n) + (this.#next.spent.get(period) ?? 0n);
+    return { ...funds, spentPicoUsd: funds.spentPicoUsd + this.#unheard.spentIn(period) };
   }
 
   /** Nothing runs, and nothing is to be told. */
@@ -184,7 +152,7 @@ export class LimitLine {
 
   /** Nothing is to be told but that we are here. */
   get isTold(): boolean {
-    return !this.#dirty && this.#told === undefined && this.#asked.length === 0 && !this.#talking;
+    return !this.#dirty && !this.#unheard.isTold && this.#asked.length === 0 && !this.#talking;
   }
 
   close(): void {
@@ -197,7 +165,7 @@ export class LimitLine {
       do {
         this.#dirty = false;
         // What was counted without Redis is heard before anybody asks what is left.
-        const isCatchingUp = this.#told !== undefined && this.#next.changes.size + this.#next.spent.size > 0;
+        const isCatchingUp = this.#unheard.isTold && this.#unheard.isMore;
         const asked = isCatchingUp ? [] : this.#asked.splice(0, asksMax);
         if (!(await this.#said(asked))) {
           for (const { settle } of [...asked, ...this.#asked.splice(0)]) settle(undefined);
@@ -238,20 +206,13 @@ export class LimitLine {
 
   #message(asked: readonly Asked[]): Message {
     const { replica, steady, about } = this.#parts;
-    if (this.#told === undefined) {
-      this.#told = this.#next;
-      this.#next = newBatch();
-      this.#batch += 1;
-    }
     return {
       replica,
       number: ++this.#number,
       undo: this.#undo,
       known: this.#known,
       steady: steady(),
-      batch: this.#batch,
-      changes: [...this.#told.changes].map(([second, { requests, tokens }]) => [second, requests, tokens]),
-      spent: recordFrom(this.#told.spent),
+      ...this.#unheard.tell(),
       running: this.running,
       held: recordFrom(this.#held),
       loaded: recordFrom(this.#loaded),
@@ -264,7 +225,7 @@ export class LimitLine {
     const nowMs = this.#parts.clock.now();
     const before = this.last?.funds;
     if (before?.period === reply.funds?.period && before?.settled !== reply.funds?.settled) this.settledMs = nowMs;
-    this.#told = undefined;
+    this.#unheard.heard();
     this.#undo = undefined;
     this.#known = true;
     this.inTouch = true;
@@ -285,17 +246,8 @@ export class LimitLine {
   #lost(): void {
     this.#known = false;
     this.#undo = undefined;
-    this.#told = undefined;
-    this.#next = newBatch();
+    this.#unheard.forget();
     const second = this.second();
     for (const { ageSeconds, requests, tokens } of this.#parts.counted()) this.count(second - ageSeconds, requests, tokens);
   }
-}
-
-function newBatch(): Batch {
-  return { changes: new Map(), spent: new Map() };
-}
-
-function recordFrom(amounts: ReadonlyMap<string, bigint>): Readonly<Record<string, Limbs>> {
-  return Object.fromEntries([...amounts].map(([period, picoUsd]) => [period, limbsFrom(picoUsd)]));
 }

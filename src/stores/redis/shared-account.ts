@@ -33,6 +33,14 @@ export function periodName({ budgetMicroUsd, budgetPeriod }: KeyLimits, wallMs: 
   return budgetMicroUsd === 0 ? "" : `${budgetPeriod} ${budgetPeriodAt(wallMs, budgetPeriod).startWall}`;
 }
 
+/** Money that was given without asking Redis. */
+export interface Loan {
+  /** 10^-12 dollars. */
+  readonly picoUsd: bigint;
+  /** So much of it was used. */
+  settle(usedPicoUsd: bigint): void;
+}
+
 /** What this replica knows and holds of one key. */
 export class SharedAccount {
   readonly #parts: SharedAccountParts;
@@ -115,10 +123,10 @@ export class SharedAccount {
   }
 
   /**
-   * Money without asking Redis: so much, or why not. All of what is wanted or nothing, and never beyond what was last known to be left,
-   * so that replicas together overdraw a budget by their graces at most.
+   * Money without asking Redis: all of what is wanted, or why not. Never beyond what was last known to be left, so that replicas together
+   * overdraw a budget by their graces at most.
    */
-  async borrow(wanted: bigint, terms: BudgetTerms, period: string): Promise<bigint | ChatError> {
+  async borrow(wanted: bigint, terms: BudgetTerms, period: string): Promise<Loan | ChatError> {
     const { line } = this;
     let spent = line.funds(period)?.spentPicoUsd;
     if (spent === undefined && this.#ledger?.period !== period) {
@@ -130,16 +138,17 @@ export class SharedAccount {
     }
     spent ??= this.#ledger?.picoUsd ?? 0n;
     if (spent >= terms.picoUsd) return new ChatError("BUDGET_EXHAUSTED", terms.text());
-    const grace = this.#graceOf(terms);
-    const free = grace < terms.picoUsd - spent ? grace : terms.picoUsd - spent;
-    if (wanted > free) return unknownSpending();
-    this.settleBorrowed(wanted);
-    return wanted;
-  }
-
-  /** What was borrowed turned out to be so much more, or less. */
-  settleBorrowed(picoUsd: bigint): void {
-    this.#grace.picoUsd += picoUsd;
+    const grace = this.#graceNow(line.heardMs);
+    const whole = terms.picoUsd / graceShare < gracePicoMax ? terms.picoUsd / graceShare : gracePicoMax;
+    const left = terms.picoUsd - spent;
+    if (wanted > left || grace.picoUsd + wanted > whole) return unknownSpending();
+    grace.picoUsd += wanted;
+    return {
+      picoUsd: wanted,
+      settle(used) {
+        grace.picoUsd += used - wanted;
+      },
+    };
   }
 
   allowances(): Allowances | undefined {
@@ -158,11 +167,10 @@ export class SharedAccount {
     return this.line.idle && this.turns.waiting === 0 && this.#loading === undefined;
   }
 
-  #graceOf({ picoUsd }: BudgetTerms): bigint {
-    const { heardMs } = this.line;
+  /** What was borrowed before Redis was last heard, Redis knows. */
+  #graceNow(heardMs: number): { picoUsd: bigint } {
     if (this.#grace.heardMs !== heardMs) this.#grace = { heardMs, picoUsd: 0n };
-    const whole = picoUsd / graceShare < gracePicoMax ? picoUsd / graceShare : gracePicoMax;
-    return whole - this.#grace.picoUsd;
+    return this.#grace;
   }
 
   #allowance(limit: number, what: "requests" | "tokens"): Allowance {
@@ -172,7 +180,7 @@ export class SharedAccount {
     if (!inTouch || last === undefined)
       return { limit, remaining: Math.max(0, this.share(limit) - own.sum(nowMs)), resetMs: Math.ceil(own.waitMs(0, nowMs)) };
     const resetMs = Math.max(0, Math.ceil(last[what].resetMs - (nowMs - heardMs)));
-    const sum = (resetMs === 0 ? 0 : last[what].sum) + this.line.unheard[what];
+    const sum = (resetMs === 0 ? 0 : last[what].sum) + this.line.unheard(what);
     return { limit, remaining: Math.min(limit, Math.max(0, limit - sum)), resetMs };
   }
 

@@ -33,6 +33,8 @@ const freePlace: Place = { release() {} };
 const freeReservation: Reservation = { picoUsd: 0n, extend: () => 0n, settle() {} };
 /** Times that a call asks the ledger what was spent, before it is sent away. */
 const loadsMax = 3;
+/** What a call has counted, counts no longer than so. */
+const countsMs = 61_000;
 
 /**
  * The limits of all keys, exact over the replicas that share a Redis. Where Redis cannot be asked, each replica keeps to its part of what a
@@ -45,8 +47,12 @@ export function createSharedLimits(parts: SharedLimitsParts): SharedLimits {
     redis,
     clock,
     onBeat(forgotten) {
-      for (const { line } of accounts.all())
-        if (!line.isTold || (!line.idle && (forgotten || clock.now() - line.heardMs >= leaseMs / 3))) line.say();
+      const nowMs = clock.now();
+      for (const { line, seenMs } of accounts.all()) {
+        const isDue = !line.idle && nowMs - line.heardMs >= leaseMs / 3;
+        // What a minute has had is part of what was forgotten.
+        if (!line.isTold || isDue || (forgotten && (!line.idle || nowMs - seenMs <= countsMs))) line.say();
+      }
     },
   });
   const accounts = createAccounts<SharedAccount>(clock, {
@@ -185,7 +191,7 @@ async function reserved(call: Call, most: Spend, account: SharedAccount, clock: 
     const wanted = { tokens: tokensPerMinute > 0 ? tokens : undefined, terms, period };
     switch (verdict?.kind) {
       case "granted":
-        return reservationOf(account, clock, { ...wanted, second: verdict.second, picoUsd: verdict.picoUsd, isBorrowed: false });
+        return reservationOf(account, clock, { ...wanted, second: verdict.second, picoUsd: verdict.picoUsd, loan: undefined });
       case "refused":
         return noOf(verdict, key, limits, tokens) ?? { kind: "budget", error: new ChatError("BUDGET_EXHAUSTED", terms.text()) };
       case "wait":
@@ -198,10 +204,10 @@ async function reserved(call: Call, most: Spend, account: SharedAccount, clock: 
       case undefined: {
         const no = localTokensNo(key, limits, account, tokens, clock);
         if (no !== undefined) return no;
-        const borrowed = period === "" ? 0n : await account.borrow(picoUsd, terms, period);
-        if (!(borrowed instanceof ChatError))
-          return reservationOf(account, clock, { ...wanted, second: undefined, picoUsd: borrowed, isBorrowed: true });
-        return borrowed.failure === "BUDGET_EXHAUSTED" ? { kind: "budget", error: borrowed } : borrowed;
+        const loan = period === "" ? undefined : await account.borrow(picoUsd, terms, period);
+        if (!(loan instanceof ChatError))
+          return reservationOf(account, clock, { ...wanted, second: undefined, picoUsd: loan?.picoUsd ?? 0n, loan });
+        return loan.failure === "BUDGET_EXHAUSTED" ? { kind: "budget", error: loan } : loan;
       }
       default:
         return verdict satisfies never;

@@ -2,7 +2,7 @@ import type { Clock } from "../../core/clock.ts";
 import { ChatError } from "../../core/error.ts";
 import type { Reservation } from "../../core/limits.ts";
 import type { BudgetTerms } from "../key-budget.ts";
-import type { SharedAccount } from "./shared-account.ts";
+import type { Loan, SharedAccount } from "./shared-account.ts";
 
 /** What a call was given. */
 export interface Given {
@@ -12,7 +12,7 @@ export interface Given {
   readonly second: number | undefined;
   readonly picoUsd: bigint;
   /** Redis was not asked for the money. */
-  readonly isBorrowed: boolean;
+  readonly loan: Loan | undefined;
   readonly terms: BudgetTerms;
   /** Empty: there is no budget. */
   readonly period: string;
@@ -21,12 +21,13 @@ export interface Given {
 /** Sets it aside until it is settled; where Redis was not asked, it is told. */
 export function reservationOf(account: SharedAccount, clock: Clock, given: Given): Reservation {
   const { line } = account;
-  const { period, terms, isBorrowed } = given;
+  const { period, terms, loan } = given;
   const own = given.tokens === undefined ? undefined : account.tokens.add(given.tokens, clock.now());
   const second = given.second ?? line.second();
   if (given.second === undefined && given.tokens !== undefined) line.count(second, 0, given.tokens);
-  let [held, borrowed] = [given.picoUsd, isBorrowed ? given.picoUsd : 0n];
-  if (borrowed > 0n) line.hold(period, borrowed);
+  let held = given.picoUsd;
+  const loans: Loan[] = loan === undefined ? [] : [loan];
+  if (loan !== undefined) line.hold(period, loan.picoUsd);
   let open = true;
 
   /** Money that was counted already; none where the call has ended meanwhile. */
@@ -50,13 +51,10 @@ export function reservationOf(account: SharedAccount, clock: Clock, given: Given
       if (verdict?.kind === "granted") return take(verdict.picoUsd);
       const more = await account.borrow(wanted, terms, period);
       if (more instanceof ChatError) return 0n;
-      if (!open) {
-        account.settleBorrowed(-more);
-        return 0n;
-      }
-      borrowed += more;
-      line.hold(period, more);
-      return take(more);
+      if (open) loans.push(more);
+      else more.settle(0n);
+      line.hold(period, more.picoUsd);
+      return take(more.picoUsd);
     },
     settle(used) {
       if (!open) return;
@@ -69,7 +67,12 @@ export function reservationOf(account: SharedAccount, clock: Clock, given: Given
       if (period !== "") {
         if (held !== 0n) line.hold(period, -held);
         line.spend(period, used.picoUsd);
-        if (borrowed > 0n) account.settleBorrowed(used.picoUsd - borrowed);
+        // What was set aside with Redis's word is used first.
+        let beyond = used.picoUsd - (held - loans.reduce((sum, { picoUsd }) => sum + picoUsd, 0n));
+        for (const each of loans) {
+          each.settle(beyond > 0n ? beyond : 0n);
+          beyond = 0n;
+        }
       }
       if (account.turns.waiting > 0) line.sayNow();
       else line.saySoon();
