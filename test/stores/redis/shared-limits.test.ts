@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import type { Call, Key, KeyId, KeyLimits } from "../../../src/core/call.ts";
 import { ChatError } from "../../../src/core/error.ts";
 import type { Place, Reservation, SpentSince } from "../../../src/core/limits.ts";
+import { RedisError } from "../../../src/core/redis.ts";
 import { redisAddressFrom } from "../../../src/core/redis-address.ts";
 import { createRedisConnection, type RedisConnection } from "../../../src/stores/redis/connection.ts";
 import { createSharedLimits, type SharedLimits } from "../../../src/stores/redis/shared-limits.ts";
@@ -246,27 +247,79 @@ describe.skipIf(!hasRedis)("without Redis", () => {
     },
   );
 
-  test(
-    "money is a hundredth of the budget, then nobody can say; what it was is counted when Redis is back",
-    { timeout: 30_000 },
-    async () => {
-      await using server = await startRedis();
-      const one = await replica({ server, timeoutMs: 50 });
-      const [known, unknown] = [keyOf({ budgetMicroUsd: 100_000_000 }), keyOf({ budgetMicroUsd: 1_000_000_000 })];
-      (await reserved(one, known, usd(50))).settle({ ...noTokens, picoUsd: usd(40) });
-      await until(async () => (await one.standing(known))?.spentPicoUsd === usd(40), "what was spent");
-      await server.kill();
-      const loan = await reserved(one, known, usd(0.7));
-      expect(await reserve(one, known, usd(0.4))).toMatchObject({ failure: "STORE_UNAVAILABLE", retryAfterMs: 1000 });
-      loan.settle({ ...noTokens, picoUsd: usd(0.6) });
-      const stream = await reserved(one, known, usd(0.3));
-      expect([await stream.extend(usd(0.1)), await stream.extend(usd(0.1))]).toEqual([usd(0.1), 0n]);
-      // Five dollars at most, of one that the ledger alone knows.
-      expect([failureOf(await reserve(one, unknown, usd(5))), failureOf(await reserve(one, unknown, 1n))]).toEqual([
-        "granted",
-        "STORE_UNAVAILABLE",
-      ]);
-      expect(one.refusals("budget")).toBe(0);
-    },
-  );
+  test("money is a hundredth of the budget, then nobody can say; Redis is told what it was, once", { timeout: 30_000 }, async () => {
+    await using server = await startRedis();
+    const one = await replica({ server, timeoutMs: 50 });
+    const [known, unknown] = [keyOf({ budgetMicroUsd: 100_000_000 }), keyOf({ budgetMicroUsd: 1_000_000_000 })];
+    (await reserved(one, known, usd(50))).settle({ ...noTokens, picoUsd: usd(40) });
+    await until(async () => (await one.standing(known))?.spentPicoUsd === usd(40), "what was spent");
+    server.freeze();
+    const loan = await reserved(one, known, usd(0.7));
+    expect(await reserve(one, known, usd(0.4))).toMatchObject({ failure: "STORE_UNAVAILABLE", retryAfterMs: 1000 });
+    loan.settle({ ...noTokens, picoUsd: usd(0.6) });
+    const stream = await reserved(one, known, usd(0.3));
+    expect([await stream.extend(usd(0.1)), await stream.extend(usd(0.1))]).toEqual([usd(0.1), 0n]);
+    // Five dollars at most, of one that the ledger alone knows.
+    expect([failureOf(await reserve(one, unknown, usd(5))), failureOf(await reserve(one, unknown, 1n))]).toEqual([
+      "granted",
+      "STORE_UNAVAILABLE",
+    ]);
+    expect(one.refusals("budget")).toBe(0);
+    server.thaw();
+    await until(() => isUp(one), "redis", 20_000);
+    expect(await one.standing(known)).toMatchObject({ spentPicoUsd: usd(40.6), reservedPicoUsd: usd(0.4) });
+    stream.settle({ ...noTokens, picoUsd: usd(0.4) });
+    await until(async () => (await one.standing(known))?.spentPicoUsd === usd(41), "what was spent since");
+  });
+
+  test("S05: whatever answers are lost, in the end Redis knows of every call, token and cent once", { timeout: 60_000 }, async () => {
+    const losses = { commands: 0, answers: 0 };
+    /** Loses commands on the way there, and answers on the way back. */
+    const lossy = (connection: RedisConnection): RedisConnection => ({
+      listen() {},
+      sweep: () => Promise.resolve(0),
+      status: () => connection.status(),
+      close: () => connection.close(),
+      async run(command) {
+        if (Math.random() < losses.commands) throw new RedisError("timeout", "lost on its way");
+        const answer = await connection.run(command);
+        if (Math.random() < losses.answers) throw new RedisError("timeout", "its answer was lost");
+        return answer;
+      },
+    });
+    const all = await replicas(3, { between: lossy });
+    await beats();
+    for (let round = 0; round < 10; round++) {
+      const key = keyOf({ requestsPerMinute: 1e6, tokensPerMinute: 1e9, concurrentCalls: 1000, budgetMicroUsd: 1e15 });
+      await reserved(all[0], key, 1n);
+      Object.assign(losses, { commands: 0.15, answers: 0.3 });
+      let [requests, tokens, spent, running, held] = [0, 0, 0n, 0, 1n];
+      const call = async (i: number): Promise<void> => {
+        const limits = all[i % 3];
+        const place = await limits?.enter(callBy(key));
+        if (place === undefined || place instanceof ChatError) return;
+        const reservation = await reserve(limits, key, usd(0.01) + BigInt(i), 1000);
+        if (reservation instanceof ChatError) return place.release(true);
+        requests += 1;
+        if (i % 5 === 0) await reservation.extend(usd(0.01));
+        if (i % 7 === 0) {
+          tokens += 1000;
+          running += 1;
+          held += reservation.picoUsd;
+          return;
+        }
+        tokens += i;
+        spent += BigInt(i) + 7n;
+        reservation.settle({ tokens: i, picoUsd: BigInt(i) + 7n });
+        place.release(false);
+      };
+      for (let batch = 0; batch < 10; batch++) await Promise.all(Array.from({ length: 12 }, (_, i) => call(batch * 12 + i)));
+      Object.assign(losses, { commands: 0, answers: 0 });
+      for (const limits of all) for (let i = 0; i < 3; i++) await limits.standing(key);
+      expect(await all[0]?.standing(key)).toMatchObject({ spentPicoUsd: spent, reservedPicoUsd: held });
+      const { requests: left, tokens: tokensLeft } = all[0]?.allowances(key) ?? {};
+      expect([1e6 - (left?.remaining ?? 0), 1e9 - (tokensLeft?.remaining ?? 0)]).toEqual([requests, tokens]);
+      expect((await entered(all, key, 1100)).length).toBe(1000 - running);
+    }
+  });
 });
