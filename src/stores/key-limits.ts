@@ -29,11 +29,7 @@ export interface KeyLimitsParts {
 
 /** One for the process. What is allowed comes with each call's key, so that a reload counts at once and forgets nothing. */
 export function createKeyLimits({ clock, spentSince }: KeyLimitsParts): ProcessLimits {
-  const accounts = createAccounts<Account>(clock, {
-    make: (_, nowMs) => ({ seenMs: nowMs, running: 0, requests: new MinuteWindow(), tokens: new MinuteWindow(), budget: undefined }),
-    // What was spent is forgotten only where it is written down elsewhere.
-    isIdle: ({ running, budget }) => running === 0 && (budget === undefined || (spentSince !== undefined && budget.idle)),
-  });
+  const accounts = accountsOf({ clock, spentSince });
   const refused: Record<LimitKind, number> = { requests: 0, tokens: 0, concurrency: 0, budget: 0 };
 
   const budgetOf = (key: Key, limits: KeyLimits, account: Account): KeyBudget | undefined => {
@@ -100,6 +96,14 @@ export function createKeyLimits({ clock, spentSince }: KeyLimitsParts): ProcessL
     refusals: (kind) => refused[kind],
     size: () => accounts.size(),
   };
+}
+
+function accountsOf({ clock, spentSince }: KeyLimitsParts): Accounts<Account> {
+  return createAccounts<Account>(clock, {
+    make: (_, nowMs) => ({ seenMs: nowMs, running: 0, requests: new MinuteWindow(), tokens: new MinuteWindow(), budget: undefined }),
+    // What was spent is forgotten only where it is written down elsewhere.
+    isIdle: ({ running, budget }) => running === 0 && (budget === undefined || (spentSince !== undefined && budget.idle)),
+  });
 }
 
 /** What is asked and told of budgets beside calls. */

@@ -96,7 +96,7 @@ beforeAll(async () => {
     if (!JSON.stringify(body).includes("hangs")) reply.json(completion("hello"));
   });
   servers = await Promise.all(Array.from({ length: 4 }, start));
-}, 60_000);
+}, 120_000);
 
 afterAll(async () => {
   if (!hasRedis) return;

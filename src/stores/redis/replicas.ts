@@ -8,9 +8,9 @@ export interface Replicas {
   /** Ours; new with each process. */
   readonly id: string;
   /** How many there are, as far as is known; at least 1. */
-  count(): number;
+  count(this: void): number;
   /** Whether we, and so everybody who lives, had the time to say what is ours since Redis was last away. */
-  steady(): boolean;
+  steady(this: void): boolean;
   /** For how long Redis has remembered what it was told; milliseconds. Undefined: it does not answer. */
   memoryMs(): Promise<number | undefined>;
   close(): void;

@@ -46,80 +46,48 @@ export function createSharedLimits(parts: SharedLimitsParts): SharedLimits {
   const replicas = startReplicas({
     redis,
     clock,
-    onBeat(forgotten) {
-      const nowMs = clock.now();
-      for (const { line, seenMs } of accounts.all()) {
-        const isDue = !line.idle && nowMs - line.heardMs >= leaseMs / 3;
-        // What a minute has had is part of what was forgotten.
-        if (!line.isTold || isDue || (forgotten && (!line.idle || nowMs - seenMs <= countsMs))) line.say();
-      }
-    },
+    onBeat: (forgotten) => sayAll(accounts.all(), clock.now(), forgotten),
   });
   const accounts = createAccounts<SharedAccount>(clock, {
     make: (id) => new SharedAccount(id, noLimits, { ...parts, replicas }),
     isIdle: ({ idle }) => idle,
   });
-  const accountOf = ({ id }: Pick<Key, "id">, limits: KeyLimits): SharedAccount => {
-    const account = accounts.at(id);
-    account.limits = limits;
-    return account;
+  const desk: Desk = {
+    clock,
+    account({ id }, limits) {
+      const account = accounts.at(id);
+      account.limits = limits;
+      return account;
+    },
+    refuse({ kind, error }, key, account) {
+      refused[kind] += 1;
+      error.allowances = account.allowances();
+      error.limitedKey = key.id;
+      return error;
+    },
   };
-  const refusal = ({ kind, error }: No, key: Key, account: SharedAccount): ChatError => {
-    refused[kind] += 1;
-    error.allowances = account.allowances();
-    error.limitedKey = key.id;
-    return error;
-  };
-  const budgetNo = (key: Key, limits: KeyLimits): No => ({
-    kind: "budget",
-    error: new ChatError("BUDGET_EXHAUSTED", termsOf(key, limits, clock.wall()).text()),
-  });
-  /** Why the key's next call is refused, as far as it is known without asking. */
-  const knownNo = (key: Key, limits: KeyLimits, account: SharedAccount): No | undefined => {
-    const terms = termsOf(key, limits, clock.wall());
-    const funds = limits.budgetMicroUsd === 0 ? undefined : account.line.funds(periodName(limits, clock.wall()));
-    return funds !== undefined && funds.spentPicoUsd >= terms.picoUsd ? budgetNo(key, limits) : undefined;
-  };
-
   return {
     exhausted(key) {
-      const { limits } = key;
-      const account = limits && accounts.find(key.id);
-      if (account === undefined || limits === undefined) return undefined;
-      const waitMs = limits.requestsPerMinute === account.limits.requestsPerMinute ? account.requestsWaitMs() : 0;
-      const no = knownNo(key, limits, account) ?? (waitMs > 0 ? requestsNo(key, limits, waitMs) : undefined);
-      return no && refusal(no, key, account);
+      const account = accounts.find(key.id);
+      const no = account && key.limits && certainNo(key, key.limits, account, clock);
+      return account && no && desk.refuse(no, key, account);
     },
-    async enter({ key }) {
-      const { limits } = key;
-      if (limits === undefined) return freePlace;
-      const account = accountOf(key, limits);
-      const { requestsPerMinute: requestsMax, concurrentCalls: callsMax, budgetMicroUsd } = limits;
-      const period = periodName(limits, clock.wall());
-      const isCounted = requestsMax > 0 || callsMax > 0;
-      const verdict = isCounted ? await account.line.ask({ kind: "enter", requestsMax, callsMax, period, budgetMicroUsd }) : undefined;
-      if (verdict?.kind === "granted") return placeOf(account, clock, verdict.second);
-      if (verdict?.kind === "refused") {
-        if (verdict.by === "requests") account.refusedRequest(verdict.waitMs);
-        return refusal(noOf(verdict, key, limits, 0) ?? budgetNo(key, limits), key, account);
-      }
-      const no = knownNo(key, limits, account) ?? localNo(key, limits, account, clock);
-      return no === undefined ? placeOf(account, clock, undefined) : refusal(no, key, account);
-    },
-    async reserve(call, most) {
+    enter: ({ key }) => (key.limits === undefined ? freePlace : entered(key, key.limits, desk)),
+    reserve(call, most) {
       const { key } = call;
       if (key.limits === undefined) return freeReservation;
-      const account = accountOf(key, key.limits);
+      const account = desk.account(key, key.limits);
       const attempt = async (): Promise<Reservation | ChatError | undefined> => {
         const got = await reserved(call, most(), account, clock);
-        return got === undefined || !("kind" in got) ? got : refusal(got, key, account);
+        return got === undefined || !("kind" in got) ? got : desk.refuse(got, key, account);
       };
       return account.turns.take(attempt, call.signal);
     },
-    allowances: (key) => (key.limits && (accounts.find(key.id) ?? accountOf(key, key.limits)).allowances()) ?? undefined,
-    async standing({ id, limits }) {
+    allowances: (key) => (key.limits && (accounts.find(key.id) ?? desk.account(key, key.limits)).allowances()) ?? undefined,
+    async standing(key) {
+      const { limits } = key;
       if (limits === undefined || limits.budgetMicroUsd === 0) return undefined;
-      const { line } = accountOf({ id }, limits);
+      const { line } = desk.account(key, limits);
       await line.ask({ kind: "look" });
       return line.funds(periodName(limits, clock.wall()));
     },
@@ -136,6 +104,55 @@ export function createSharedLimits(parts: SharedLimitsParts): SharedLimits {
       for (const { line } of accounts.all()) line.close();
     },
   };
+}
+
+/** What was not heard, what runs, and, of what was forgotten, what a minute has had. */
+function sayAll(accounts: Iterable<SharedAccount>, nowMs: number, forgotten: boolean): void {
+  for (const { line, seenMs } of accounts) {
+    const isDue = !line.idle && nowMs - line.heardMs >= leaseMs / 3;
+    if (!line.isTold || isDue || (forgotten && (!line.idle || nowMs - seenMs <= countsMs))) line.say();
+  }
+}
+
+/** Who knows keys, and counts those that are sent away. */
+interface Desk {
+  readonly clock: Clock;
+  /** The limits are those that hold from now on. */
+  account(this: void, key: Pick<Key, "id">, limits: KeyLimits): SharedAccount;
+  refuse(this: void, no: No, key: Key, account: SharedAccount): ChatError;
+}
+
+async function entered(key: Key, limits: KeyLimits, { clock, account: accountOf, refuse }: Desk): Promise<Place | ChatError> {
+  const account = accountOf(key, limits);
+  const { requestsPerMinute: requestsMax, concurrentCalls: callsMax, budgetMicroUsd } = limits;
+  const period = periodName(limits, clock.wall());
+  const isCounted = requestsMax > 0 || callsMax > 0;
+  const verdict = isCounted ? await account.line.ask({ kind: "enter", requestsMax, callsMax, period, budgetMicroUsd }) : undefined;
+  if (verdict?.kind === "granted") return placeOf(account, clock, verdict.second);
+  if (verdict?.kind === "refused") {
+    if (verdict.by === "requests") account.refusedRequest(verdict.waitMs);
+    return refuse(noOf(verdict, key, limits, 0) ?? budgetNo(key, limits, clock), key, account);
+  }
+  const no = spentNo(key, limits, account, clock) ?? localNo(key, limits, account, clock);
+  return no === undefined ? placeOf(account, clock, undefined) : refuse(no, key, account);
+}
+
+function budgetNo(key: Key, limits: KeyLimits, clock: Clock): No {
+  return { kind: "budget", error: new ChatError("BUDGET_EXHAUSTED", termsOf(key, limits, clock.wall()).text()) };
+}
+
+/** The budget is spent, as far as is known without asking: that does not change before its period ends. */
+function spentNo(key: Key, limits: KeyLimits, { line }: SharedAccount, clock: Clock): No | undefined {
+  if (limits.budgetMicroUsd === 0) return undefined;
+  const funds = line.funds(periodName(limits, clock.wall()));
+  const isSpent = funds !== undefined && funds.spentPicoUsd >= termsOf(key, limits, clock.wall()).picoUsd;
+  return isSpent ? budgetNo(key, limits, clock) : undefined;
+}
+
+/** Why the key's next call is refused for certain, without asking. */
+function certainNo(key: Key, limits: KeyLimits, account: SharedAccount, clock: Clock): No | undefined {
+  const waitMs = limits.requestsPerMinute === account.limits.requestsPerMinute ? account.requestsWaitMs() : 0;
+  return spentNo(key, limits, account, clock) ?? (waitMs > 0 ? requestsNo(key, limits, waitMs) : undefined);
 }
 
 /** What a refusal of Redis says; undefined: the money is spent. */

@@ -62,7 +62,7 @@ const replicas = (count: number, setting?: Setting): Promise<Replica[]> =>
 
 /** How many of so many calls at once, spread over the replicas, got a place. */
 async function entered(all: readonly Replica[], key: Key, calls: number): Promise<Place[]> {
-  const verdicts = await Promise.all(Array.from({ length: calls }, (_, i) => all[i % all.length]?.enter(callBy(key))));
+  const verdicts = await Promise.all(Array.from({ length: calls }, async (_, i) => all[i % all.length]?.enter(callBy(key))));
   return verdicts.flatMap((verdict) => (verdict === undefined || verdict instanceof ChatError ? [] : [verdict]));
 }
 
@@ -194,7 +194,7 @@ describe.skipIf(!hasRedis)("tokens a minute", () => {
     expect(await reserve(other, key, 0n, 1001)).toMatchObject({ failure: "REQUEST_TOO_LARGE" });
     first.settle({ tokens: 100, picoUsd: 0n });
     expect(one?.allowances(key)?.tokens).toMatchObject({ limit: 1000, remaining: 900 });
-    await until(async () => (await reserve(other, key, 0n, 900)) instanceof ChatError === false, "the tokens that were not used");
+    await until(async () => !((await reserve(other, key, 0n, 900)) instanceof ChatError), "the tokens that were not used");
     expect(other?.allowances(key)?.tokens).toMatchObject({ remaining: 0 });
   });
 });
