@@ -24,7 +24,8 @@ async function measured(url: string, promptOf: (i: number) => string, key?: stri
 }
 
 function started(more: string): Promise<ServerProcess> {
-  const provider = "providers: {sim: {type: simulated, first_token: 0ms, tokens_per_second: 100000, reply: 'tokens:5', models: [{id: sim-chat, input_price: 1, output_price: 1}]}}";
+  const provider =
+    "providers: {sim: {type: simulated, first_token: 0ms, tokens_per_second: 100000, reply: 'tokens:5', models: [{id: sim-chat, input_price: 1, output_price: 1}]}}";
   return startServer(`${provider}\nhealth: {probe: none}\n${more}`);
 }
 
@@ -65,7 +66,9 @@ print(`| ${calls} calls one after the other, ms | p50 | p99 | max |\n|---|---|--
     print(`| with all limits, ${how} | ${await measured(server.url, (i) => `limited ${i}`, "limited")} |`);
   }
   const [, commands = "0", us = "0"] = /cmdstat_evalsha:calls=(\d+),usec=(\d+)/.exec(await redis.client.info("commandstats")) ?? [];
-  print(`\n${(Number(commands) / calls).toFixed(2)} scripts a limited call, ${(Number(us) / Number(commands)).toFixed(0)} µs of Redis each`);
+  print(
+    `\n${(Number(commands) / calls).toFixed(2)} scripts a limited call, ${(Number(us) / Number(commands)).toFixed(0)} µs of Redis each`,
+  );
 }
 await redis[Symbol.asyncDispose]();
 process.exit(0);

@@ -19,12 +19,14 @@ export interface LimitLineParts {
   readonly name: string;
   /** Ours, unique. */
   readonly replica: string;
+  /** See `Replicas`. */
+  readonly met: Promise<void>;
   /** See `Message`. */
   readonly steady: () => boolean;
   /** All that this replica counted in the last minute. */
   readonly counted: () => readonly Counted[];
   /** What is asked about, and how long it is worth keeping. */
-  readonly about: () => { readonly period: string; readonly ttlMs: number };
+  readonly about: () => Pick<Message, "period" | "requestsMax" | "ttlMs">;
 }
 
 interface Asked {
@@ -161,6 +163,7 @@ export class LimitLine {
 
   async #talk(): Promise<void> {
     this.#talking = true;
+    await this.#parts.met;
     try {
       do {
         this.#dirty = false;

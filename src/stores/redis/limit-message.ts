@@ -50,6 +50,8 @@ export interface Message {
   readonly asks: readonly (readonly (string | number)[])[];
   /** The period that is asked about; empty: none. */
   readonly period: string;
+  /** The limit of requests that is asked about; 0: none. */
+  readonly requestsMax: number;
   /** How long the whole is kept. */
   readonly ttlMs: number;
   /** For tests, which cannot wait: what Redis's clock would say. */
@@ -86,6 +88,8 @@ export type Reply =
       readonly nowMs: number;
       readonly verdicts: readonly Verdict[];
       readonly requests: Count;
+      /** Milliseconds until there is a request again. */
+      readonly requestsWaitMs: number;
       readonly tokens: Count;
       /** Undefined: nobody has said what was spent. */
       readonly funds: Funds | undefined;
@@ -127,13 +131,14 @@ const waits = 5;
 /** Reads what the script answered to a message about this period. */
 export function replyFrom(answer: unknown, period: string): Reply {
   const list: readonly unknown[] = Array.isArray(answer) ? answer : [];
-  const [kind, nowMs, verdicts, requests, requestsReset, tokens, tokensReset, funds] = list;
+  const [kind, nowMs, verdicts, requests, requestsReset, requestsWaitMs, tokens, tokensReset, funds] = list;
   if (kind !== 1) return { kind: "lost", nowMs: Number(nowMs) };
   return {
     kind: "heard",
     nowMs: Number(nowMs),
     verdicts: (Array.isArray(verdicts) ? verdicts : []).map(verdictFrom),
     requests: { sum: Number(requests), resetMs: Number(requestsReset) },
+    requestsWaitMs: Number(requestsWaitMs),
     tokens: { sum: Number(tokens), resetMs: Number(tokensReset) },
     funds: fundsFrom(numbersFrom(funds), period),
   };

@@ -165,6 +165,6 @@ for at, ask in ipairs(said.asks) do verdicts[at] = asks[ask[1]](unpack(ask, 2)) 
 redis.call('SET', KEYS[1], cmsgpack.pack(s), 'PX', said.ttlMs)
 local p = s.p[said.period]
 local taken = reserved(said.period)
-return {1, now, verdicts, sums.r, wait('r', 0), sums.t, wait('t', 0),
+return {1, now, verdicts, sums.r, wait('r', 0), said.requestsMax > 0 and wait('r', said.requestsMax - 1) or 0, sums.t, wait('t', 0),
   p and {p.s[1], p.s[2], taken[1], taken[2], p.k} or {}}`,
 );

@@ -7,6 +7,8 @@ import { redisScript } from "./script.ts";
 export interface Replicas {
   /** Ours; new with each process. */
   readonly id: string;
+  /** Resolves when Redis was heard for the first time, or was not for a second: who cannot wait for it goes without. Never rejects. */
+  readonly met: Promise<void>;
   /** How many there are, as far as is known; at least 1. */
   count(this: void): number;
   /** Whether we, and so everybody who lives, had the time to say what is ours since Redis was last away. */
@@ -26,6 +28,8 @@ export interface ReplicasParts {
 
 /** Pause between heartbeats. */
 export const beatMs = 1000;
+/** So long, and looking so often, a process that has just started waits for its connection. */
+const startMs = { whole: 1000, look: 20 } as const;
 /** Who was not heard of for so long is not counted. */
 const absentMs = 10_000;
 /** So long after Redis was away nobody is taken for dead: reconnecting takes a few seconds, and longer where the breaker is open. */
@@ -50,20 +54,25 @@ const bornName = "semaroute:{replicas}:born";
 export function startReplicas({ redis, clock, onBeat }: ReplicasParts): Replicas {
   const id = randomBytes(9).toString("base64url");
   let count = 1;
-  let awayMs = clock.now();
+  const sinceMs = clock.now();
+  let awayMs = sinceMs;
+  const { promise: met, resolve: meet } = Promise.withResolvers<void>();
   let bornMs: number | undefined;
   let cancel: (() => void) | undefined;
   let closed = false;
 
   const beat = async (): Promise<number | undefined> => {
+    if (redis.status().state === "away") {
+      awayMs = clock.now();
+      return undefined;
+    }
     try {
       const answer = await redis.run({ use: "replicas", what: beatScript, args: [replicasName, bornName, id] });
       const [others, memoryMs]: readonly unknown[] = Array.isArray(answer) ? answer : [];
       count = Math.max(1, Number(others));
       return Number(memoryMs);
     } catch {
-      const { state } = redis.status();
-      if (state === "away" || state === "silent") awayMs = clock.now();
+      if (redis.status().state === "silent") awayMs = clock.now();
       return undefined;
     }
   };
@@ -72,19 +81,23 @@ export function startReplicas({ redis, clock, onBeat }: ReplicasParts): Replicas
     const seenMs = memoryMs === undefined ? bornMs : clock.now() - memoryMs;
     const forgotten = bornMs !== undefined && seenMs !== undefined && seenMs > bornMs + beatMs / 2;
     bornMs = seenMs;
+    const isStarting = memoryMs === undefined && clock.now() - sinceMs < startMs.whole;
+    if (!isStarting) meet();
     if (closed) return;
     onBeat(forgotten);
-    cancel = clock.after(beatMs, () => void round());
+    cancel = clock.after(isStarting && bornMs === undefined ? startMs.look : beatMs, () => void round());
   };
   void round();
   return {
     id,
+    met,
     count: () => count,
     steady: () => clock.now() - awayMs > graceMs,
     memoryMs: beat,
     close() {
       closed = true;
       cancel?.();
+      meet();
       // Others need not wait until we are missed.
       void redis.run({ use: "replicas", what: "ZREM", args: [replicasName, id] }).catch(() => undefined);
     },

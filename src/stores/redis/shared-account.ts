@@ -25,7 +25,7 @@ const graceShare = 100n;
 const gracePicoMax = 5_000_000_000_000n;
 /** Redis remembers a key's money for so long after its period, and what has no end for so long after its last call. */
 const keepMs = { ended: 3_600_000, endless: 90 * 86_400_000, moneyless: 900_000 } as const;
-/** A refusal is as good for the next call for so long: a call that counted may turn out not to. */
+/** What Redis said is as good for the next call for so long: a call that counted may turn out not to. */
 const certainMs = 100;
 
 /** A period, as Redis knows it; empty: there is no budget. */
@@ -53,9 +53,6 @@ export class SharedAccount {
   readonly tokens = new MinuteWindow();
   readonly line: LimitLine;
   readonly turns: MoneyTurns;
-  /** When there is a request again, as a refusal said. */
-  #requestsMs = 0;
-  #requestsCertainMs = 0;
   #loading: { readonly period: string; readonly done: Promise<bigint> } | undefined;
   /** What the ledger said while Redis could not be asked. */
   #ledger: { readonly period: string; readonly picoUsd: bigint } | undefined;
@@ -73,9 +70,14 @@ export class SharedAccount {
       clock,
       name: limitsName(id),
       replica: replicas.id,
+      met: replicas.met,
       steady: replicas.steady,
       counted: () => this.#counted(),
-      about: () => ({ period: periodName(this.limits, clock.wall()), ttlMs: this.#ttlMs() }),
+      about: () => ({
+        period: periodName(this.limits, clock.wall()),
+        requestsMax: this.limits.requestsPerMinute,
+        ttlMs: this.#ttlMs(),
+      }),
     });
     this.turns = new MoneyTurns(clock, () => this.line.settledMs);
   }
@@ -85,14 +87,9 @@ export class SharedAccount {
 
   /** Milliseconds until there is a request again, if that is for certain; else 0. */
   requestsWaitMs(): number {
-    const nowMs = this.#parts.clock.now();
-    return nowMs < this.#requestsCertainMs ? this.#requestsMs - nowMs : 0;
-  }
-
-  refusedRequest(waitMs: number): void {
-    const nowMs = this.#parts.clock.now();
-    this.#requestsMs = nowMs + waitMs;
-    this.#requestsCertainMs = nowMs + Math.min(waitMs, certainMs);
+    const { last, heardMs, inTouch } = this.line;
+    const sinceMs = this.#parts.clock.now() - heardMs;
+    return last !== undefined && inTouch && sinceMs < certainMs ? Math.max(0, last.requestsWaitMs - sinceMs) : 0;
   }
 
   /** Asks the ledger, once for all who want to know. */

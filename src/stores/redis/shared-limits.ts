@@ -89,7 +89,8 @@ export function createSharedLimits(parts: SharedLimitsParts): SharedLimits {
       if (limits === undefined || limits.budgetMicroUsd === 0) return undefined;
       const { line } = desk.account(key, limits);
       await line.ask({ kind: "look" });
-      return line.funds(periodName(limits, clock.wall()));
+      const funds = line.funds(periodName(limits, clock.wall()));
+      return funds && { spentPicoUsd: funds.spentPicoUsd, reservedPicoUsd: funds.reservedPicoUsd };
     },
     changed({ id, limits }) {
       const account = accounts.find(id);
@@ -129,10 +130,7 @@ async function entered(key: Key, limits: KeyLimits, { clock, account: accountOf,
   const isCounted = requestsMax > 0 || callsMax > 0;
   const verdict = isCounted ? await account.line.ask({ kind: "enter", requestsMax, callsMax, period, budgetMicroUsd }) : undefined;
   if (verdict?.kind === "granted") return placeOf(account, clock, verdict.second);
-  if (verdict?.kind === "refused") {
-    if (verdict.by === "requests") account.refusedRequest(verdict.waitMs);
-    return refuse(noOf(verdict, key, limits, 0) ?? budgetNo(key, limits, clock), key, account);
-  }
+  if (verdict?.kind === "refused") return refuse(noOf(verdict, key, limits, 0) ?? budgetNo(key, limits, clock), key, account);
   const no = spentNo(key, limits, account, clock) ?? localNo(key, limits, account, clock);
   return no === undefined ? placeOf(account, clock, undefined) : refuse(no, key, account);
 }

@@ -41,6 +41,7 @@ function key() {
       changes: [],
       running: 0,
       period,
+      requestsMax: 0,
       ttlMs: 60_000,
       nowMs: startMs,
       ...more,
