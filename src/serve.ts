@@ -103,7 +103,7 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
   if (!(await openListeners({ settings, doors, clock, log, facts, listeners }))) {
     overload.stop();
     await gateway.close();
-    sharing?.close();
+    await sharing?.close();
     await memory.close();
     log.flush();
     return 1;
@@ -115,7 +115,7 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
     overload.stop();
     await tracing.shutdown();
     await gateway.close();
-    sharing?.close();
+    await sharing?.close();
     await memory.close();
     log.info({}, "stopped");
     await log.settled();
@@ -242,7 +242,7 @@ async function startRooms(settings: Settings, { clock, log, memory }: House, lis
   });
   if (gateway instanceof ChatError) {
     overload.stop();
-    sharing?.close();
+    await sharing?.close();
     return gateway;
   }
   late.gateway = gateway;

@@ -11,7 +11,8 @@ export interface Sharing {
   readonly redis: RedisConnection;
   readonly limits: SharedLimits;
   report(): SharedReport;
-  close(): void;
+  /** Never rejects. */
+  close(): Promise<void>;
 }
 
 /** What it works with. */
@@ -41,8 +42,8 @@ export function startSharing({ redis, cache }: Settings, { clock, random, observ
       const limited = status.state === "up" ? "shared" : "local";
       return { redis: status, cache: cache.backend !== "redis" ? "off" : canRead ? "shared" : "local", limits: limited, budgets: limited };
     },
-    close() {
-      limits.close();
+    async close() {
+      await limits.close();
       connection.close();
     },
   };

@@ -139,7 +139,7 @@ export async function openHouse(config: string, bounds: Partial<Bounds> = {}, { 
     async [Symbol.asyncDispose]() {
       await listener.close();
       await gateway.close();
-      sharing?.close();
+      await sharing?.close();
       await decisions.close();
       keys.close();
       await ledger.close();

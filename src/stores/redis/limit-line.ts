@@ -102,7 +102,7 @@ export class LimitLine {
     this.#dirty = true;
     this.#cancelSoon ??= this.#parts.clock.after(soonMs, () => {
       this.#cancelSoon = undefined;
-      this.say();
+      if (this.#dirty) this.say();
     });
   }
 
@@ -157,8 +157,10 @@ export class LimitLine {
     return !this.#dirty && !this.#unheard.isTold && this.#asked.length === 0 && !this.#talking;
   }
 
-  close(): void {
+  /** Tells what there is to tell, for the last time. */
+  async close(): Promise<void> {
     this.#cancelSoon?.();
+    if (!this.isTold) await this.ask({ kind: "look" });
   }
 
   async #talk(): Promise<void> {

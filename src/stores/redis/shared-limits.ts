@@ -15,8 +15,8 @@ import { reservationOf } from "./shared-reservation.ts";
 
 /** Limits over all replicas. */
 export interface SharedLimits extends ProcessLimits {
-  /** Says good-bye to the other replicas. */
-  close(): void;
+  /** Tells Redis what it does not know yet, if it answers, and says good-bye to the other replicas. Never rejects. */
+  close(): Promise<void>;
 }
 
 /** What they stand on. */
@@ -100,9 +100,9 @@ export function createSharedLimits(parts: SharedLimitsParts): SharedLimits {
     },
     refusals: (kind) => refused[kind],
     size: () => accounts.size(),
-    close() {
+    async close() {
+      await Promise.all([...accounts.all()].map(({ line }) => line.close()));
       replicas.close();
-      for (const { line } of accounts.all()) line.close();
     },
   };
 }

@@ -49,8 +49,8 @@ async function replica({ spentSince = nothing, timeoutMs = 500, server = redis, 
   const observer = { ran() {}, changed() {} };
   const connection = createRedisConnection({ address, timeoutMs, clock: systemClock, random: Math.random, observer });
   const limits = createSharedLimits({ redis: between(connection), clock: systemClock, spentSince });
-  onTestFinished(() => {
-    limits.close();
+  onTestFinished(async () => {
+    await limits.close();
     connection.close();
   });
   await until(() => connection.status().state === "up", "redis");
@@ -182,6 +182,21 @@ describe.skipIf(!hasRedis)("what was spent", () => {
     expect((await reserved(one, key, usd(0.5))).picoUsd).toBe(usd(0.25));
     expect(asked.map((since) => since % 86_400_000)).toEqual([0, 0]);
     expect(one.refusals("budget")).toBe(0);
+  });
+});
+
+describe.skipIf(!hasRedis)("a replica that goes away", () => {
+  test("tells at last what was spent, and what is free", async () => {
+    const [one, other] = await replicas(2);
+    const key = keyOf({ budgetMicroUsd: 1_000_000, concurrentCalls: 1 });
+    const place = await one?.enter(callBy(key));
+    const first = await reserved(one, key, usd(1));
+    first.settle({ ...noTokens, picoUsd: usd(0.4) });
+    if (place !== undefined && !(place instanceof ChatError)) place.release(false);
+    await one?.close();
+    one?.connection.close();
+    expect(await other?.standing(key)).toEqual({ spentPicoUsd: usd(0.4), reservedPicoUsd: 0n });
+    expect(await entered(other === undefined ? [] : [other], key, 2)).toHaveLength(1);
   });
 });
 
