@@ -4,14 +4,14 @@ import { hasRedis, startRedis } from "../test/support/redis.ts";
 
 const calls = Number(process.argv[2] ?? 2000);
 
-async function measured(url: string, promptOf: (i: number) => string): Promise<string> {
+async function measured(url: string, promptOf: (i: number) => string, key?: string): Promise<string> {
   const times: number[] = [];
   for (let i = 0; i < calls; i++) {
     const startMs = performance.now();
     const body = { model: "sim/sim-chat", max_tokens: 5, messages: [{ role: "user", content: promptOf(i) }] };
     const answer = await fetch(`${url}/v1/chat/completions`, {
       method: "POST",
-      headers: { "content-type": "application/json" },
+      headers: { "content-type": "application/json", ...(key !== undefined && { authorization: `Bearer ${key}` }) },
       body: JSON.stringify(body),
     });
     await answer.arrayBuffer();
@@ -24,7 +24,8 @@ async function measured(url: string, promptOf: (i: number) => string): Promise<s
 }
 
 function started(more: string): Promise<ServerProcess> {
-  const provider = "providers: {sim: {type: simulated, first_token: 0ms, tokens_per_second: 100000, reply: 'tokens:5'}}";
+  const provider =
+    "providers: {sim: {type: simulated, first_token: 0ms, tokens_per_second: 100000, reply: 'tokens:5', models: [{id: sim-chat, input_price: 1, output_price: 1}]}}";
   return startServer(`${provider}\nhealth: {probe: none}\n${more}`);
 }
 
@@ -49,6 +50,25 @@ print(`| ${calls} calls one after the other, ms | p50 | p99 | max |\n|---|---|--
   redis.freeze();
   print(`| misses while Redis hangs | ${await measured(server.url, (i) => `frozen ${i}`)} |`);
   redis.thaw();
+}
+{
+  const limits = "{requests_per_minute: 100000000, tokens_per_minute: 1000000000, concurrent_calls: 1000, budget_usd: 1000000}";
+  const keys = `auth: {keys: [{name: free, key: free}, {name: limited, key: limited, limits: ${limits}}]}`;
+  for (const [how, config] of [
+    ["in this process", keys],
+    ["in Redis", `${keys}\nredis: {url: "${redis.url}"}`],
+  ] as const) {
+    await using server = await started(config);
+    await measured(server.url, (i) => `warm ${i}`, "free");
+    print(`| without limits, which are ${how} | ${await measured(server.url, (i) => `free ${i}`, "free")} |`);
+    await measured(server.url, (i) => `warm ${i}`, "limited");
+    await redis.client.config("RESETSTAT");
+    print(`| with all limits, ${how} | ${await measured(server.url, (i) => `limited ${i}`, "limited")} |`);
+  }
+  const [, commands = "0", us = "0"] = /cmdstat_evalsha:calls=(\d+),usec=(\d+)/.exec(await redis.client.info("commandstats")) ?? [];
+  print(
+    `\n${(Number(commands) / calls).toFixed(2)} scripts a limited call, ${(Number(us) / Number(commands)).toFixed(0)} µs of Redis each`,
+  );
 }
 await redis[Symbol.asyncDispose]();
 process.exit(0);

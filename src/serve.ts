@@ -104,7 +104,7 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
   if (!(await openListeners({ settings, doors, clock, log, facts, listeners }))) {
     overload.stop();
     await gateway.close();
-    sharing?.redis.close();
+    await sharing?.close();
     await memory.close();
     log.flush();
     return 1;
@@ -116,7 +116,7 @@ export async function serve({ tell, ...input }: ServeInput): Promise<Running | E
     overload.stop();
     await tracing.shutdown();
     await gateway.close();
-    sharing?.redis.close();
+    await sharing?.close();
     await memory.close();
     log.info({}, "stopped");
     await log.settled();
@@ -220,7 +220,12 @@ async function startRooms(settings: Settings, { clock, log, memory }: House, lis
     shared: () => sharing?.report(),
     limitRefusals: (kind) => late.gateway?.limits.refusals(kind) ?? 0,
   });
-  const sharing = startSharing(settings, { clock, random: Math.random, observer: redisObserver(log, metrics) });
+  const sharing = startSharing(settings, {
+    clock,
+    random: Math.random,
+    observer: redisObserver(log, metrics),
+    spentSince: memory.ledger.spentSince,
+  });
   const observers = [callLog(log, (failure) => statusOf(failure).http), stats, memory.decisions.observer, memory.ledger.observer];
   if (metering.enabled) observers.push(metrics.observer);
   if (tracing.observer !== undefined) observers.push(tracing.observer);
@@ -236,12 +241,13 @@ async function startRooms(settings: Settings, { clock, log, memory }: House, lis
     shared: { redis: sharing?.redis, count: metrics.sharedCache },
     news: sharing?.news,
     onHint: metrics.hint,
+    limits: sharing?.limits,
     spentSince: memory.ledger.spentSince,
     hasBooks: memory.ledger.takes,
   });
   if (gateway instanceof ChatError) {
     overload.stop();
-    sharing?.redis.close();
+    await sharing?.close();
     return gateway;
   }
   late.gateway = gateway;

@@ -46,21 +46,13 @@ function checkKeys(settings: Settings, report: Report): void {
   }
 }
 
-function checkRedis({ redis, cache, auth }: Settings, report: Report): void {
+function checkRedis({ redis, cache }: Settings, report: Report): void {
   if (redis.url === undefined) {
     if (cache.backend === "redis") report.error(["cache", "backend"], "needs redis.url");
     return;
   }
   const address = redisAddressFrom(redis.url.reveal());
   if (typeof address === "string") report.error(["redis", "url"], address);
-  // Whoever shares a Redis expects a limit to be one limit, and would find out by the bill.
-  const limited = auth.keys.find(({ limits }) => hasLimit(limits));
-  if (limited !== undefined)
-    report.warn(["redis", "url"], `does not share the limits of key "${limited.name}" in this build: each process counts for itself`);
-}
-
-function hasLimit(limits: Settings["auth"]["keys"][number]["limits"]): boolean {
-  return limits.requests_per_minute + limits.tokens_per_minute + limits.concurrent_calls + limits.budget_usd > 0;
 }
 
 function checkListening(settings: Settings, { tree }: CheckContext, report: Report): void {

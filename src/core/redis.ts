@@ -1,5 +1,5 @@
 /** What a command is for; a metric label. */
-export type RedisUse = "cache_read" | "cache_write" | "flight" | "purge" | "news" | "affinity" | "trial";
+export type RedisUse = "cache_read" | "cache_write" | "flight" | "purge" | "limits" | "replicas" | "news" | "affinity" | "trial";
 
 /**
  * Why a command came to nothing. `away`: there is no connection; `silent`: the breaker is open; `full`: too many are under way; `timeout`:
@@ -58,4 +58,8 @@ export interface SharedReport {
   readonly redis: RedisStatus;
   /** `shared`: through Redis; `local`: this replica's memory alone, which is what is left without Redis; `off`: nothing is kept in Redis. */
   readonly cache: "shared" | "local" | "off";
+  /** Requests, tokens and calls at once of keys. `local`: each replica keeps to its part of them. */
+  readonly limits: "shared" | "local";
+  /** Money of keys. `local`: a replica spends a small grace, and then nothing. */
+  readonly budgets: "shared" | "local";
 }

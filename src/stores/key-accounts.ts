@@ -1,12 +1,13 @@
 import type { KeyId } from "../core/call.ts";
 import type { Clock } from "../core/clock.ts";
 import type { KeyBudget } from "./key-budget.ts";
-import { MinuteWindow } from "./minute-window.ts";
+import type { MinuteWindow } from "./minute-window.ts";
 
 /** A key nobody has called with for so long, and of which nothing runs and nothing counts, is forgotten. */
 const idleMs = 600_000;
 /** Idle keys that are looked for when a new one comes. */
 const sweep = 4;
+
 /** What is counted of one key. */
 export interface Account {
   seenMs: number;
@@ -18,29 +19,32 @@ export interface Account {
 }
 
 /** What is counted, by key. */
-export interface Accounts {
+export interface Accounts<A> {
   /** Undefined: nothing is counted of it. */
-  find(key: KeyId): Account | undefined;
+  find(key: KeyId): A | undefined;
   /** Makes it where there is none. */
-  at(key: KeyId): Account;
+  at(key: KeyId): A;
+  all(): Iterable<A>;
   size(): number;
 }
 
-/**
- * In the order in which their keys were last called with, so that the longest idle are found first. What was spent is forgotten only
- * where `isKept` says that it is written down elsewhere.
- */
-export function createAccounts(clock: Clock, isKept: boolean): Accounts {
-  const accounts = new Map<KeyId, Account>();
+/** How accounts come and go. */
+export interface AccountRules<A> {
+  readonly make: (key: KeyId, nowMs: number) => A;
+  /** Whether it may be forgotten, as far as what counts longer than a minute is concerned. */
+  readonly isIdle: (account: A) => boolean;
+}
+
+/** In the order in which their keys were last called with, so that the longest idle are found first. */
+export function createAccounts<A extends { seenMs: number }>(clock: Clock, { make, isIdle }: AccountRules<A>): Accounts<A> {
+  const accounts = new Map<KeyId, A>();
   const forgetIdle = (nowMs: number): void => {
     let looked = 0;
     for (const [id, account] of accounts) {
-      const { seenMs, running, budget } = account;
-      if (looked++ === sweep || nowMs - seenMs < idleMs) return;
+      if (looked++ === sweep || nowMs - account.seenMs < idleMs) return;
       accounts.delete(id);
       // After so long nothing counts in its windows any more.
-      const isIdle = running === 0 && (budget === undefined || (isKept && budget.idle));
-      if (!isIdle) accounts.set(id, account);
+      if (!isIdle(account)) accounts.set(id, account);
     }
   };
   return {
@@ -55,10 +59,11 @@ export function createAccounts(clock: Clock, isKept: boolean): Accounts {
         return known;
       }
       forgetIdle(nowMs);
-      const made: Account = { seenMs: nowMs, running: 0, requests: new MinuteWindow(), tokens: new MinuteWindow(), budget: undefined };
+      const made = make(id, nowMs);
       accounts.set(id, made);
       return made;
     },
+    all: () => accounts.values(),
     size: () => accounts.size,
   };
 }

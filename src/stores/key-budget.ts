@@ -4,15 +4,15 @@ import type { Standing } from "../core/limits.ts";
 import type { BudgetPeriod } from "./budget-period.ts";
 
 /** How long a call waits for money that others have set aside, where none of them comes to its end meanwhile. */
-const patienceMs = 5000;
+export const patienceMs = 5000;
 /** How long it waits where they do. */
-const waitMsMax = 30_000;
+export const waitMsMax = 30_000;
 /** Calls of a key that may wait; more are sent away at once. */
-const waitersMax = 1000;
+export const waitersMax = 1000;
 /** Whoever waited in vain may try again after so long: nobody knows when the money comes back. */
 const retryAfterMs = 1000;
 /** How long the ledger may take to say what was spent. */
-const loadMsMax = 5000;
+export const loadMsMax = 5000;
 
 /** More than there is: a budget that is none. */
 const endless = 10n ** 30n;
@@ -119,7 +119,7 @@ export class KeyBudget {
     // Those who wait came first.
     const verdict = this.#waiters.size === 0 ? this.#verdictOn(ask) : undefined;
     if (verdict !== undefined) return verdict;
-    if (this.#waiters.size >= waitersMax) return this.#tooMany(`${waitersMax} calls wait for it already`);
+    if (this.#waiters.size >= waitersMax) return heldByOthers(`${waitersMax} calls wait for it already`);
     return this.#wait(ask);
   }
 
@@ -226,7 +226,7 @@ export class KeyBudget {
         const untilMs = Math.min(Math.max(sinceMs, this.#settledMs) + patienceMs, sinceMs + waitMsMax);
         if (nowMs < untilMs) cancelTimer = this.#clock.after(untilMs - nowMs, look);
         else {
-          waiter.settle(this.#tooMany("it is set aside for calls that run"));
+          waiter.settle(heldByOthers("it is set aside for calls that run"));
           this.#admitWaiters();
         }
       };
@@ -236,16 +236,12 @@ export class KeyBudget {
     });
   }
 
-  #tooMany(why: string): ChatError {
-    return new ChatError("CALLER_RATE_LIMITED", `what is left of the budget is not enough for this call now: ${why}`, { retryAfterMs });
-  }
-
   async #loadThenReserve(ask: Ask): Promise<Verdict> {
     try {
       await untilAborted(this.#load(), ask.signal);
     } catch (cause) {
       if (ask.signal.aborted) throw ask.signal.reason;
-      return new ChatError("STORE_UNAVAILABLE", "what the key has spent cannot be looked up", { cause, retryAfterMs });
+      return unknownSpending(cause);
     }
     return this.reserve(ask);
   }
@@ -269,6 +265,16 @@ export class KeyBudget {
     this.#loading = loading;
     return loading;
   }
+}
+
+/** There may be money for a call later. */
+export function heldByOthers(why: string): ChatError {
+  return new ChatError("CALLER_RATE_LIMITED", `what is left of the budget is not enough for this call now: ${why}`, { retryAfterMs });
+}
+
+/** Nobody can say how much money there is. */
+export function unknownSpending(cause?: unknown): ChatError {
+  return new ChatError("STORE_UNAVAILABLE", "what the key has spent cannot be looked up", { cause, retryAfterMs });
 }
 
 function isSame(one: BudgetPeriod, other: BudgetPeriod): boolean {

@@ -4,11 +4,9 @@ import { ChatError } from "../core/error.ts";
 import type { Allowance, Allowances, LimitKind, Limits, Place, Reservation, Spend, SpentSince, Standing } from "../core/limits.ts";
 import { budgetPeriodAt } from "./budget-period.ts";
 import { type Account, type Accounts, createAccounts } from "./key-accounts.ts";
-import { type BudgetTerms, KeyBudget, type Purse } from "./key-budget.ts";
-import type { MinuteWindow } from "./minute-window.ts";
-
-/** When a place of a key comes free, nobody knows. */
-const placeRetryMs = 1000;
+import { KeyBudget, type Purse } from "./key-budget.ts";
+import { callsNo, type No, requestsNo, termsOf, tokensNo } from "./key-refusals.ts";
+import { MinuteWindow } from "./minute-window.ts";
 
 /** The limits of all keys, as far as this process counts them. */
 export interface ProcessLimits extends Limits {
@@ -31,7 +29,7 @@ export interface KeyLimitsParts {
 
 /** One for the process. What is allowed comes with each call's key, so that a reload counts at once and forgets nothing. */
 export function createKeyLimits({ clock, spentSince }: KeyLimitsParts): ProcessLimits {
-  const accounts = createAccounts(clock, spentSince !== undefined);
+  const accounts = accountsOf({ clock, spentSince });
   const refused: Record<LimitKind, number> = { requests: 0, tokens: 0, concurrency: 0, budget: 0 };
 
   const budgetOf = (key: Key, limits: KeyLimits, account: Account): KeyBudget | undefined => {
@@ -77,7 +75,7 @@ export function createKeyLimits({ clock, spentSince }: KeyLimitsParts): ProcessL
       const { limits } = key;
       if (limits === undefined) return freeReservation;
       const account = accounts.at(key.id);
-      const tokens = holdTokens(account.tokens, key, { most: most().tokens, limit: limits.tokensPerMinute, clock });
+      const tokens = holdTokens(account.tokens, key, { most: most().tokens, limits, clock });
       if ("error" in tokens) return refusal(tokens, key);
       const budget = budgetOf(key, limits, account);
       if (budget === undefined) return reservationOf(tokens, undefined);
@@ -100,8 +98,16 @@ export function createKeyLimits({ clock, spentSince }: KeyLimitsParts): ProcessL
   };
 }
 
+function accountsOf({ clock, spentSince }: KeyLimitsParts): Accounts<Account> {
+  return createAccounts<Account>(clock, {
+    make: (_, nowMs) => ({ seenMs: nowMs, running: 0, requests: new MinuteWindow(), tokens: new MinuteWindow(), budget: undefined }),
+    // What was spent is forgotten only where it is written down elsewhere.
+    isIdle: ({ running, budget }) => running === 0 && (budget === undefined || (spentSince !== undefined && budget.idle)),
+  });
+}
+
 /** What is asked and told of budgets beside calls. */
-function budgetsFromOutside(accounts: Accounts, clock: Clock): Pick<ProcessLimits, "standing" | "changed"> {
+function budgetsFromOutside(accounts: Accounts<Account>, clock: Clock): Pick<ProcessLimits, "standing" | "changed"> {
   return {
     standing({ id, limits }) {
       if (limits === undefined || limits.budgetMicroUsd === 0) return undefined;
@@ -116,18 +122,8 @@ function budgetsFromOutside(accounts: Accounts, clock: Clock): Pick<ProcessLimit
   };
 }
 
-/** A limit's no. */
-interface No {
-  readonly kind: LimitKind;
-  readonly error: ChatError;
-}
-
 const freePlace: Place = { release() {} };
 const freeReservation: Reservation = { picoUsd: 0n, extend: () => 0n, settle() {} };
-
-function limited(text: string, retryAfterMs: number): ChatError {
-  return new ChatError("CALLER_RATE_LIMITED", text, { retryAfterMs: Math.ceil(retryAfterMs) });
-}
 
 function allowancesOf({ requestsPerMinute, tokensPerMinute }: KeyLimits, account: Account | undefined, clock: Clock): Allowances {
   const nowMs = clock.now();
@@ -144,14 +140,11 @@ function allowanceOf(limit: number, window: MinuteWindow | undefined, nowMs: num
 }
 
 /** Why one more call of the key cannot begin now. */
-function placeNo({ name }: Key, { concurrentCalls, requestsPerMinute }: KeyLimits, account: Account, clock: Clock): No | undefined {
-  if (concurrentCalls > 0 && account.running >= concurrentCalls) {
-    const text = `key ${name} has ${concurrentCalls} calls running, which is its limit`;
-    return { kind: "concurrency", error: limited(text, placeRetryMs) };
-  }
+function placeNo(key: Key, limits: KeyLimits, account: Account, clock: Clock): No | undefined {
+  const { concurrentCalls, requestsPerMinute } = limits;
+  if (concurrentCalls > 0 && account.running >= concurrentCalls) return callsNo(key, limits);
   const waitMs = requestsPerMinute === 0 ? 0 : account.requests.waitMs(requestsPerMinute - 1, clock.now());
-  if (waitMs === 0) return undefined;
-  return { kind: "requests", error: limited(`key ${name} has had its limit of ${requestsPerMinute} requests a minute`, waitMs) };
+  return waitMs === 0 ? undefined : requestsNo(key, limits, waitMs);
 }
 
 function placeIn(account: Account, clock: Clock): Place {
@@ -170,8 +163,7 @@ function placeIn(account: Account, clock: Clock): Place {
 
 interface TokensWanted {
   readonly most: number;
-  /** 0: none. */
-  readonly limit: number;
+  readonly limits: KeyLimits;
   readonly clock: Clock;
 }
 
@@ -183,13 +175,12 @@ interface HeldTokens {
 
 const noTokens: HeldTokens = { settle() {} };
 
-function holdTokens(window: MinuteWindow, { name }: Key, { most, limit, clock }: TokensWanted): HeldTokens | No {
+function holdTokens(window: MinuteWindow, key: Key, { most, limits, clock }: TokensWanted): HeldTokens | No {
+  const limit = limits.tokensPerMinute;
   if (limit === 0) return noTokens;
-  const text = `key ${name} may use ${limit} tokens a minute`;
-  if (most > limit) return { kind: "tokens", error: new ChatError("REQUEST_TOO_LARGE", `${text}, and this call alone may need ${most}`) };
   const nowMs = clock.now();
-  const waitMs = window.waitMs(limit - most, nowMs);
-  if (waitMs > 0) return { kind: "tokens", error: limited(`${text}, and this call may need ${most} of them`, waitMs) };
+  const waitMs = most > limit ? Number.POSITIVE_INFINITY : window.waitMs(limit - most, nowMs);
+  if (waitMs > 0) return tokensNo(key, limits, most, waitMs);
   const second = window.add(most, nowMs);
   return { settle: (used) => window.correct(second, used - most, clock.now()) };
 }
@@ -206,21 +197,6 @@ function reservationOf(held: HeldTokens, purse: Purse | undefined): Reservation 
       open = false;
       held.settle(tokens);
       purse?.settle(picoUsd);
-    },
-  };
-}
-
-const picoPerMicro = 1_000_000n;
-const each = { day: " a day", month: " a month", total: "" } as const;
-
-function termsOf({ name }: Key, { budgetMicroUsd, budgetPeriod }: KeyLimits, wallMs: number): BudgetTerms {
-  const period = budgetPeriodAt(wallMs, budgetPeriod);
-  return {
-    picoUsd: BigInt(budgetMicroUsd) * picoPerMicro,
-    period,
-    text() {
-      const next = Number.isFinite(period.endWall) ? `; the next ${budgetPeriod} begins ${new Date(period.endWall).toISOString()}` : "";
-      return `the budget of key ${name} is spent: ${budgetMicroUsd / 1e6} US dollars${each[budgetPeriod]}${next}`;
     },
   };
 }

@@ -44,6 +44,14 @@ export class MinuteWindow {
     return 0;
   }
 
+  /** What counts now, by its age in whole seconds. */
+  amounts(nowMs: number): readonly (readonly [ageSeconds: number, amount: number])[] {
+    this.#slideTo(nowMs);
+    return Array.from({ length: seconds }, (_, age) => [age, this.#amountIn(this.#newest - age)] as const).filter(
+      ([, amount]) => amount !== 0,
+    );
+  }
+
   #amountIn(second: number): number {
     return second < 0 ? 0 : (this.#amounts[second % seconds] ?? 0);
   }

@@ -168,6 +168,6 @@ function createSharedGauges(
     made.readOnly.set(state === "read_only" ? 1 : 0);
     made.breaker.set(redisBreakerValues[breaker]);
     made.mode.reset();
-    made.mode.labels("cache", shared.cache).set(1);
+    for (const part of ["cache", "limits", "budgets"] as const) made.mode.labels(part, shared[part]).set(1);
   };
 }

@@ -285,14 +285,6 @@ describe("a warning is given", () => {
     ]);
   });
 
-  test("where limits look shared and are not", () => {
-    const keys = (limits: string): string => `redis: {url: "redis://127.0.0.1"}\nauth: {keys: [{name: a, key: b${limits}}]}\n`;
-    expect(warningsOf(keys(""))).toEqual([]);
-    expect(warningsOf(keys(", limits: {budget_usd: 1}"))).toEqual([
-      'config.yaml:1:14 redis.url: does not share the limits of key "a" in this build: each process counts for itself',
-    ]);
-  });
-
   test("for a provider that is only a name", () => {
     const result = loaded("providers:\n  openai:\n  ollama: {}\n");
     expect(Object.keys(result.settings.providers)).toEqual(["ollama"]);

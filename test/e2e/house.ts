@@ -10,6 +10,7 @@ import { Secret } from "../../src/core/secret.ts";
 import type { KeyStore } from "../../src/core/keys.ts";
 import type { LoadGate } from "../../src/core/overload.ts";
 import type { CallRecord, RefusedRequest } from "../../src/core/telemetry.ts";
+import { startSharing } from "../../src/sharing.ts";
 import { createDoors, type Doors } from "../../src/doors.ts";
 import { createGateway, type Gateway } from "../../src/gateway.ts";
 import type { Bounds } from "../../src/server/bounds.ts";
@@ -74,7 +75,13 @@ export async function openHouse(config: string, bounds: Partial<Bounds> = {}, { 
     onFound: () => {},
   });
   const observers = [observer, decisions.observer, ledger.observer];
-  const gateway = createGateway({ settings, clock: systemClock, random: Math.random, observers, gate });
+  const sharing = startSharing(settings, {
+    clock: systemClock,
+    random: Math.random,
+    observer: { ran: () => {}, changed: () => {} },
+    spentSince: ledger.spentSince,
+  });
+  const gateway = createGateway({ settings, clock: systemClock, random: Math.random, observers, gate, limits: sharing?.limits });
   const keys = createDirectory(keyStore === undefined ? {} : { store: keyStore });
   keys.onChanged(gateway.limits.changed);
   await keys.start();
@@ -87,7 +94,7 @@ export async function openHouse(config: string, bounds: Partial<Bounds> = {}, { 
       policies: gateway.policies,
       decisions,
       cache: gateway.cache,
-      shared: () => undefined,
+      shared: () => sharing?.report(),
       keys,
       configuredKeys: () => keysFrom(settings),
       spending: keySpending({ clock: systemClock, standing: gateway.limits.standing, spentSince: ledger.spentSince }),
@@ -132,6 +139,7 @@ export async function openHouse(config: string, bounds: Partial<Bounds> = {}, { 
     async [Symbol.asyncDispose]() {
       await listener.close();
       await gateway.close();
+      await sharing?.close();
       await decisions.close();
       keys.close();
       await ledger.close();

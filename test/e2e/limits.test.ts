@@ -1,4 +1,4 @@
-/** Limits of keys, to the call: what comes of many calls at once, by real sockets. */
+/** Limits of keys, to the call: what comes of many calls at once, by real sockets. `limits-over-redis.test.ts` does all of it once more. */
 import { writeFile } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
@@ -8,6 +8,7 @@ import { startServer } from "../support/server.ts";
 import { type DoorClient, doorClient, doorClients, refusal } from "./doors.ts";
 import { type House, openHouse } from "./house.ts";
 import { messagesDoors } from "./messages-door.ts";
+import { sharing } from "./limits-sharing.ts";
 import { type Answer, type Question, Refused } from "./question.ts";
 import { isStreamed, metricsFrom, soon, until } from "./scene.ts";
 
@@ -47,6 +48,7 @@ beforeAll(async () => {
   const listed = Object.entries(keys).map(([name, limits]) => `{name: ${name}, key: key-${name}, limits: ${limits}}`);
   const fast = `reply: "tokens:10", tokens_per_second: 1e9`;
   house = await openHouse(`
+${sharing.setting}
 auth: {keys: [${listed.join(", ")}]}
 health: {probe: none}
 resilience: {retry: {base_delay: 1ms}, circuit_breaker: {consecutive_failures: 1000, failure_ratio: 1}}
@@ -102,7 +104,7 @@ async function flood(name: string, model: string, { calls = 200, door = rest, qu
 
 const pico = (usd: number) => BigInt(Math.round(usd * 1e6)) * 1_000_000n;
 
-function standing(name: string) {
+async function standing(name: string) {
   const own = house.records.find(({ call }) => call.key.name === name);
   return own && house.gateway.limits.standing(own.call.key);
 }
@@ -147,7 +149,7 @@ describe("of two hundred calls at once are served", () => {
     { name: "budget-failover", model: "both", door: "REST", what: "half of the first attempts fail" },
   ])("thirty-seven, where the key has the money for so many: $what", async ({ name, model, door }) => {
     expect(await flood(name, model, { door: doorClient(door) })).toEqual({ ok: 37, insufficient_quota: 163 });
-    expect(standing(name)).toEqual({ spentPicoUsd: pico(37 * callUsd), reservedPicoUsd: 0n });
+    expect(await standing(name)).toEqual({ spentPicoUsd: pico(37 * callUsd), reservedPicoUsd: 0n });
     expect(recorded(name)).toBe(pico(37 * callUsd));
   });
 });
@@ -156,7 +158,7 @@ describe("what was spent is what the attempts used, and nothing stays set aside"
   test("where streams break off in their middle", async () => {
     const outcomes = await flood("budget-truncate", "broken", { door: doorClient("SSE") });
     expect(Object.keys(outcomes).toSorted()).toEqual(["insufficient_quota", "ok", "stream_interrupted"]);
-    expect(standing("budget-truncate")).toEqual({ spentPicoUsd: recorded("budget-truncate"), reservedPicoUsd: 0n });
+    expect(await standing("budget-truncate")).toEqual({ spentPicoUsd: recorded("budget-truncate"), reservedPicoUsd: 0n });
     // The last one is stopped where the money is; what nobody could know beforehand is less than one call.
     expect(recorded("budget-truncate")).toBeLessThan(pico(38 * callUsd));
   });
@@ -183,13 +185,14 @@ describe("what was spent is what the attempts used, and nothing stays set aside"
       ok: 5,
     });
     await until(() => house.gateway.running() === 0, "no call runs");
-    expect(standing("budget-aborts")).toEqual({ spentPicoUsd: recorded("budget-aborts"), reservedPicoUsd: 0n });
+    expect(await standing("budget-aborts")).toEqual({ spentPicoUsd: recorded("budget-aborts"), reservedPicoUsd: 0n });
     expect(recorded("budget-aborts")).toBeGreaterThan(0n);
     expect(recorded("budget-aborts")).toBeLessThanOrEqual(pico(2));
   });
 
   test("where a hedge wins the race, and the loser is paid for", async () => {
     await using hedging = await openHouse(`
+${sharing.setting}
 auth: {keys: [{name: a, key: key-a, limits: {budget_usd: 5}}]}
 health: {probe: none}
 resilience: {hedge: {enabled: true, max_extra_cost_ratio: 1}}
@@ -211,13 +214,13 @@ providers:
     expect(raced.flatMap(({ attempts }) => attempts).every(({ usage }) => (usage?.inputTokens ?? 0) > 0)).toBe(true);
     const [key] = hedging.records.map(({ call }) => call.key);
     const spent = hedging.records.reduce((sum, { attempts }) => sum + spendOf(attempts).picoUsd, 0n);
-    expect(key && hedging.gateway.limits.standing(key)).toEqual({ spentPicoUsd: spent, reservedPicoUsd: 0n });
+    expect(key && (await hedging.gateway.limits.standing(key))).toEqual({ spentPicoUsd: spent, reservedPicoUsd: 0n });
   });
 
   test("where an answer comes from the cache, which costs nothing", async () => {
     const question = () => ({ temperature: 0 });
     expect(await flood("budget-cache", "sim/m", { calls: 50, question })).toEqual({ ok: 50 });
-    expect(standing("budget-cache")).toEqual({ spentPicoUsd: pico(callUsd), reservedPicoUsd: 0n });
+    expect(await standing("budget-cache")).toEqual({ spentPicoUsd: pico(callUsd), reservedPicoUsd: 0n });
   });
 });
 
@@ -245,7 +248,7 @@ describe("a stream that has no money left is stopped, and its upstream with it",
     expect([record?.error?.failure, record?.attempts[0]?.error?.failure]).toEqual(["BUDGET_EXHAUSTED", "BUDGET_EXHAUSTED"]);
     // What was told is what is settled; one piece more than there was money for at most.
     const spent = recorded(name);
-    expect(standing(name)).toEqual({ spentPicoUsd: spent, reservedPicoUsd: 0n });
+    expect(await standing(name)).toEqual({ spentPicoUsd: spent, reservedPicoUsd: 0n });
     expect(spent).toBeGreaterThanOrEqual(pico(0.1));
     expect(spent).toBeLessThan(pico(0.115));
     const next = await refusal(door.ask(house.url, { model: "up/up", headers: bearer(name) }));

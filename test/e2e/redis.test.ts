@@ -215,7 +215,8 @@ describe.skipIf(!hasRedis)("two replicas that share a Redis", () => {
   test("no key in Redis tells who asked or what, and nothing there is a prompt's", async () => {
     await ask(replicas()[0], "prompt-canary-17");
     const keys = await redis.client.keys("*");
-    for (const key of keys) expect(key).toMatch(/^semaroute:(?:purges|(?:cache|flight):1:[\w-]{22}:(?:[su]:)?\{[\w-]{43}e?\})$/);
+    for (const key of keys)
+      expect(key).toMatch(/^semaroute:(?:purges|\{replicas\}(?::born)?|(?:cache|flight):1:[\w-]{22}:(?:[su]:)?\{[\w-]{43}e?\})$/);
     for (const server of replicas()) {
       const told = JSON.stringify([server.lines, (await metricsOf(server)).text]);
       for (const secret of ["prompt-canary-17", "admin-canary", "key-a"]) expect(told).not.toContain(`"${secret}"`);

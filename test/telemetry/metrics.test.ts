@@ -46,10 +46,8 @@ async function scrape(of: ReturnType<typeof metrics>): Promise<Map<string, numbe
 }
 
 function shared(state: RedisState): SharedReport {
-  return {
-    redis: { state, breaker: state === "silent" ? "open" : "closed", reason: undefined },
-    cache: state === "up" ? "shared" : "local",
-  };
+  const mode = state === "up" ? "shared" : "local";
+  return { redis: { state, breaker: state === "silent" ? "open" : "closed", reason: undefined }, cache: mode, limits: mode, budgets: mode };
 }
 
 const failure = new ChatError("OVERLOADED", "target openai/gpt answered 503");
@@ -288,15 +286,17 @@ describe("a scrape", () => {
     one.sharedCache("hit");
     const seen = await scrape(one);
     expect(seen.get("semaroute_redis_up{}")).toBe(1);
-    expect(seen.get('semaroute_shared_mode{mode="shared",part="cache"}')).toBe(1);
+    for (const part of ["cache", "limits", "budgets"]) expect(seen.get(`semaroute_shared_mode{mode="shared",part="${part}"}`)).toBe(1);
     expect(seen.get('semaroute_redis_command_seconds_count{use="cache_read"}')).toBe(2);
     expect(seen.get('semaroute_redis_failures_total{failure="timeout",use="cache_read"}')).toBe(1);
     expect(seen.get('semaroute_cache_shared_total{result="hit"}')).toBe(1);
     state = "silent";
     const later = await scrape(one);
     expect([later.get("semaroute_redis_up{}"), later.get("semaroute_redis_breaker_open{}")]).toEqual([0, 1]);
-    expect(later.get('semaroute_shared_mode{mode="local",part="cache"}')).toBe(1);
-    expect(later.has('semaroute_shared_mode{mode="shared",part="cache"}')).toBe(false);
+    for (const part of ["cache", "limits", "budgets"]) {
+      expect(later.get(`semaroute_shared_mode{mode="local",part="${part}"}`)).toBe(1);
+      expect(later.has(`semaroute_shared_mode{mode="shared",part="${part}"}`)).toBe(false);
+    }
     expect([...(await scrape(metrics())).keys()].filter((name) => /redis|shared_mode/.test(name))).toEqual([]);
   });
 

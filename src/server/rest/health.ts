@@ -33,7 +33,7 @@ export interface HealthReport {
   /** By the configuration's names. */
   readonly providers: Readonly<Record<string, { readonly status: string; readonly breaker: string }>>;
   /** Only where it is configured. Says nothing of the status above: calls are served without it. */
-  readonly redis?: { readonly status: RedisState; readonly breaker: string; readonly cache: SharedReport["cache"] };
+  readonly redis?: { readonly status: RedisState; readonly breaker: string } & Omit<SharedReport, "redis">;
 }
 
 /** `GET /health`: 503 when nothing can serve. */
@@ -55,8 +55,8 @@ export function healthAnswer(facts: HealthFacts): HealthAnswer {
   };
 }
 
-function redisFrom({ redis: { state, breaker }, cache }: SharedReport): HealthReport["redis"] & object {
-  return { status: state, breaker, cache };
+function redisFrom({ redis: { state, breaker }, ...parts }: SharedReport): HealthReport["redis"] & object {
+  return { status: state, breaker, ...parts };
 }
 
 /** `GET /health/live`: whoever can answer is alive. */

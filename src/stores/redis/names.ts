@@ -42,3 +42,8 @@ export function tenantHashOf(tenant: string): string {
   hashes.set(tenant, made);
   return made;
 }
+
+/** What is counted of a caller's key, over all replicas; all of it in one place. */
+export function limitsName(key: string): string {
+  return `semaroute:limits:1:{${tenantHashOf(key)}}`;
+}

@@ -33,9 +33,15 @@ test("providers that were never called are healthy as a whole, and say that noth
 });
 
 test("a Redis that is away is told of, and makes nothing less healthy", () => {
-  const shared = { redis: { state: "away", breaker: "closed", reason: "ECONNREFUSED" }, cache: "local" } as const;
+  const shared = {
+    redis: { state: "away", breaker: "closed", reason: "ECONNREFUSED" },
+    cache: "off",
+    limits: "local",
+    budgets: "local",
+  } as const;
   const answer = healthAnswer({ ...facts(fakeDesk("a")), shared });
-  expect(answer).toMatchObject({ status: 200, body: { status: "healthy", redis: { status: "away", breaker: "closed", cache: "local" } } });
+  const redis = { status: "away", breaker: "closed", cache: "off", limits: "local", budgets: "local" };
+  expect(answer).toMatchObject({ status: 200, body: { status: "healthy", redis } });
   expect(healthAnswer(facts(fakeDesk("a"))).body).not.toHaveProperty("redis");
 });
 

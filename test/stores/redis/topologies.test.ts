@@ -7,15 +7,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { describe, expect, test } from "vitest";
 import { cacheKey } from "../../../src/core/cache.ts";
-import type { KeyId } from "../../../src/core/call.ts";
+import type { Key, KeyId } from "../../../src/core/call.ts";
+import { ChatError } from "../../../src/core/error.ts";
 import { RedisError } from "../../../src/core/redis.ts";
 import { redisAddressFrom } from "../../../src/core/redis-address.ts";
 import { createRedisConnection, type RedisConnection } from "../../../src/stores/redis/connection.ts";
 import { createPurgeTokens } from "../../../src/stores/redis/purge-tokens.ts";
 import { createReplyStore } from "../../../src/stores/redis/reply-store.ts";
+import { createSharedLimits } from "../../../src/stores/redis/shared-limits.ts";
 import { systemClock } from "../../../src/stores/system-clock.ts";
 import { ended, freePort, hasRedis, started } from "../../support/redis.ts";
-import { targetOf, whole } from "../../stages/support.ts";
+import { callOf, targetOf, whole } from "../../stages/support.ts";
 
 /** Processes of one test, in a folder of theirs. */
 interface Fleet extends AsyncDisposable {
@@ -111,7 +113,7 @@ describe.skipIf(!hasRedis)("a fleet of Redis", () => {
   });
 
   test(
-    "as a Cluster: answers are spread over its nodes, flights and purges work, and a dead node leaves the others",
+    "as a Cluster: answers and limits are spread over its nodes, flights and purges work, and a dead node leaves the others",
     { timeout: 60_000 },
     async () => {
       await using fleet = await createFleet();
@@ -159,6 +161,17 @@ describe.skipIf(!hasRedis)("a fleet of Redis", () => {
       await tokens.purge(undefined);
       expect(await store.find(keys[0] ?? cacheKey("x" as KeyId, "x"), never)).toBeUndefined();
       expect(await redis.sweep("semaroute:cache:*")).toBe(30);
+
+      const limits = createSharedLimits({ redis, clock: systemClock, spentSince: () => Promise.resolve(0n) });
+      for (let i = 0; i < 30; i++) {
+        const one = { requestsPerMinute: 0, tokensPerMinute: 0, concurrentCalls: 1, budgetMicroUsd: 0, budgetPeriod: "month" } as const;
+        const key: Key = { id: `cfg_${i}` as KeyId, name: `${i}`, models: undefined, priority: 2, limits: one };
+        expect(await limits.enter(callOf(undefined, { key }))).not.toBeInstanceOf(ChatError);
+        expect(await limits.enter(callOf(undefined, { key }))).toMatchObject({ failure: "CALLER_RATE_LIMITED" });
+      }
+      await limits.close();
+      const limited = await Promise.all(nodes.map(async (node) => (await node.keys("semaroute:limits:*")).length));
+      expect(limited.every((share) => share > 2)).toBe(true);
 
       await fleet.kill(ports[2] ?? 0);
       const answered = await Promise.all(keys.map((key) => store.find(key, never).then(() => true)));

@@ -1,0 +1,2 @@
+/** What the tests of limits share their limits by; by default nothing. */
+export const sharing: { setting: string } = { setting: "" };
