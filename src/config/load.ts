@@ -29,6 +29,8 @@ export interface LoadInput {
   readonly examinePolicy: ExaminePolicy;
   /** Whether the price of a type's model is known. Default: all prices are. */
   readonly isPriced?: (type: string, model: string) => boolean;
+  /** The file as somebody else has read it, who is to be followed. Default: it is looked for and read. */
+  readonly found?: { readonly path: string | undefined; readonly text: string } | undefined;
   /** Names a type offers where `models` is not set; undefined or empty: what the host lists. Default: only simulated is known. */
   readonly modelsOf?: (type: string) => readonly string[] | undefined;
 }
@@ -39,7 +41,9 @@ export interface Loaded {
   readonly settings: Settings;
   /** Absolute; undefined: there is no file. */
   readonly path: string | undefined;
-  /** Hash of the file's text. */
+  /** The file's own; empty: there is no file, or nothing in it. */
+  readonly text: string;
+  /** Hash of it. */
   readonly revision: string;
   readonly warnings: readonly Problem[];
   /** Only simulated providers are enabled. */
@@ -74,6 +78,7 @@ export function loadConfiguration(input: LoadInput): Loaded | Refused {
     kind: "loaded",
     settings,
     path,
+    text,
     revision: revisionOf(text),
     warnings: report.warnings(),
     simulated: enabled.length > 0 && enabled.every((provider) => provider.type === "simulated"),
@@ -93,10 +98,11 @@ interface Found {
   readonly text: string;
 }
 
-function findFile({ explicitPath, environment, cwd }: LoadInput): Found | Refused {
+function findFile({ explicitPath, environment, cwd, found }: LoadInput): Found | Refused {
   const variable = environment["SEMAROUTE_CONFIG"];
   const asked = explicitPath ?? (variable === "" ? undefined : variable);
   const name = asked ?? "config.yaml";
+  if (found !== undefined) return { kind: "found", name: found.path === undefined ? undefined : name, ...found };
   const path = resolve(cwd, name);
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path));

@@ -16,7 +16,6 @@ const isFalse = (value: unknown): boolean => value === false;
 
 /** A part that comes to life loses its line here. */
 const parts: readonly Part[] = [
-  { path: "server.workers", accepts: (value) => value === 1, what: "more than one process" },
   { path: "cache.semantic.enabled", accepts: isFalse, what: "the semantic cache" },
 ];
 

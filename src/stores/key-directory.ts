@@ -11,6 +11,8 @@ import { createKeyWatch } from "./key-watch.ts";
 export interface KeyDirectory extends IssuedKeys, KeyDesk {
   /** Reads the store for the first time, and then again and again. Settles once it was tried. */
   start(): Promise<void>;
+  /** Takes over what other processes changed, now. Rejects with STORE_UNAVAILABLE. */
+  renew(): Promise<void>;
   /** Calls back with each key that is changed, by whichever process. */
   onChanged(listener: (key: Key) => void): void;
   close(): void;
@@ -72,6 +74,7 @@ export function createKeyDirectory(options: KeyDirectoryOptions): KeyDirectory {
   return {
     ...createKeyDesk({ clock, randomBytes, store, held, refresh: () => watch.refresh(), keysMax }),
     start: () => watch.start(),
+    renew: () => watch.refresh(),
     onChanged: (listener) => held.onChanged(listener),
     close: () => watch.close(),
     standing,

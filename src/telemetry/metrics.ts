@@ -3,6 +3,7 @@ import { failedOverFrom, upstreamMs, wasMade } from "../core/attempts.ts";
 import type { AttemptRecord, Door, Source } from "../core/call.ts";
 import type { Target, TargetId } from "../core/catalog.ts";
 import type { CallObserver, CallRecord, RefusalObserver } from "../core/telemetry.ts";
+import type { MetricReport } from "./common-metrics.ts";
 import { createFamilies, type Families } from "./families.ts";
 import { createGauges, type GaugeSources } from "./gauges.ts";
 import { createRedisSeries, type RedisSeries } from "./redis-series.ts";
@@ -15,8 +16,10 @@ export interface Metrics extends RedisSeries {
   readonly observer: CallObserver & RefusalObserver;
   /** The configuration was read again. */
   reloaded(result: ReloadResult): void;
+  /** What was counted, for the page of several processes. */
+  report(): Promise<MetricReport>;
   /** What `GET /metrics` answers. */
-  render(): Promise<{ readonly contentType: string; readonly body: string }>;
+  render(this: void): Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
 /** What came of reading the configuration again. */
@@ -88,6 +91,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
     observer,
     ...createRedisSeries(families),
     reloaded: (result) => void reloads[result].pending++,
+    report() {
+      counters.settle();
+      readGauges();
+      return registry.getMetricsAsJSON();
+    },
     async render() {
       counters.settle();
       readGauges();

@@ -1,0 +1,225 @@
+/** Several processes on one port: what they share, and what becomes of callers when one of them goes. */
+import { create } from "@bufbuild/protobuf";
+import { createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { describe, expect, test } from "vitest";
+import { AdminService } from "../../gen/semaroute/v1/admin_pb.ts";
+import { RoutingPolicySchema } from "../../src/core/chat.ts";
+import { type ServerProcess, startServer } from "../support/server.ts";
+import { doorClient, refusal } from "./doors.ts";
+import { Refused } from "./question.ts";
+import { metricsFrom, soon, until } from "./scene.ts";
+
+/** Input of `hello` and ten words of an answer, as the simulated provider counts and these prices have it: 0.024 dollars. */
+const callUsd = 0.024;
+const fast = `reply: "tokens:10", tokens_per_second: 1e9`;
+const config = (more = "", workers: number | string = 3): string => `
+server: {port: 0, workers: ${workers}}
+admin: {token: secret}
+health: {probe: none}
+auth:
+  keys:
+    - {name: free, key: key-free}
+    - {name: requests, key: key-requests, limits: {requests_per_minute: 100}}
+    - {name: budget, key: key-budget, limits: {budget_usd: ${37 * callUsd}}}
+    - {name: calls, key: key-calls, limits: {concurrent_calls: 9}}
+    - {name: one, key: key-one, limits: {concurrent_calls: 1}}
+providers:
+  sim: {type: simulated, models: [{id: m, input_price: 1000, output_price: 2000}], ${fast}, first_token: 5ms}
+  other: {type: simulated, models: [m], ${fast}, first_token: 5ms}
+  long: {type: simulated, models: [l], reply: "tokens:150", tokens_per_second: 50, first_token: 1ms}
+${more}`;
+
+const rest = doorClient("REST");
+const stream = doorClient("SSE");
+const bearer = (key: string) => ({ authorization: `Bearer key-${key}` });
+
+function admin({ url }: ServerProcess) {
+  const transport = createGrpcTransport({
+    baseUrl: url,
+    interceptors: [
+      (next) => (request) => {
+        request.header.set("authorization", "Bearer secret");
+        return next(request);
+      },
+    ],
+  });
+  return createClient(AdminService, transport);
+}
+
+/** Numbers of the processes that began to serve, in order. */
+function pids({ lines }: ServerProcess): number[] {
+  return lines.filter(({ message }) => message === "worker serves").map(({ pid }) => Number(pid));
+}
+
+const page = async ({ url }: ServerProcess) => metricsFrom(await (await fetch(`${url}/metrics`)).text());
+
+/** What came of so many calls at once: how many of each outcome. */
+async function flood(server: ServerProcess, key: string, calls = 200): Promise<Record<string, number>> {
+  const outcomes: Record<string, number> = {};
+  const one = async (): Promise<void> => {
+    let word = "ok";
+    try {
+      await rest.ask(server.url, { model: "sim/m", headers: bearer(key) });
+    } catch (thrown) {
+      word = thrown instanceof Refused ? thrown.word : String(thrown);
+    }
+    outcomes[word] = (outcomes[word] ?? 0) + 1;
+  };
+  await Promise.all(Array.from({ length: calls }, one));
+  return outcomes;
+}
+
+/** Which processes served the calls that are remembered. */
+async function replicas(server: ServerProcess): Promise<number[]> {
+  const { decisions } = await admin(server).listDecisions({ pageSize: 1000 });
+  return decisions.map(({ replica }) => Number(replica.split("/").at(-1)));
+}
+
+describe("workers", { timeout: 60_000 }, () => {
+  test("serve one port together, and any of them tells of all", async () => {
+    await using server = await startServer(config());
+    expect(pids(server)).toHaveLength(3);
+    expect(server.lines.filter(({ message }) => message === "listening")).toHaveLength(1);
+    await flood(server, "free", 60);
+    await doorClient("grpc unary").ask(server.url, { model: "sim/m", headers: bearer("free") });
+    const served = await replicas(server);
+    expect(served).toHaveLength(61);
+    expect(new Set(served)).toEqual(new Set(pids(server)));
+    for (let at = 0; at < 6; at++) {
+      const metrics = await page(server);
+      expect(metrics.sum("calls_total", { outcome: "ok" })).toBe(61);
+      expect(metrics.sum("workers")).toBe(3);
+    }
+    const stats = await admin(server).getStats({});
+    expect(stats.targets.map(({ provider, requests }) => [provider, requests])).toEqual([["sim", 61n]]);
+    const { rows } = await admin(server).getUsage({});
+    expect(rows.map(({ usage }) => usage?.costMicroUsd)).toEqual([BigInt(Math.round(61 * callUsd * 1e6))]);
+  });
+
+  test("count the limits of a key together, to the call and to the cent", async () => {
+    await using server = await startServer(config());
+    const [requests, budget] = await Promise.all([flood(server, "requests"), flood(server, "budget")]);
+    expect(requests).toEqual({ ok: 100, rate_limit_exceeded: 100 });
+    expect(budget).toEqual({ ok: 37, insufficient_quota: 163 });
+    const metrics = await page(server);
+    expect(metrics.sum("limit_refusals_total", { kind: "requests" })).toBe(100);
+    expect(metrics.sum("limit_refusals_total", { kind: "budget" })).toBe(163);
+  });
+
+  test("know at the next call what the last one gave back", async () => {
+    await using server = await startServer(config());
+    for (let at = 0; at < 60; at++) {
+      const response = await fetch(`${server.url}/v1/chat/completions`, {
+        method: "POST",
+        headers: { "content-type": "application/json", connection: "close", ...bearer("one") },
+        body: JSON.stringify({ model: "sim/m", messages: [{ role: "user", content: "hello" }] }),
+      });
+      await response.text();
+      expect(response.status).toBe(200);
+    }
+    expect(new Set(await replicas(server)).size).toBe(3);
+  });
+
+  test("one that is killed takes its own calls with it, and is replaced", async () => {
+    await using server = await startServer(config());
+    const open = Array.from({ length: 9 }, () => stream.ask(server.url, { model: "long/l", headers: bearer("calls") }));
+    for (const each of open) each.catch(() => undefined);
+    await until(async () => (await page(server)).sum("calls_in_flight") === 9, "nine calls run");
+    const [victim = 0] = pids(server);
+    process.kill(victim, "SIGKILL");
+    const line = await server.logged(({ message }) => message === "worker died, another one starts");
+    expect(line).toMatchObject({ level: "error", pid: victim, signal: "SIGKILL" });
+    const more = await Promise.allSettled(Array.from({ length: 9 }, () => stream.ask(server.url, { model: "long/l", headers: bearer("calls") })));
+    const first = await Promise.allSettled(open);
+    const broken = first.filter(({ status }) => status === "rejected").length;
+    expect(broken).toBeGreaterThan(0);
+    expect(broken).toBeLessThan(9);
+    expect(more.filter(({ status }) => status === "fulfilled")).toHaveLength(broken);
+    expect(await replicas(server)).not.toContain(victim);
+    await until(() => pids(server).length === 4, "another one serves", 10_000);
+    const metrics = await page(server);
+    expect(metrics.sum("worker_restarts_total")).toBe(1);
+    expect(metrics.sum("workers")).toBe(3);
+  });
+
+  test("have one policy, and one set of keys: what one is told holds in all when it answers", async () => {
+    await using server = await startServer(config());
+    const desk = admin(server);
+    for (const provider of ["other", "sim", "other"]) {
+      const policy = create(RoutingPolicySchema, { kind: { case: "failover", value: { primaryProvider: provider, backupProviders: ["long"] } } });
+      await desk.swapPolicy({ policy });
+      const answers = await Promise.all(Array.from({ length: 12 }, () => rest.ask(server.url, { model: "m", headers: bearer("free") })));
+      expect(new Set(answers.map(({ headers }) => headers.get("x-semaroute-provider")))).toEqual(new Set([provider]));
+    }
+    const { key, secret } = await desk.createKey({ name: "short-lived" });
+    const headers = { authorization: `Bearer ${secret}` };
+    await Promise.all(Array.from({ length: 12 }, () => rest.ask(server.url, { model: "m", headers })));
+    const streams = Array.from({ length: 6 }, () => refusal(stream.ask(server.url, { model: "long/l", headers })));
+    await until(async () => (await page(server)).sum("calls_in_flight") === 6, "six streams run");
+    await desk.revokeKey({ id: key?.id ?? "" });
+    const refused = await Promise.all(Array.from({ length: 12 }, () => refusal(rest.ask(server.url, { model: "m", headers }))));
+    expect(new Set(refused.map(({ status }) => status))).toEqual(new Set([401]));
+    for (const each of await Promise.all(streams)) expect(each.word).toBe("invalid_api_key");
+  });
+
+  test("are replaced one after another without a failed call", async () => {
+    await using server = await startServer(config());
+    const before = pids(server);
+    const transport = createGrpcTransport({ baseUrl: server.url });
+    const failures: unknown[] = [];
+    let calls = 0;
+    let isOver = false;
+    const caller = async (door: string): Promise<void> => {
+      while (!isOver) {
+        await doorClient(door)
+          .ask(server.url, { model: "sim/m", headers: bearer("free") })
+          .catch((thrown: unknown) => failures.push(thrown));
+        calls++;
+      }
+    };
+    const callers = ["REST", "REST", "REST", "SSE", "grpc unary", "grpc stream", "connect unary"].map(caller);
+    const long = Promise.all(Array.from({ length: 4 }, () => stream.ask(server.url, { model: "long/l", headers: bearer("free") })));
+    server.signal("SIGUSR2");
+    await server.logged(({ message }) => message === "all workers are replaced");
+    isOver = true;
+    await Promise.all(callers);
+    await long;
+    expect(failures).toEqual([]);
+    expect(calls).toBeGreaterThan(100);
+    expect(pids(server)).toHaveLength(6);
+    expect(server.lines.filter(({ message }) => message === "worker has left").map(({ pid }) => pid)).toEqual(before);
+    const metrics = await page(server);
+    expect(metrics.sum("worker_restarts_total")).toBe(0);
+    expect(metrics.sum("calls_total", { outcome: "ok" })).toBe(calls + 4);
+    void transport;
+  });
+
+  test("let every call finish on SIGTERM, and keep every row", async () => {
+    await using server = await startServer(config());
+    const open = Array.from({ length: 9 }, () => stream.ask(server.url, { model: "long/l", headers: bearer("free") }));
+    await until(async () => (await page(server)).sum("calls_in_flight") === 9, "nine calls run");
+    expect(await server.stop()).toBe(0);
+    for (const { text } of await Promise.all(open)) expect(text.split(" ").length).toBeGreaterThan(100);
+  });
+
+  test("drain and end when the primary is killed", async () => {
+    await using server = await startServer(config());
+    const open = Array.from({ length: 6 }, () => stream.ask(server.url, { model: "long/l", headers: bearer("free") }));
+    await until(async () => (await page(server)).sum("calls_in_flight") === 6, "six calls run");
+    server.signal("SIGKILL");
+    for (const { text } of await Promise.all(open)) expect(text.split(" ").length).toBeGreaterThan(100);
+    // The pipe of the log is closed when nobody holds it any more.
+    await server.exit;
+    for (const pid of pids(server)) expect(() => process.kill(pid, 0)).toThrow("ESRCH");
+  });
+});
+
+describe("a primary whose workers cannot start", { timeout: 60_000 }, () => {
+  test("ends like a process alone: 78 for bad configuration, 1 for a port in use", async () => {
+    await expect(startServer("server: {workers: 2}\nsever: {}")).rejects.toThrow(/ended with 78: .*config\.yaml:2:1 sever/s);
+    await using server = await startServer(config());
+    await expect(startServer(config(), { SEMAROUTE_SERVER_PORT: String(server.port) })).rejects.toThrow(/ended with 1: .*the port is in use/s);
+    await soon();
+  });
+});
