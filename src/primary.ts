@@ -116,7 +116,7 @@ function createCommon({ loaded, input, clock, log }: Start, { workers, opened, d
     decisionsLost,
     logLinesDropped: () => log.dropped(),
   });
-  let file: ConfigurationText = { path: loaded.path, text: loaded.text };
+  let file: ConfigurationText = { path: loaded.path, text: loaded.text.reveal() };
   const startWall = clock.wall();
   const desks = createDesks({
     limits,
@@ -137,7 +137,7 @@ function createCommon({ loaded, input, clock, log }: Start, { workers, opened, d
     async apply(next) {
       const before = file;
       // Whoever starts from now on begins with it.
-      file = { path: next.path, text: next.text };
+      file = { path: next.path, text: next.text.reveal() };
       const problems = await reloadAll(supervisor, file);
       if (problems.length > 0) file = before;
       return problems;

@@ -60,7 +60,9 @@ export async function startRemembering(
 ): Promise<Remembering | undefined> {
   /** Decisions that a journal held, and no store took. */
   const counts = { lost: 0 };
-  const opened = await (lent === undefined ? openOwn(loaded, surroundings, { clock, log }, counts) : { ...lent, path: undefined, left: undefined });
+  const opened = await (lent === undefined
+    ? openOwn(loaded, surroundings, { clock, log }, counts)
+    : { ...lent, path: undefined, left: undefined });
   if (opened === undefined) return undefined;
   const { store } = opened;
   try {

@@ -202,7 +202,11 @@ interface Rooms {
 }
 
 /** The gateway, and everybody who is told of its calls; or what the configuration cannot have beside what is remembered. */
-async function startRooms(settings: Settings, { clock, random, log, memory, limits }: House, listeners: readonly Listener[]): Promise<Rooms | ChatError> {
+async function startRooms(
+  settings: Settings,
+  { clock, random, log, memory, limits }: House,
+  listeners: readonly Listener[],
+): Promise<Rooms | ChatError> {
   const [twin] = issuedTwice(settings, memory.keys);
   if (twin !== undefined) return new ChatError("INVALID_REQUEST", twin.message, { field: twin.path });
   const { tracing: traces, metrics: metering } = settings.observability;

@@ -44,14 +44,14 @@ export function beginWork({ link, welcome, leaving }: Crew, own: Operations, { g
   const listening: Listening[] = [];
   for (const { id, state } of welcome.providers) void providers.set(id, state, false);
   link.serve({
-    look: async (place) => void (await (place === "keys" ? memory.keys.renew() : gateway.renewPolicies())),
+    look: (place) => (place === "keys" ? memory.keys.renew() : gateway.renewPolicies()),
     setProvider: ({ id, state, resetBreaker }) => void providers.set(id, state, resetBreaker),
     purge: (tenant) => own.cache.purge(tenant),
-    flush: async () => void (await memory.settled()),
+    flush: () => memory.settled(),
     report,
-    decided: (texts) => void operations.decided(texts),
+    decided: operations.decided,
     reload: async (file) => problemsOf(await reload(file)),
-    stop: (why) => void leaving.resolve(why),
+    stop: leaving.resolve,
   });
   return {
     operations,

@@ -93,7 +93,10 @@ function placeOf(url: string): string {
 }
 
 /** Where workers keep the journals of their ledgers: a path that a dot and the process's number follow. Undefined: nothing lasts. */
-export function workerJournals({ store, path }: { readonly store: Store; readonly path: string | undefined }, folder: string): string | undefined {
+export function workerJournals(
+  { store, path }: { readonly store: Store; readonly path: string | undefined },
+  folder: string,
+): string | undefined {
   if (store.kind === "memory") return undefined;
   return store.kind === "sqlite" ? path && `${path}.ledger` : join(folder, "journal.ledger");
 }

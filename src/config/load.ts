@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 
+import { Secret } from "../core/secret.ts";
 import type { ExaminePolicy } from "../core/policy-facts.ts";
 import { checkSettings } from "./checks.ts";
 import { applyOverrides, type Environment } from "./environment.ts";
@@ -41,8 +42,8 @@ export interface Loaded {
   readonly settings: Settings;
   /** Absolute; undefined: there is no file. */
   readonly path: string | undefined;
-  /** The file's own; empty: there is no file, or nothing in it. */
-  readonly text: string;
+  /** The file's own, in which secrets may be written; empty: there is no file, or nothing in it. */
+  readonly text: Secret;
   /** Hash of it. */
   readonly revision: string;
   readonly warnings: readonly Problem[];
@@ -78,7 +79,7 @@ export function loadConfiguration(input: LoadInput): Loaded | Refused {
     kind: "loaded",
     settings,
     path,
-    text,
+    text: new Secret(text, path ?? "no file"),
     revision: revisionOf(text),
     warnings: report.warnings(),
     simulated: enabled.length > 0 && enabled.every((provider) => provider.type === "simulated"),

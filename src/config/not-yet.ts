@@ -15,9 +15,7 @@ interface Part {
 const isFalse = (value: unknown): boolean => value === false;
 
 /** A part that comes to life loses its line here. */
-const parts: readonly Part[] = [
-  { path: "cache.semantic.enabled", accepts: isFalse, what: "the semantic cache" },
-];
+const parts: readonly Part[] = [{ path: "cache.semantic.enabled", accepts: isFalse, what: "the semantic cache" }];
 
 /** Refuses settings that this build would otherwise ignore. */
 export function refuseMissingParts(settings: Settings, report: Report): void {

@@ -108,8 +108,7 @@ export function createConnections(bounds: Bounds, exchanges: Exchanges): Connect
     destroy() {
       clearInterval(sweep);
       clearInterval(idleSweep);
-      for (const session of sessions) session.destroy();
-      for (const socket of sockets) socket.destroy();
+      for (const each of [...sessions, ...sockets]) each.destroy();
     },
   };
 }

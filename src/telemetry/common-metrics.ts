@@ -1,4 +1,12 @@
-import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, type MetricObjectWithValues, type MetricValue, Registry } from "prom-client";
+import {
+  AggregatorRegistry,
+  collectDefaultMetrics,
+  Counter,
+  Gauge,
+  type MetricObjectWithValues,
+  type MetricValue,
+  Registry,
+} from "prom-client";
 import { type LimitKind, limitKinds } from "../core/limits.ts";
 import type { Metrics, ReloadResult } from "./metrics.ts";
 

@@ -136,7 +136,12 @@ function createSharedGauges(
     up: gauge("redis_up", "1 while Redis is connected and answers", [], "min"),
     readOnly: gauge("redis_read_only", "1 while Redis answers, but refuses to write", [], "max"),
     breaker: gauge("redis_breaker_open", "1 open, 0.5 half open, 0 closed", [], "max"),
-    mode: gauge("shared_mode", "1 for how a part of the house works now: shared through Redis, or local without it", ["part", "mode"], "max"),
+    mode: gauge(
+      "shared_mode",
+      "1 for how a part of the house works now: shared through Redis, or local without it",
+      ["part", "mode"],
+      "max",
+    ),
   });
   let made: ReturnType<typeof make> | undefined;
   return (shared) => {

@@ -7,7 +7,7 @@ import type { MetricReport } from "./common-metrics.ts";
 import { createFamilies, type Families } from "./families.ts";
 import { createGauges, type GaugeSources } from "./gauges.ts";
 import { createRedisSeries, type RedisSeries } from "./redis-series.ts";
-import { createPendingCounters } from "./pending-counters.ts";
+import { createPendingCounters, type Tally } from "./pending-counters.ts";
 import { createTargetSeries, once, type TargetSeries } from "./target-series.ts";
 import { cacheWords, doors, failureWord, outcomeWord } from "./words.ts";
 
@@ -44,11 +44,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const seriesOf = knownSeries(families, options.isKnown);
   const overhead = once((door: Door) => families.overhead.labels(door));
   const cache = { hit: families.cache("hit"), miss: families.cache("miss"), bypass: families.cache("bypass") };
-  const reloads = {
-    applied: families.reloads("applied"),
-    unchanged: families.reloads("unchanged"),
-    refused: families.reloads("refused"),
-  };
+  const reloads = reloadSeries(families);
   const move = (door: Door, by: number): void => void callsInFlight.set(door, (callsInFlight.get(door) ?? 0) + by);
 
   const observer: CallObserver & RefusalObserver = {
@@ -102,6 +98,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
       return { contentType: registry.contentType, body: await registry.metrics() };
     },
   };
+}
+
+function reloadSeries({ reloads }: Families): Readonly<Record<ReloadResult, Tally>> {
+  return { applied: reloads("applied"), unchanged: reloads("unchanged"), refused: reloads("refused") };
 }
 
 /** Who a call is counted for: the target that answered, else the one tried last. */

@@ -10,14 +10,14 @@ const reloadMs = 30_000;
 /** The operations of one worker, made those of all. */
 export interface CommonOperations extends Operations {
   /** Tells those who watch here of decisions that other workers made, as the store keeps them. */
-  decided(texts: readonly string[]): void;
+  decided(this: void, texts: readonly string[]): void;
 }
 
 /** Whichever worker is asked: what is changed is changed in all of them when the answer leaves, and what is counted is the sum. */
 export function commonOperations(own: Operations, link: PrimaryLink, startWall: number): CommonOperations {
   const { providers, policies, keys, decisions, cache } = own;
   // A worker that hangs does not keep the change from being one: it looks by itself, later.
-  const spread = (place: Place): Promise<undefined> => link.ask("spread", place, spreadMs).catch(() => undefined);
+  const spread = (place: Place): Promise<void> => link.ask("spread", place, spreadMs).catch(() => undefined);
   const spreads = async <T>(place: Place, change: Promise<T> | T): Promise<T> => {
     const outcome = await change;
     await spread(place);

@@ -56,7 +56,7 @@ export function createDesks(ground: CommonGround): Desks {
     for (const { member, answer } of asked) if (living.has(member.number)) reports.set(member.number, answer);
     return [...reports.values()];
   };
-  const changeProvider = async (by: number, change: ProviderChange): Promise<undefined> => {
+  const changeProvider = async (by: number, change: ProviderChange): Promise<void> => {
     // Who starts later is told of it; a breaker it has not had needs no reset.
     if (change.state !== ProviderState.UNSPECIFIED) providers.set(change.id, { ...change, resetBreaker: false });
     await askAll(members(), { name: "setProvider", ask: change, but: by });

