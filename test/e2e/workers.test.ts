@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { AdminService } from "../../gen/semaroute/v1/admin_pb.ts";
 import { ProviderState, RoutingPolicySchema } from "../../src/core/chat.ts";
+import { noOwnPostgres, startPostgres } from "../support/postgres.ts";
 import { type ServerProcess, startServer } from "../support/server.ts";
 import { doorClient, refusal, routerClient } from "./doors.ts";
 import { Refused } from "./question.ts";
@@ -247,8 +248,8 @@ describe("one of three workers", { timeout: 60_000 }, () => {
       repeat(() => doorClient(door).ask(server.url, { model: "sim/m", headers: bearer("free") })),
     );
     // One connection for all its calls, as programs have it.
-    const lasting = routerClient(server.url, "grpc");
-    callers.push(repeat(() => lasting.chat({ model: "sim/m", messages: [{ role: 2, text: "hello" }] }, { headers: bearer("free") })));
+    const lastingClient = routerClient(server.url, "grpc");
+    callers.push(repeat(() => lastingClient.chat({ model: "sim/m", messages: [{ role: 2, text: "hello" }] }, { headers: bearer("free") })));
     const long = Promise.all(openStreams(server, 4));
     server.signal("SIGUSR2");
     await server.logged(({ message }) => message === "all workers are replaced");
@@ -289,6 +290,28 @@ describe("workers that have to end", { timeout: 60_000 }, () => {
     await server.exit;
     await using next = await startServer(config("", 1), store);
     expect((await admin(next).listLedger({ pageSize: 100 })).rows).toHaveLength(6);
+  });
+});
+
+describe.skipIf(noOwnPostgres !== undefined)("workers on PostgreSQL", { timeout: 60_000 }, () => {
+  test("have one store by way of the primary, and lose no row of it when they stop", async () => {
+    await using postgres = await startPostgres();
+    const store = { SEMAROUTE_STORE_URL: await postgres.createDatabase() };
+    await using server = await startServer(config(), store);
+    const policy = create(RoutingPolicySchema, {
+      kind: { case: "failover", value: { primaryProvider: "other", backupProviders: ["sim"] } },
+    });
+    const { policy: swapped } = await admin(server).swapPolicy({ policy });
+    expect(await flood(server, "budget", 60)).toEqual({ ok: 37, insufficient_quota: 23 });
+    expect(new Set(await replicas(server)).size).toBe(3);
+    const open = openStreams(server, 3);
+    await running(server, 3);
+    expect(await server.stop()).toBe(0);
+    await Promise.all(open);
+    await using next = await startServer(config("", 2), store);
+    expect((await admin(next).getPolicy({})).policy?.revision).toBe(swapped?.revision);
+    expect((await admin(next).listLedger({ pageSize: 100, keyId: "cfg_budget" })).rows).toHaveLength(37);
+    expect(await flood(next, "budget", 3)).toEqual({ insufficient_quota: 3 });
   });
 });
 

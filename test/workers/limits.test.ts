@@ -46,7 +46,7 @@ describe("limits that a primary counts", () => {
   test("hold over all workers, and refuse as in one process", async () => {
     const { worker } = primary();
     const key = keyWith({ requestsPerMinute: 3 });
-    const verdicts = await Promise.all([worker(), worker()].flatMap((each) => Array.from({ length: 4 }, () => each.enter({ key }))));
+    const verdicts = await Promise.all([worker(), worker()].flatMap((each) => Array.from({ length: 4 }, async () => each.enter({ key }))));
     const refused = verdicts.filter((each) => each instanceof ChatError);
     expect(refused).toHaveLength(5);
     expect(refused[0]).toMatchObject({
@@ -94,7 +94,7 @@ describe("limits that a primary counts", () => {
     const key = keyWith({ budgetMicroUsd: 100 });
     let most = 80;
     const first = given(await one.reserve(patient(key), () => spend(0, most)));
-    const others = Promise.all(Array.from({ length: 5 }, () => one.reserve(patient(key), () => spend(0, most))));
+    const others = Promise.all(Array.from({ length: 5 }, async () => one.reserve(patient(key), () => spend(0, most))));
     await turn();
     await turn();
     first.settle(spend(0, 10));
