@@ -55,7 +55,8 @@ export async function lead({ workers, ...start }: Start & { readonly workers: nu
     await supervisor.stop();
     await opened.store.close();
     log.flush();
-    return started.code === 78 ? 78 : 1;
+    // 0: whoever stops all of us at once stopped it while it started.
+    return started.code === 78 || started.code === 0 ? started.code : 1;
   }
   const tokenFile = token.kind === "minted" ? token.path : undefined;
   for (const listening of started) startupLine(log, { ...listening, simulated: loaded.simulated, adminTokenFile: tokenFile, version });

@@ -207,9 +207,9 @@ describe("three workers", { timeout: 60_000 }, () => {
   });
 });
 
-describe("one of three workers", { timeout: 60_000 }, () => {
+describe("one of two workers", { timeout: 90_000 }, () => {
   test("that is killed takes its own calls with it, and is replaced", async () => {
-    await using server = await startServer(config());
+    await using server = await startServer(config("", 2));
     const open = openStreams(server, 9, "calls");
     await running(server, 9);
     const [victim = 0] = pids(server);
@@ -222,14 +222,14 @@ describe("one of three workers", { timeout: 60_000 }, () => {
     expect(broken).toBeLessThan(9);
     expect(more.filter(({ status }) => status === "fulfilled")).toHaveLength(broken);
     expect(await replicas(server)).not.toContain(victim);
-    await until(() => pids(server).length === 4, "another one serves", 10_000);
+    await until(() => pids(server).length === 3, "another one serves", 10_000);
     const metrics = await page(server);
     expect(metrics.sum("worker_restarts_total")).toBe(1);
-    expect(metrics.sum("workers")).toBe(3);
+    expect(metrics.sum("workers")).toBe(2);
   });
 
   test("after another is replaced on SIGUSR2, without a failed call", async () => {
-    await using server = await startServer(config());
+    await using server = await startServer(config("", 2));
     const before = pids(server);
     const failures: unknown[] = [];
     let calls = 0;
@@ -258,7 +258,7 @@ describe("one of three workers", { timeout: 60_000 }, () => {
     await long;
     expect(failures).toEqual([]);
     expect(calls).toBeGreaterThan(100);
-    expect(pids(server)).toHaveLength(6);
+    expect(pids(server)).toHaveLength(4);
     const left = server.lines.filter(({ message }) => message === "worker has left").map(({ pid }) => pid);
     expect(new Set(left)).toEqual(new Set(before));
     const metrics = await page(server);
@@ -267,10 +267,10 @@ describe("one of three workers", { timeout: 60_000 }, () => {
   });
 });
 
-describe("workers that have to end", { timeout: 60_000 }, () => {
+describe("workers that have to end", { timeout: 90_000 }, () => {
   test("let every call finish on SIGTERM, and keep every row", async () => {
     const store = lasting();
-    await using server = await startServer(config(), store);
+    await using server = await startServer(config("", 2), store);
     const open = openStreams(server, 9);
     await running(server, 9);
     expect(await server.stop()).toBe(0);
@@ -281,7 +281,7 @@ describe("workers that have to end", { timeout: 60_000 }, () => {
 
   test("let every call finish when the primary is killed, and leave their rows to the next start", async () => {
     const store = lasting();
-    await using server = await startServer(config(), store);
+    await using server = await startServer(config("", 2), store);
     const open = openStreams(server, 6);
     await running(server, 6);
     server.signal("SIGKILL");
@@ -293,17 +293,17 @@ describe("workers that have to end", { timeout: 60_000 }, () => {
   });
 });
 
-describe.skipIf(noOwnPostgres !== undefined)("workers on PostgreSQL", { timeout: 60_000 }, () => {
+describe.skipIf(noOwnPostgres !== undefined)("workers on PostgreSQL", { timeout: 90_000 }, () => {
   test("have one store by way of the primary, and lose no row of it when they stop", async () => {
     await using postgres = await startPostgres();
     const store = { SEMAROUTE_STORE_URL: await postgres.createDatabase() };
-    await using server = await startServer(config(), store);
+    await using server = await startServer(config("", 2), store);
     const policy = create(RoutingPolicySchema, {
       kind: { case: "failover", value: { primaryProvider: "other", backupProviders: ["sim"] } },
     });
     const { policy: swapped } = await admin(server).swapPolicy({ policy });
     expect(await flood(server, "budget", 60)).toEqual({ ok: 37, insufficient_quota: 23 });
-    expect(new Set(await replicas(server)).size).toBe(3);
+    expect(new Set(await replicas(server)).size).toBe(2);
     const open = openStreams(server, 3);
     await running(server, 3);
     expect(await server.stop()).toBe(0);
@@ -315,10 +315,12 @@ describe.skipIf(noOwnPostgres !== undefined)("workers on PostgreSQL", { timeout:
   });
 });
 
-describe("a primary whose workers cannot start", { timeout: 60_000 }, () => {
+describe("a primary whose workers cannot start", { timeout: 90_000 }, () => {
   test("ends like a process alone: 78 for bad configuration, 1 for a port in use", async () => {
     await expect(startServer("server: {workers: 2}\nsever: {}")).rejects.toThrow(/ended with 78: .*config\.yaml:2:1 sever/s);
     await using server = await startServer(config("", 1));
+    server.signal("SIGUSR2");
+    await server.logged(({ message }) => message === "there are no workers to be replaced: server.workers is 1");
     await expect(startServer(config(), { SEMAROUTE_SERVER_PORT: String(server.port) })).rejects.toThrow(
       /ended with 1: .*the port is in use/s,
     );
