@@ -145,13 +145,13 @@ function createCommon({ loaded, input, clock, log }: Start, { workers, opened, d
     },
   });
   const reload = inTurn(() => reloader.reload());
-  const { server } = loaded.settings;
   const supervisor = createSupervisor({
     program: fileURLToPath(new URL(`./main.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url)),
     count: workers,
     clock,
-    endMs: () => server.drain_delay + server.drain_timeout + lastWordsMs,
+    endMs: loaded.settings.server.drain_delay + loaded.settings.server.drain_timeout + lastWordsMs,
     deskOf: desks.deskOf,
+    pulse: desks.pulse,
     tell: lifeLines(log),
   });
   return { supervisor, bringHome, reload };
@@ -183,6 +183,7 @@ function lifeLines(log: Log): SupervisorEvents {
     left: ({ number, pid }) => log.info({ worker: number, pid }, "worker has left"),
     died: ({ number, pid }, { code, signal }, waitMs) =>
       log.error({ worker: number, pid, code, signal, wait_ms: waitMs }, "worker died, another one starts"),
+    hung: ({ number, pid }) => log.error({ worker: number, pid }, "worker does not answer any more, and is killed"),
     unreplaced: ({ number, pid }) => log.error({ worker: number, pid }, "worker did not start, the one that it was to replace stays"),
   };
 }

@@ -6,6 +6,7 @@ import { lendLimits } from "./lent-limits.ts";
 import { lendStore } from "./lent-store.ts";
 import { askAll } from "./muster.ts";
 import type { PrimaryTable, ProviderChange, Report, Welcome } from "./protocol.ts";
+import { createReports } from "./reports.ts";
 import type { Desk, Member } from "./supervisor.ts";
 import { sumStats } from "./tally.ts";
 
@@ -28,6 +29,8 @@ export interface CommonGround {
 /** The primary's side of all workers. */
 export interface Desks {
   deskOf(this: void, member: Member): Desk;
+  /** Asks what a worker has counted, so that it is known when the worker is gone; false: it did not answer in time. */
+  pulse(this: void, member: Member, boundMs: number): Promise<boolean>;
   /** Resolves when all that ended until now is in the store, by every worker's word. Rejects where one does not give it. */
   settled(): Promise<void>;
 }
@@ -37,7 +40,7 @@ export function createDesks(ground: CommonGround): Desks {
   const { limits, parts, members, turn } = ground;
   const providers = new Map<string, ProviderChange>();
   const watchers = new Set<number>();
-  const reports = new Map<number, Report>();
+  const reports = createReports(members);
   let retired: readonly TargetCounters[] = [];
 
   const lent = lendStore({
@@ -49,13 +52,6 @@ export function createDesks(ground: CommonGround): Desks {
       for (const { number, link } of members()) if (number !== by && watchers.has(number)) link.tell("decided", texts);
     },
   });
-  /** Of all that live; of one that does not answer, what it said last. */
-  const report = async (): Promise<readonly Report[]> => {
-    const asked = await askAll(members(), { name: "report", ask: undefined });
-    const living = new Set(members().map(({ number }) => number));
-    for (const { member, answer } of asked) if (living.has(member.number)) reports.set(member.number, answer);
-    return [...reports.values()];
-  };
   const changeProvider = async (by: number, change: ProviderChange): Promise<void> => {
     // Who starts later is told of it; a breaker it has not had needs no reset.
     if (change.state !== ProviderState.UNSPECIFIED) providers.set(change.id, { ...change, resetBreaker: false });
@@ -79,20 +75,20 @@ export function createDesks(ground: CommonGround): Desks {
           purge: (tenant) => purge(number, tenant),
           watchDecisions: (isOn) => void (isOn ? watchers.add(number) : watchers.delete(number)),
           reload: () => ground.reload(),
-          stats: async () => sumStats([retired, ...(await report()).map(({ stats }) => stats)]),
-          page: async () => ground.page(await report()),
-          farewell: (last) => void reports.set(number, last),
+          stats: async () => sumStats([retired, ...(await reports.collect()).map(({ stats }) => stats)]),
+          page: async () => ground.page(await reports.collect()),
+          farewell: (last) => reports.keep(number, last),
         },
         gone() {
           gone();
           watchers.delete(number);
-          const last = reports.get(number);
-          reports.delete(number);
+          const last = reports.take(number);
           if (last !== undefined) retired = sumStats([retired, last.stats]);
           ground.onGone(member, last);
         },
       };
     },
+    pulse: reports.ask,
     async settled() {
       const asked = members().filter((member) => member.isUp());
       const settled = await askAll(asked, { name: "flush", ask: undefined });

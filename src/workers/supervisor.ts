@@ -1,6 +1,7 @@
 import cluster, { type Worker } from "node:cluster";
 import { type Clock, within } from "../core/clock.ts";
 import { createLink, type Handlers } from "./link.ts";
+import { watchPulse } from "./pulse.ts";
 import type { Leaving, Listening, PrimaryTable, WorkerLink } from "./protocol.ts";
 
 /** A worker, as its primary knows it. */
@@ -27,9 +28,11 @@ export interface SupervisorOptions {
   readonly count: number;
   readonly clock: Clock;
   /** How long a worker may take to end after it was told to; then it is killed. Milliseconds. */
-  readonly endMs: () => number;
+  readonly endMs: number;
   /** What a worker is answered. */
   readonly deskOf: (member: Member) => Desk;
+  /** Asks whether a worker lives; false: it did not answer within so many milliseconds. Never rejects. */
+  readonly pulse: (member: Member, boundMs: number) => Promise<boolean>;
   readonly tell: SupervisorEvents;
 }
 
@@ -47,6 +50,8 @@ export interface SupervisorEvents {
   left(member: Member): void;
   /** It ended by itself, and another one starts after `waitMs`. */
   died(member: Member, ended: Ended, waitMs: number): void;
+  /** It does not answer any more, and is killed. */
+  hung(member: Member): void;
   /** One that was to take another's place did not start, and the other one stays. */
   unreplaced(member: Member): void;
 }
@@ -161,8 +166,22 @@ class Watch {
       if (!("length" in listening)) return;
       if (member.state === "starting") member.state = "serving";
       tell.started(member);
+      this.#watchOver(member);
     });
     return member;
+  }
+
+  #watchOver(member: Running): void {
+    const { clock, pulse, tell } = this.#options;
+    const stop = watchPulse({
+      clock,
+      ask: (boundMs) => pulse(member, boundMs),
+      onSilent() {
+        tell.hung(member);
+        member.process.process.kill("SIGKILL");
+      },
+    });
+    void member.ended.promise.then(stop);
   }
 
   #onExit(member: Running, ended: Ended): void {
@@ -204,7 +223,7 @@ class Watch {
     member.state = "leaving";
     member.link.tell("stop", why);
     const { clock, endMs } = this.#options;
-    if ((await within(clock, endMs(), member.ended.promise)) !== undefined) return;
+    if ((await within(clock, endMs, member.ended.promise)) !== undefined) return;
     member.process.process.kill("SIGKILL");
     await member.ended.promise;
   }
