@@ -13,16 +13,27 @@ export interface Draining {
   readonly listeners: readonly Listener[];
   readonly clock: Clock;
   readonly log: Log;
+  /** Whether another process takes new connections on the same port already. */
+  readonly isReplaced: boolean;
 }
 
 /** Longest wait for answers that were cut to reach their callers. */
 const lastWordsMs = 2000;
 
-/** Not ready, then closed, then finished or cut: each with a clock of its own. */
-export async function drain({ settings, doors, gateway, listeners, clock, log }: Draining): Promise<void> {
-  const { drain_delay: delayMs, drain_timeout: graceMs } = settings.server;
+/** How long callers have to go over to who takes this process's place, before it refuses them; milliseconds. */
+const handoverMs = 3000;
+
+/** Not ready, then closed, then finished or cut: each with a clock of its own. Who is replaced sends its callers away first, and refuses none. */
+export async function drain({ settings, doors, gateway, listeners, clock, log, isReplaced }: Draining): Promise<void> {
+  const { drain_delay, drain_timeout: graceMs } = settings.server;
+  // Whoever asks whether it is ready means the port, and that is.
+  const delayMs = isReplaced ? 0 : drain_delay;
   const never = new AbortController().signal;
   log.info({ running: gateway.running(), drain_delay_ms: delayMs, drain_timeout_ms: graceMs }, "draining");
+  if (isReplaced) {
+    for (const listener of listeners) listener.handOver();
+    await Promise.race([Promise.all(listeners.map((listener) => listener.ended())), sleep(clock, handoverMs, never)]);
+  }
   doors.drain();
   if (delayMs > 0) await sleep(clock, delayMs, never);
   doors.refuse();

@@ -82,6 +82,8 @@ export interface Gateway {
   readonly router: Router;
   readonly providers: Roster;
   readonly policies: PolicyDesk;
+  /** Looks now for policies that other processes changed. Rejects where nobody can say. */
+  renewPolicies(): Promise<void>;
   readonly cache: CacheDesk;
   /** How keys stand, whom limits have refused, and who is told of changed keys. */
   readonly limits: Pick<ProcessLimits, "standing" | "refusals" | "changed">;
@@ -119,7 +121,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   use(initial);
   const snapshots = createSnapshots(roster, () => callOptionsFrom(settings), clock);
   const cache = cacheOf(options, (id) => snapshots.current().catalog.find(id));
-  const { policies, stopSharing } = openPolicies(options, {
+  const { policies, renewPolicies, stopSharing } = openPolicies(options, {
     // A disabled provider may be named: it can be enabled later, and until then only a warning is due.
     examine: (policy) => examinePolicy(policy, policyFacts(roster, settings)),
     onActive: putInForce(snapshots, health),
@@ -143,6 +145,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     router: createRouter({ chat, gate, limiter, limits, snapshots, sources, health }),
     providers: roster,
     policies,
+    renewPolicies,
     cache,
     limits,
     simulator: (policy) => simulatorOf(policy, snapshots.current()),
@@ -177,16 +180,21 @@ function cacheOf({ settings, clock, random, shared }: GatewayOptions, targetOf: 
   return createCache(settings, { clock, random, redis: undefined, count: ignore, ...shared, targetOf });
 }
 
+interface Policies extends Pick<Gateway, "renewPolicies"> {
+  readonly policies: PolicyDesk & Pick<FilePolicyDesk, "install">;
+  stopSharing(this: void): void;
+}
+
 /** This process's policies, or, where others have them, too, all of theirs. */
 function openPolicies(
   { settings, clock, random, news, policyMemory: { shared, ...memory } = {} }: GatewayOptions,
   parts: Pick<PolicyDeskOptions, "examine" | "onActive">,
-): { readonly policies: PolicyDesk & Pick<FilePolicyDesk, "install">; stopSharing(this: void): void } {
+): Policies {
   const initial = policyFromSettings(settings.routing_policy);
   const desk = createPolicyDesk({ clock, initial, author: "configuration", withDefaults, createPolicy, ...parts, ...memory });
-  if (shared === undefined) return { policies: desk, stopSharing: ignore };
+  if (shared === undefined) return { policies: desk, renewPolicies: () => Promise.resolve(), stopSharing: ignore };
   const policies = createSharedPolicyDesk({ ...shared, desk, clock, random, news, kept: memory.kept });
-  return { policies, stopSharing: () => policies.close() };
+  return { policies, renewPolicies: () => policies.renew(), stopSharing: () => policies.close() };
 }
 
 function simulatorOf(policy: RoutingPolicy, { catalog }: Snapshot): Simulator {

@@ -7,8 +7,7 @@ import { boundsDefault } from "./server/bounds.ts";
 import type { DoorSet } from "./server/routes.ts";
 import { openFilesLimit } from "./stores/machine-load.ts";
 import type { Log } from "./telemetry/log.ts";
-import { type ListenerFacts, startupLine } from "./telemetry/lines.ts";
-import { version } from "./version.ts";
+import type { Listening } from "./telemetry/lines.ts";
 
 /** What is opened, and for whom. */
 export interface Opening {
@@ -16,14 +15,14 @@ export interface Opening {
   readonly doors: Doors;
   readonly clock: Clock;
   readonly log: Log;
-  /** What the start-up lines tell beside the listener itself. */
-  readonly facts: Pick<ListenerFacts, "simulated" | "adminTokenFile">;
+  /** Told of each that is open. */
+  readonly onOpen: (listening: Listening) => void;
   /** Grows by what is open. */
   readonly listeners: Listener[];
 }
 
 /** All or none; false: one could not be opened, and the log says why. */
-export async function openListeners({ settings, doors, clock, log, facts, listeners }: Opening): Promise<boolean> {
+export async function openListeners({ settings, doors, clock, log, onOpen, listeners }: Opening): Promise<boolean> {
   // Each call may need one more file towards an upstream.
   const connectionsMax = Math.min(boundsDefault.connections, Math.max(1, Math.floor(openFilesLimit() / 2)));
   for (const { host, port, doors: set } of listenerPlans(settings)) {
@@ -39,7 +38,7 @@ export async function openListeners({ settings, doors, clock, log, facts, listen
       });
       listeners.push(listener);
       const names = Object.entries(set).flatMap(([name, has]) => (has ? [name] : []));
-      startupLine(log, { ...facts, url: listener.url, doors: names, version });
+      onOpen({ url: listener.url, doors: names });
     } catch (error) {
       const code = error instanceof Error && "code" in error ? String(error.code) : "";
       const why =

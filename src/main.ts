@@ -6,6 +6,8 @@ import { describeModel, knownModels, tellsKind } from "./providers/known-models.
 import { priceOf } from "./providers/prices.ts";
 import type { ExitCode, Running } from "./serve.ts";
 import { version } from "./version.ts";
+import type { Crew } from "./workers/crew.ts";
+import type { Leaving } from "./workers/protocol.ts";
 
 /** A second signal this soon is the same key press, or the shell and npm both passing one on. */
 const secondSignalMs = 1000;
@@ -75,7 +77,10 @@ switch (command.kind) {
 
 async function run(config: string | undefined): Promise<void> {
   // Loaded only where it is needed: a version or a help text should not wait for a server.
-  const starting = import("./serve.ts").then(({ serve }) => serve({ ...input, explicitPath: config, tell: complain }));
+  const crew = joinCrew();
+  const starting = Promise.all([import("./start.ts"), crew]).then(([{ start }, joined]) =>
+    start({ ...input, explicitPath: config, tell: complain, random: Math.random, crew: joined }),
+  );
   // Heard from the first moment: whoever reads "listening" may send one at once, and unheard it would kill the process.
   let stoppingSince: number | undefined;
   const onStop = (): void => {
@@ -83,24 +88,45 @@ async function run(config: string | undefined): Promise<void> {
       if (performance.now() - stoppingSince >= secondSignalMs) process.exit(1);
       return;
     }
+    end();
+  };
+  const end = (why?: Leaving): void => {
+    if (stoppingSince !== undefined) return;
     stoppingSince = performance.now();
-    void stop(starting).then(
+    void stop(starting, why).then(
       (code) => process.exit(code),
       () => process.exit(1),
     );
   };
+  void crew.then((joined) => joined?.leaving.promise.then(end));
   process.on("SIGTERM", onStop);
   process.on("SIGINT", onStop);
-  process.on("SIGHUP", () => {
-    void starting.then((running) => (typeof running === "number" ? undefined : running.reload()));
-  });
+  // Of workers the primary alone is asked for these: whoever signals a whole group means it once.
+  for (const [signal, act] of [
+    ["SIGHUP", (running: Running) => running.reload()],
+    ["SIGUSR2", (running: Running) => running.restartWorkers()],
+  ] as const) {
+    process.on(signal, () => {
+      void starting.then(async (running) => {
+        if (typeof running !== "number" && (await crew) === undefined) await act(running);
+      });
+    });
+  }
   const running = await starting;
   if (typeof running === "number") process.exit(running);
 }
 
-async function stop(starting: Promise<Running | ExitCode>): Promise<ExitCode> {
+/** Undefined: this process is no worker. Whoever has no channel to a parent need not know what a worker is. */
+async function joinCrew(): Promise<Crew | undefined> {
+  if (process.send === undefined) return undefined;
+  const { joinCrew: join } = await import("./workers/crew.ts");
+  const { systemClock } = await import("./stores/system-clock.ts");
+  return join(systemClock);
+}
+
+async function stop(starting: Promise<Running | ExitCode>, why: Leaving | undefined): Promise<ExitCode> {
   const running = await starting;
   if (typeof running === "number") return running;
-  await running.stop();
+  await running.stop(why);
   return 0;
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
-import { keepDecisionsMs, openStore, type Surroundings } from "./assembly/store.ts";
+import { keepDecisionsMs, type Opened, openStore, type Surroundings, workerJournals } from "./assembly/store.ts";
+import { dataFolder } from "./config/data-folder.ts";
 import type { Loaded } from "./config/load.ts";
 import type { Clock } from "./core/clock.ts";
 import type { KeptPolicies, Store, StoreTrouble } from "./core/store.ts";
@@ -23,6 +24,8 @@ export interface Remembering {
   /** How the store that may be away is served. */
   storeTrouble(): StoreTrouble;
   readonly ledger: LedgerLog;
+  /** Resolves when all that ended until now is in the store. Rejects as long as some of it is not. */
+  settled(): Promise<void>;
   /** Policies that an earlier process kept. */
   readonly kept: KeptPolicies | undefined;
   /** Undefined: nothing lasts, or policies are shared. */
@@ -42,7 +45,7 @@ export interface RememberingParts {
 }
 
 /** What is told of rows on their way. */
-interface StoreCounts {
+export interface StoreCounts {
   /** Decisions that a journal held, and no store took. */
   lost: number;
   /** Rows that were set aside. */
@@ -51,31 +54,83 @@ interface StoreCounts {
   isUnable: boolean;
 }
 
+/** Nothing was told yet. */
+export function storeCounts(): StoreCounts {
+  return { lost: 0, refused: 0, isAway: false, isUnable: false };
+}
+
+/** How a store is served, by what was told. */
+export function troubleOf({ isAway, isUnable, refused }: StoreCounts): StoreTrouble {
+  return { waits: isAway || isUnable, refused };
+}
+
+/** What somebody else lends in the place of a store of one's own. */
+export interface Lent {
+  readonly store: Store;
+  /** File of this process's journal; undefined: nothing lasts. */
+  readonly journal: string | undefined;
+}
+
+/** Where it runs, and who lends it a store; nobody does by default. */
+type Whereabouts = Pick<Surroundings, "environment" | "cwd" | "random"> & { readonly lent: Lent | undefined };
+
 /** Opens the store of a configuration; undefined: it cannot be, and the log says why. */
 export async function startRemembering(
   loaded: Loaded,
-  surroundings: Pick<Surroundings, "environment" | "cwd" | "random">,
+  { lent, ...surroundings }: Whereabouts,
   { clock, random, log }: RememberingParts,
 ): Promise<Remembering | undefined> {
-  const counts: StoreCounts = { lost: 0, refused: 0, isAway: false, isUnable: false };
-  const opened = await openStore(loaded, { ...surroundings, clock, ...storeLines(log, counts) });
-  if (opened.kind === "refused") {
-    log.error({ path: opened.path, reason: opened.text }, `cannot open the store ${opened.path}: ${opened.text}`);
-    return undefined;
-  }
+  const counts = storeCounts();
+  const opened = await (lent === undefined
+    ? openOwn(loaded, surroundings, { clock, log }, counts)
+    : { ...lent, path: undefined, left: undefined });
+  if (opened === undefined) return undefined;
   const { store } = opened;
   try {
     const memory = await remembering(opened, loaded, { clock, random, log });
     return {
       ...memory,
       decisionsLost: () => memory.decisions.lost() + counts.lost,
-      storeTrouble: () => ({ waits: counts.isAway || counts.isUnable, refused: counts.refused }),
+      storeTrouble: () => troubleOf(counts),
     };
   } catch (cause) {
     log.error({ path: opened.path, cause: describeCause(cause) }, "cannot read the store");
     await store.close();
     return undefined;
   }
+}
+
+/** A store, and where the journals of the ledger are. */
+interface Kept extends Lent {
+  readonly path: string | undefined;
+  /** See `LedgerParts`. */
+  readonly left: string | undefined;
+}
+
+async function openOwn(
+  loaded: Loaded,
+  surroundings: Omit<Whereabouts, "lent">,
+  { clock, log }: Pick<RememberingParts, "clock" | "log">,
+  counts: StoreCounts,
+): Promise<Kept | undefined> {
+  const opened = await openTold(loaded, { ...surroundings, clock }, log, counts);
+  if (opened === undefined) return undefined;
+  const { store, path } = opened;
+  const journal = store.kind === "sqlite" ? path && `${path}.ledger` : undefined;
+  return { store, path, journal, left: workerJournals(opened, dataFolder(loaded.path, surroundings.environment)) };
+}
+
+/** Opens the store of a configuration, and tells the log of its troubles. Undefined: it cannot be opened. */
+export async function openTold(
+  loaded: Loaded,
+  surroundings: Omit<Surroundings, "onUnwritable" | "postgres">,
+  log: Log,
+  counts: StoreCounts,
+): Promise<Exclude<Opened, { readonly kind: "refused" }> | undefined> {
+  const opened = await openStore(loaded, { ...surroundings, ...storeLines(log, counts) });
+  if (opened.kind === "opened") return opened;
+  log.error({ path: opened.path, reason: opened.text }, `cannot open the store ${opened.path}: ${opened.text}`);
+  return undefined;
 }
 
 /** What a store has to say. */
@@ -118,7 +173,7 @@ function storeLines(log: Log, counts: StoreCounts): Pick<Surroundings, "onUnwrit
 }
 
 async function remembering(
-  { store, path }: { readonly store: Store; readonly path: string | undefined },
+  { store, journal, left }: Omit<Kept, "path">,
   { settings }: Loaded,
   { clock, random, log }: RememberingParts,
 ): Promise<Omit<Remembering, "decisionsLost" | "storeTrouble">> {
@@ -147,11 +202,14 @@ async function remembering(
     onReadable: () => log.info({}, "the store of keys can be read again"),
   });
   await keys.start();
-  const ledger = await startLedger({ settings, store: store.ledger, path: store.kind === "sqlite" ? path : undefined, clock, log });
+  const ledger = await startLedger({ settings, store: store.ledger, journal, left, clock, log });
   return {
     decisions,
     keys,
     ledger,
+    async settled() {
+      await Promise.all([decisions.settled(), ledger.settled()]);
+    },
     kept,
     shared: sharedPolicies && { store: sharedPolicies, onShared: sharedPolicyLine(log) },
     keep:

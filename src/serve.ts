@@ -1,9 +1,8 @@
 import { randomUUIDv7 } from "node:crypto";
-import { adminToken, dataFolder } from "./config/data-folder.ts";
+import type { AdminToken } from "./config/data-folder.ts";
 import { type Loaded, loadConfiguration, type LoadInput } from "./config/load.ts";
-import { formatProblem, formatWarning, type Problem } from "./config/problem.ts";
+import type { Problem } from "./config/problem.ts";
 import type { Settings } from "./config/schema.ts";
-import { watchFile } from "./config/watch.ts";
 import { issuedTwice, keysFrom } from "./assembly/configured-keys.ts";
 import { keySpending } from "./assembly/key-spending.ts";
 import { watchLoad } from "./assembly/load-watch.ts";
@@ -17,25 +16,30 @@ import { drain } from "./drain.ts";
 import { createGateway, type Gateway, type GatewayOptions } from "./gateway.ts";
 import { openListeners } from "./listeners.ts";
 import { type Remembering, startRemembering } from "./remembering.ts";
+import { providerGauges } from "./provider-gauges.ts";
 import { anonymousKey } from "./server/auth.ts";
 import { boundsDefault } from "./server/bounds.ts";
 import { statusOf } from "./server/errors.ts";
 import type { Listener } from "./server/listen.ts";
 import { type Sharing, startSharing } from "./sharing.ts";
+import type { ProcessLimits } from "./stores/key-limits.ts";
 import type { Overload } from "./stores/overload.ts";
 import { createStats, type Stats } from "./stores/stats.ts";
-import { systemClock } from "./stores/system-clock.ts";
-import type { ProviderGauges } from "./telemetry/gauges.ts";
 import { describeCause } from "./telemetry/cause.ts";
 import { callLog } from "./telemetry/call-log.ts";
 import { credentialLog } from "./telemetry/credential-log.ts";
-import { createLog, type Log } from "./telemetry/log.ts";
-import { auditLine, overloadLine } from "./telemetry/lines.ts";
+import type { Log } from "./telemetry/log.ts";
+import { auditLine, type Listening, overloadLine, startupLine } from "./telemetry/lines.ts";
 import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 import { redisObserver } from "./telemetry/redis-log.ts";
 import { refusalLog } from "./telemetry/refusal-log.ts";
 import { createTracing, type Tracing } from "./telemetry/tracing.ts";
+import { refuse } from "./start.ts";
 import { version } from "./version.ts";
+import { watchConfiguration } from "./watching.ts";
+import { beginWork, unheard } from "./worker.ts";
+import type { Crew } from "./workers/crew.ts";
+import type { Leaving } from "./workers/protocol.ts";
 
 /** Exit codes (docs/operations.md). */
 export type ExitCode = 0 | 1 | 78;
@@ -44,85 +48,100 @@ export type ExitCode = 0 | 1 | 78;
 export interface Running {
   readonly urls: readonly string[];
   reload(): Promise<ReloadOutcome>;
-  /** Drains and resolves when nothing is left. */
-  stop(): Promise<void>;
+  /** Starts all workers anew, one after another, and fails no call by it; without workers it only says so in the log. */
+  restartWorkers(): Promise<void>;
+  /** Drains and resolves when nothing is left. `replaced`: others take its callers over meanwhile; see `drain`. */
+  stop(why?: Leaving): Promise<void>;
 }
 
-/** What a start needs. */
-export interface ServeInput extends LoadInput {
+/** What a house is opened with. */
+export interface Start {
+  readonly loaded: Loaded;
+  readonly input: LoadInput;
+  readonly token: Exclude<AdminToken, { readonly kind: "refused" }>;
+  readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly log: Log;
+}
+
+/** What a process that serves has beside it. */
+export interface ServeStart extends Start {
   /** Bad configuration: one line a problem. */
   readonly tell: (line: string) => void;
+  /** Who this process is a worker of; undefined: of nobody. */
+  readonly crew: Crew | undefined;
 }
 
-/** Starts everything a configuration asks for; an exit code where it cannot. */
-export async function serve({ tell, ...input }: ServeInput): Promise<Running | ExitCode> {
-  const loaded = loadConfiguration(input);
-  if (loaded.kind === "refused") return refuse(loaded.problems, tell);
-  const { settings, path } = loaded;
-  const token = adminToken(settings.admin.token, dataFolder(path, input.environment));
-  if (token.kind === "refused") return refuse([token.problem], tell);
-  const clock = systemClock;
-  const log = createLog({ ...settings.observability.logging, clock });
-  for (const warning of loaded.warnings) log.warn({ path: warning.path, problem: formatWarning(warning) }, "configuration warning");
-
+/** Opens everything a configuration asks for; an exit code where it cannot. */
+export async function serve(start: ServeStart): Promise<Running | ExitCode> {
+  const { loaded, input, token, clock, random, log, tell, crew } = start;
+  const { settings } = loaded;
   const listeners: Listener[] = [];
-  const memory = await startRemembering(loaded, { ...input, random: Math.random }, { clock, random: Math.random, log });
+  const memory = await startRemembering(loaded, { ...input, random, lent: crew }, { clock, random, log });
   if (memory === undefined) {
     log.flush();
     return 1;
   }
-  const rooms = await startRooms(settings, { clock, log, memory }, listeners);
+  const house = { clock, random, log, memory, limits: crew?.limits };
+  const rooms = await startRooms(settings, house, listeners);
   if (rooms instanceof ChatError) {
     await memory.close();
     return refuse([{ path: rooms.field ?? "routing_policy", message: rooms.message }], tell);
   }
-  const { gateway, metrics, tracing, overload, onBug, sharing } = rooms;
+  const { gateway, metrics, sharing, onBug } = rooms;
   // A bug that escaped belongs to one call, if to any; all others would die with the process.
   for (const escape of ["uncaughtException", "unhandledRejection"] as const) process.on(escape, onBug);
-  const reloader = createReloader(loaded, () => loadConfiguration(input), {
-    log,
-    metrics,
+  let found = crew?.welcome.file;
+  const reloader = createReloader(loaded, () => loadConfiguration({ ...input, found }), {
+    ...(crew === undefined ? { log, metrics } : unheard),
     apply: (next) => takeOver(next.settings, { gateway, memory, doors: () => doors }),
   });
   memory.keys.onChanged(gateway.limits.changed);
   if (sharing !== undefined) memory.keys.shareNews(sharing.news);
-  const operations = operationsOf({ clock, log, memory }, rooms, reloader);
+  const own = operationsOf(house, rooms, reloader);
+  const work = crew && beginWork(crew, own, { ...rooms, memory, reload: (file) => ((found = file), reloader.reload()) });
   const doors = createDoors({
     settings,
     router: gateway.router,
-    operations,
+    operations: work?.operations ?? own,
     issued: memory.keys,
     clock,
     newId: randomUUIDv7,
-    random: Math.random,
+    random,
     adminToken: { token: token.token, configured: token.kind === "configured" },
-    metrics: settings.observability.metrics.enabled ? () => metrics.render() : undefined,
+    metrics: settings.observability.metrics.enabled ? (work?.page ?? metrics.render) : undefined,
     refusals: [refusalLog(log, (failure) => statusOf(failure).http), metrics.observer],
     onBug,
   });
-  const facts = { simulated: loaded.simulated, adminTokenFile: token.kind === "minted" ? token.path : undefined };
-  if (!(await openListeners({ settings, doors, clock, log, facts, listeners }))) {
-    overload.stop();
-    await gateway.close();
-    await sharing?.close();
-    await memory.close();
+  const facts = { simulated: loaded.simulated, adminTokenFile: token.kind === "minted" ? token.path : undefined, version };
+  const onOpen = work?.onOpen ?? ((listening: Listening) => startupLine(log, { ...facts, ...listening }));
+  if (!(await openListeners({ settings, doors, clock, log, onOpen, listeners }))) {
+    await close(house, rooms);
     log.flush();
     return 1;
   }
-  const unwatch = await watch(loaded, clock, log, reloader.reload);
-  const stop = async (): Promise<void> => {
-    await unwatch();
-    await drain({ settings: reloader.settings(), doors, gateway, listeners, clock, log });
-    overload.stop();
-    await tracing.shutdown();
-    await gateway.close();
-    await sharing?.close();
-    await memory.close();
+  const unwatch = crew === undefined ? await watchConfiguration(loaded, house, reloader.reload) : undefined;
+  work?.ready();
+  const stop = async (why?: Leaving): Promise<void> => {
+    await unwatch?.();
+    await drain({ settings: reloader.settings(), doors, gateway, listeners, clock, log, isReplaced: why === "replaced" });
+    await work?.farewell();
+    await close(house, rooms);
     log.info({}, "stopped");
     await log.settled();
     log.flush();
   };
-  return { urls: listeners.map(({ url }) => url), reload: reloader.reload, stop };
+  const restartWorkers = (): Promise<void> => Promise.resolve(log.warn({}, "there are no workers to be replaced: server.workers is 1"));
+  return { urls: listeners.map(({ url }) => url), reload: reloader.reload, restartWorkers, stop };
+}
+
+async function close({ memory }: House, { overload, tracing, gateway, sharing }: Rooms): Promise<void> {
+  overload.stop();
+  await tracing.shutdown();
+  await gateway.close();
+  await sharing?.close();
+  await memory.close();
 }
 
 /** All of another configuration, or nothing of it, and why not. */
@@ -143,8 +162,12 @@ function takeOver(
 /** What everybody works with. */
 interface House {
   readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random: () => number;
   readonly log: Log;
   readonly memory: Remembering;
+  /** Undefined: those of this process. */
+  readonly limits: ProcessLimits | undefined;
 }
 
 function operationsOf({ clock, log, memory }: House, { gateway, stats, sharing }: Rooms, reloader: Reloader): Operations {
@@ -180,7 +203,11 @@ interface Rooms {
 }
 
 /** The gateway, and everybody who is told of its calls; or what the configuration cannot have beside what is remembered. */
-async function startRooms(settings: Settings, { clock, log, memory }: House, listeners: readonly Listener[]): Promise<Rooms | ChatError> {
+async function startRooms(
+  settings: Settings,
+  { clock, random, log, memory, limits }: House,
+  listeners: readonly Listener[],
+): Promise<Rooms | ChatError> {
   const [twin] = issuedTwice(settings, memory.keys);
   if (twin !== undefined) return new ChatError("INVALID_REQUEST", twin.message, { field: twin.path });
   const { tracing: traces, metrics: metering } = settings.observability;
@@ -220,28 +247,24 @@ async function startRooms(settings: Settings, { clock, log, memory }: House, lis
     shared: () => sharing?.report(),
     limitRefusals: (kind) => late.gateway?.limits.refusals(kind) ?? 0,
   });
-  const sharing = startSharing(settings, {
-    clock,
-    random: Math.random,
-    observer: redisObserver(log, metrics),
-    spentSince: memory.ledger.spentSince,
-  });
+  const sharing = startSharing(settings, { clock, random, observer: redisObserver(log, metrics), spentSince: memory.ledger.spentSince });
   const observers = [callLog(log, (failure) => statusOf(failure).http), stats, memory.decisions.observer, memory.ledger.observer];
   if (metering.enabled) observers.push(metrics.observer);
   if (tracing.observer !== undefined) observers.push(tracing.observer);
   const gateway = gatewayOrRefusal({
     settings,
     clock,
-    random: Math.random,
+    random,
     observers,
     onBug,
     onCredential: credentialLog(log),
     gate: overload,
     policyMemory: memory,
+    // Replicas that share a Redis are more than the workers of one primary.
+    limits: sharing?.limits ?? limits,
     shared: { redis: sharing?.redis, count: metrics.sharedCache },
     news: sharing?.news,
     onHint: metrics.hint,
-    limits: sharing?.limits,
     spentSince: memory.ledger.spentSince,
     hasBooks: memory.ledger.takes,
   });
@@ -262,34 +285,4 @@ function gatewayOrRefusal(options: GatewayOptions): Gateway | ChatError {
     if (thrown instanceof ChatError && thrown.failure === "INVALID_REQUEST") return thrown;
     throw thrown;
   }
-}
-
-async function watch(
-  { path, revision }: Loaded,
-  clock: Clock,
-  log: Log,
-  reload: () => Promise<ReloadOutcome>,
-): Promise<() => Promise<void>> {
-  if (path === undefined) return () => Promise.resolve();
-  const onError = (): void => log.warn({ path }, "watching the configuration file failed");
-  return watchFile({ path, revision, clock, onError }, () => void reload());
-}
-
-function refuse(problems: readonly Problem[], tell: (line: string) => void): 78 {
-  for (const problem of problems) tell(formatProblem(problem));
-  return 78;
-}
-
-/** Only what is configured becomes a label: callers choose the other names. */
-function providerGauges({ providers, router }: Gateway): ProviderGauges[] {
-  const configured = new Set<string>(router.snapshot().catalog.targets.map(({ id }) => id));
-  return providers.list().map(({ id }) => {
-    const { status, inFlight, targets } = providers.health(id);
-    return {
-      provider: id,
-      health: status,
-      inFlight,
-      targets: targets.filter(({ model }) => configured.has(`${id}/${model}`)),
-    };
-  });
 }

@@ -68,6 +68,7 @@ const rules: Readonly<Record<string, FolderRule>> = {
   config: { folders: ["core"], packages: ["yaml", "zod", "chokidar", "@bufbuild/protobuf", "@bufbuild/protobuf/", "node:"], gen: true },
   cli: { folders: ["config", "core"], packages: ["commander", "node:"], gen: false },
   telemetry: { folders: ["core"], packages: ["pino", "pino-pretty", "prom-client", "@opentelemetry/", "node:"], gen: false },
+  workers: { folders: ["core", "stores"], packages: ["node:cluster"], gen: false },
   assembly: { folders: ["core", "config", "dialects", "providers", "stores"], packages: ["node:path", "node:timers/promises"], gen: false },
 };
 
@@ -139,7 +140,7 @@ describe("the tree", () => {
         /^src\/(?:stores\/system-clock|server\/(?:connections|sniff|unheard)|telemetry\/|main)/,
       ],
       [/\bprocess\.stdout\b|\bconsole\./, /^src\/(?:telemetry\/|main)/],
-      [/\bMath\.random\b/, /^src\/serve/],
+      [/\bMath\.random\b/, /^src\/main/],
     ];
     const offences = sources.flatMap(({ path, text }) =>
       allowed.flatMap(([what, where]) => (what.test(withoutComments(text)) && !where.test(path) ? [`${path} uses ${what.source}`] : [])),

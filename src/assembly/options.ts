@@ -46,6 +46,7 @@ const needRestart: readonly (readonly [path: string, read: (settings: Settings) 
   ["server.port", ({ server }) => server.port],
   ["server.tls", ({ server }) => server.tls],
   ["server.max_body", ({ server }) => server.max_body],
+  ["server.workers", ({ server }) => server.workers],
   ["admin.token", ({ admin }) => admin.token?.reveal()],
   ["admin.host", ({ admin }) => admin.host],
   ["admin.port", ({ admin }) => admin.port],

@@ -20,7 +20,7 @@ export interface ReloaderParts {
   };
   readonly metrics: { reloaded(result: "applied" | "unchanged" | "refused"): void };
   /** Takes over the whole configuration at once, or changes nothing and says why. */
-  readonly apply: (next: Loaded) => readonly Problem[];
+  readonly apply: (next: Loaded) => readonly Problem[] | Promise<readonly Problem[]>;
 }
 
 /** A bad configuration changes nothing, and says what is wrong with it. */
@@ -33,22 +33,22 @@ export function createReloader(initial: Loaded, read: () => Loaded | Refused, { 
     return { kind: "refused", problems: problems.map((problem) => ({ path: problem.path, description: formatProblem(problem) })) };
   };
   return {
-    reload() {
+    async reload() {
       const next = read();
-      if (next.kind === "refused") return Promise.resolve(refused(next));
-      if (isLost(next, running)) return Promise.resolve(refused({ kind: "refused", problems: [lost] }));
+      if (next.kind === "refused") return refused(next);
+      if (isLost(next, running)) return refused({ kind: "refused", problems: [lost] });
       // Beside the text: a variable or a file of a secret may have changed under it.
       const changed = next.revision !== running.revision || !sameSettings(running.settings, next.settings);
       // What the process started with is what it still runs by, however often the file was read since.
       const restart = restartNeeded(initial.settings, next.settings);
-      const problems = apply(next);
-      if (problems.length > 0) return Promise.resolve(refused({ kind: "refused", problems }));
+      const problems = await apply(next);
+      if (problems.length > 0) return refused({ kind: "refused", problems });
       running = next;
       metrics.reloaded(changed ? "applied" : "unchanged");
       if (changed)
         for (const warning of next.warnings) log.warn({ path: warning.path, problem: formatWarning(warning) }, "configuration warning");
       log.info({ revision: next.revision, changed, restart_needed: restart }, "configuration reloaded");
-      return Promise.resolve({ kind: "applied", revision: next.revision, changed, restartNeeded: restart });
+      return { kind: "applied", revision: next.revision, changed, restartNeeded: restart };
     },
     settings: () => running.settings,
   };

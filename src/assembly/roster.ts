@@ -14,6 +14,7 @@ import { accountOf, catalogPart, fingerprintOf, type RunningProvider, startProvi
 export interface Roster extends ProviderDesk {
   /** Starts what is new, keeps what is the same, and lets the rest finish. */
   apply(settings: Settings): void;
+  set(id: string, state: ProviderState, resetBreaker: boolean): boolean;
   /** What a host said it lists; true where that changed the catalogue. */
   listed(provider: string, models: readonly string[]): boolean;
   /** Looks all prices up again, of which some change with the hour; true where that changed the catalogue. */

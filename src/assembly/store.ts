@@ -28,6 +28,8 @@ export interface Surroundings {
   readonly clock: Clock;
   /** In [0, 1). */
   readonly random: () => number;
+  /** Whether other processes borrow it, who then have its policies in common. Default: nobody does. */
+  readonly isLent?: boolean;
   /** Of a store in PostgreSQL. */
   readonly postgres: Pick<PostgresOptions, "onAway" | "onBack" | "onUnable" | "onAble" | "onRefused" | "onLost"> & {
     /** What waits for it waits in memory: there is no file for it. */
@@ -47,11 +49,13 @@ export async function openStore(loaded: Loaded, surroundings: Surroundings): Pro
 }
 
 /** One file, one process. */
-async function openOwn(url: string | undefined, { path: file }: Loaded, { environment, cwd, onUnwritable }: Surroundings): Promise<Opened> {
+async function openOwn(url: string | undefined, { path: file }: Loaded, surroundings: Surroundings): Promise<Opened> {
+  const { environment, cwd, isLent = false, onUnwritable } = surroundings;
   const folder = file === undefined ? cwd : dirname(file);
   const path = url === undefined ? join(dataFolder(file, environment), "semaroute.db") : resolve(folder, url.slice("sqlite:".length));
   try {
-    return { kind: "opened", store: await openSqliteStore({ path }), path };
+    const store = await openSqliteStore({ path });
+    return { kind: "opened", store: isLent ? { ...store, sharedPolicies: store.policies } : store, path };
   } catch (thrown) {
     if (!(thrown instanceof StoreError)) throw thrown;
     if (url !== undefined || !thrown.unwritable) return { kind: "refused", path, text: thrown.message };
@@ -86,4 +90,13 @@ async function journalOf(path: string, onNoJournal: (path: string, text: string)
 function placeOf(url: string): string {
   const { host, pathname } = URL.parse(url) ?? { host: "", pathname: "" };
   return `postgres://${host}${pathname}`;
+}
+
+/** Where workers keep the journals of their ledgers: a path that a dot and the process's number follow. Undefined: nothing lasts. */
+export function workerJournals(
+  { store, path }: { readonly store: Store; readonly path: string | undefined },
+  folder: string,
+): string | undefined {
+  if (store.kind === "memory") return undefined;
+  return store.kind === "sqlite" ? path && `${path}.ledger` : join(folder, "journal.ledger");
 }

@@ -1,5 +1,4 @@
 import type { ExaminePolicy } from "../core/policy-facts.ts";
-import { notYet } from "./not-yet.ts";
 import { pathText } from "./problem.ts";
 import { factsOf, type ProviderTypeFacts, providerTypeFacts, settingsOfTypes, vendorsOfEnvironment } from "./provider-types.ts";
 import type { Report } from "./report.ts";
@@ -80,7 +79,7 @@ function checkType(path: readonly string[], provider: ProviderSettings, context:
   }
   if (!provider.enabled) return;
   if (!built) {
-    report.error([...path, "type"], notYet(`provider type ${type}`));
+    report.error([...path, "type"], `provider type ${type} is not part of this build`);
     return;
   }
   for (const setting of facts?.requires ?? []) {

@@ -5,7 +5,6 @@ import { checkModels, checkProviders, type CheckContext } from "./check-provider
 import { checkPolicy } from "./check-policy.ts";
 import { checkSemantic } from "./check-semantic.ts";
 import { checkTls } from "./check-tls.ts";
-import { refuseMissingParts } from "./not-yet.ts";
 import type { Report } from "./report.ts";
 import type { Settings } from "./schema.ts";
 import { nodeAt } from "./tree.ts";
@@ -19,7 +18,6 @@ export function checkSettings(settings: Settings, context: CheckContext, report:
   checkTls(settings.server.tls, report);
   checkRedis(settings, report);
   checkSemantic(settings, context, report);
-  refuseMissingParts(settings, report);
   checkListening(settings, context, report);
 }
 

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 
+import { Secret } from "../core/secret.ts";
 import type { ExaminePolicy } from "../core/policy-facts.ts";
 import { checkSettings } from "./checks.ts";
 import { applyOverrides, type Environment } from "./environment.ts";
@@ -31,6 +32,8 @@ export interface LoadInput {
   readonly isPriced?: (type: string, model: string) => boolean;
   /** What a type's model is for, by its name; undefined: the name does not say. Default: no name does. */
   readonly kindOf?: (type: string, model: string) => "chat" | "embedding" | undefined;
+  /** The file as somebody else has read it, who is to be followed. Default: it is looked for and read. */
+  readonly found?: { readonly path: string | undefined; readonly text: string } | undefined;
   /** Names a type offers where `models` is not set; undefined or empty: what the host lists. Default: only simulated is known. */
   readonly modelsOf?: (type: string) => readonly string[] | undefined;
 }
@@ -41,7 +44,9 @@ export interface Loaded {
   readonly settings: Settings;
   /** Absolute; undefined: there is no file. */
   readonly path: string | undefined;
-  /** Hash of the file's text. */
+  /** The file's own, in which secrets may be written; empty: there is no file, or nothing in it. */
+  readonly text: Secret;
+  /** Hash of it. */
   readonly revision: string;
   readonly warnings: readonly Problem[];
   /** Only simulated providers are enabled. */
@@ -76,6 +81,7 @@ export function loadConfiguration(input: LoadInput): Loaded | Refused {
     kind: "loaded",
     settings,
     path,
+    text: new Secret(text, path ?? "no file"),
     revision: revisionOf(text),
     warnings: report.warnings(),
     simulated: enabled.length > 0 && enabled.every((provider) => provider.type === "simulated"),
@@ -95,10 +101,11 @@ interface Found {
   readonly text: string;
 }
 
-function findFile({ explicitPath, environment, cwd }: LoadInput): Found | Refused {
+function findFile({ explicitPath, environment, cwd, found }: LoadInput): Found | Refused {
   const variable = environment["SEMAROUTE_CONFIG"];
   const asked = explicitPath ?? (variable === "" ? undefined : variable);
   const name = asked ?? "config.yaml";
+  if (found !== undefined) return { kind: "found", name: found.path === undefined ? undefined : name, ...found };
   const path = resolve(cwd, name);
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path));

@@ -25,7 +25,7 @@ export interface ProviderDesk {
   /** Calls back with the provider's id after each change; the answer unsubscribes. */
   watch(listener: (id: string) => void): () => void;
   /** UNSPECIFIED leaves the state as it is. Returns false where there is no such provider. */
-  set(id: string, state: ProviderState, resetBreaker: boolean): boolean;
+  set(id: string, state: ProviderState, resetBreaker: boolean): boolean | Promise<boolean>;
 }
 
 /** A change of policy. */
@@ -188,7 +188,7 @@ export interface Operations {
   readonly startWall: number;
   /** Milliseconds since the epoch. */
   now(): number;
-  stats(): readonly TargetCounters[];
+  stats(): readonly TargetCounters[] | Promise<readonly TargetCounters[]>;
   reload(): Promise<ReloadOutcome>;
   /** Writes the audit line of a change. */
   audit(entry: AuditEntry): void;

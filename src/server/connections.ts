@@ -31,6 +31,8 @@ export interface Connections {
   open(): number;
   /** Closes those that have sent no request within a second, handshakes among them; where there are none, those that nothing runs on. */
   closeIdle(): void;
+  /** Peers hear that they should go elsewhere: over HTTP/1.1 with their next answer. What they ask until then is answered. */
+  handOver(): void;
   /** Idle connections close, peers of HTTP/2 and WebSocket hear of it, running requests go on. */
   drain(): void;
   /** Resolves when every connection has ended by itself. */
@@ -89,6 +91,10 @@ export function createConnections(bounds: Bounds, exchanges: Exchanges): Connect
       for (const session of sessions) if (session.streams === 0) session.drain();
       lodgers.closeIdle();
     },
+    handOver() {
+      exchanges.drain();
+      for (const session of sessions) session.handOver();
+    },
     drain() {
       draining = true;
       exchanges.drain();
@@ -102,8 +108,7 @@ export function createConnections(bounds: Bounds, exchanges: Exchanges): Connect
     destroy() {
       clearInterval(sweep);
       clearInterval(idleSweep);
-      for (const session of sessions) session.destroy();
-      for (const socket of sockets) socket.destroy();
+      for (const each of [...sessions, ...sockets]) each.destroy();
     },
   };
 }

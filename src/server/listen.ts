@@ -1,6 +1,6 @@
 import http from "node:http";
 import http2 from "node:http2";
-import type { AddressInfo, Server } from "node:net";
+import { type AddressInfo, Server } from "node:net";
 import { Duplex } from "node:stream";
 import { type Bounds, boundsDefault } from "./bounds.ts";
 import { type Connections, createConnections, ignoreError } from "./connections.ts";
@@ -45,6 +45,8 @@ export interface Listener {
   connections(): number;
   /** Closes connections that nothing runs on. */
   closeIdle(): void;
+  /** No new connections; open ones are asked to end, and are served until they do. */
+  handOver(): void;
   /** No new connections; running requests go on, idle connections close, HTTP/2 peers hear GOAWAY. */
   drain(): void;
   /** Resolves as soon as no request is being received or answered. */
@@ -104,6 +106,8 @@ export async function listen({ host, port, tls, handler, bounds: wished, onFull 
   };
   const server = tls === undefined ? plainServer(watch) : secureServer(tls, watch);
   server.maxConnections = bounds.connections;
+  // Among workers Node would hand one too many from worker to worker until one has room. The types do not know it yet.
+  Object.assign(server, { dropMaxConnection: true });
   if (onFull !== undefined) server.on("drop", onFull);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -119,6 +123,11 @@ export async function listen({ host, port, tls, handler, bounds: wished, onFull 
     port: bound,
     connections: () => connections.open(),
     closeIdle: () => connections.closeIdle(),
+    handOver() {
+      // Those of HTTP and HTTP/2 would close idle connections as well, on which a request may be under way.
+      Server.prototype.close.call(server, ignoreError);
+      connections.handOver();
+    },
     drain() {
       server.close(ignoreError);
       connections.drain();

@@ -6,6 +6,9 @@ const controlFramesMax = 1000;
 /** Bytes of a peer that has no request open, within one sweep; all it can have to say are a few frames of control. */
 const idleBytesMax = 64 * 1024;
 
+/** Beyond any stream there can be. */
+const lastStreamMax = 2 ** 31 - 1;
+
 /**
  * One HTTP/2 connection, kept within its bounds. nghttp2 itself ends floods of resets, of CONTINUATION, PRIORITY and empty
  * frames, and whatever breaks the protocol; it knows no time, and lets anyone ping, set and widen windows without end.
@@ -44,6 +47,11 @@ export class GuardedSession {
   /** Streams that are open. */
   get streams(): number {
     return this.#streams;
+  }
+
+  /** GOAWAY, by which nothing is refused yet (RFC 9113, 6.8): requests that are under way when it arrives are served. */
+  handOver(): void {
+    if (!this.#session.closed && !this.#session.destroyed) this.#session.goaway(constants.NGHTTP2_NO_ERROR, lastStreamMax);
   }
 
   /** GOAWAY: what runs goes on, and nothing new begins. */

@@ -31,7 +31,20 @@ async function placed(call: Call, next: Handler<Call>, { lease, limits }: Gates)
     lease.release();
     throw thrown;
   }
-  return leased(call, next, bothOf(lease, place));
+  const held = once(place);
+  const stream = await leased(call, next, bothOf(lease, held));
+  // Before the caller has its last word: he may call again at once, and be served by a process that counts this one's places, too.
+  return { source: stream.source, batches: new EndTap(stream.batches, () => held.release(false), true) };
+}
+
+function once(place: Place): Place {
+  let isHeld = true;
+  return {
+    release(refused) {
+      if (isHeld) place.release(refused);
+      isHeld = false;
+    },
+  };
 }
 
 /** Given back when the call is over, whatever came of it. */

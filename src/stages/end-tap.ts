@@ -1,13 +1,20 @@
-import type { Batch } from "../core/chat.ts";
+import type { Batch, ChatEvent } from "../core/chat.ts";
 
-/** Hands batches on unseen, and calls back once when there are no more, whoever ended them. */
+/** Whether nothing of an answer comes behind it. */
+export function isLast({ case: kind }: ChatEvent): boolean {
+  return kind === "completed" || kind === "whole" || kind === "embedded";
+}
+
+/** Hands batches on, and calls back once when there are no more, whoever ended them; `early`: before the last event is handed on. */
 export class EndTap implements AsyncIterableIterator<Batch> {
   readonly #inner: AsyncIterableIterator<Batch>;
+  readonly #early: boolean;
   #onEnd: (() => void) | undefined;
 
-  constructor(inner: AsyncIterableIterator<Batch>, onEnd: () => void) {
+  constructor(inner: AsyncIterableIterator<Batch>, onEnd: () => void, early = false) {
     this.#inner = inner;
     this.#onEnd = onEnd;
+    this.#early = early;
   }
 
   [Symbol.asyncIterator](): this {
@@ -24,7 +31,7 @@ export class EndTap implements AsyncIterableIterator<Batch> {
   }
 
   readonly #seen = (result: IteratorResult<Batch>): IteratorResult<Batch> => {
-    if (result.done === true) this.#end();
+    if (result.done === true || (this.#early && result.value.some(isLast))) this.#end();
     return result;
   };
 

@@ -1,9 +1,10 @@
 import type { AttemptRecord, Call } from "../core/call.ts";
-import { type Batch, type ChatEvent, isEmbedRequest } from "../core/chat.ts";
+import { type Batch, isEmbedRequest } from "../core/chat.ts";
 import { ChatError } from "../core/error.ts";
 import type { ChatStream } from "../core/handler.ts";
 import type { AnswerSizes, Reservation, Spend } from "../core/limits.ts";
 import { usdFromPico } from "../core/price.ts";
+import { isLast } from "./end-tap.ts";
 import { SpendingMeter } from "./spending-meter.ts";
 
 /** Characters that more money is set aside for at a time. */
@@ -116,10 +117,6 @@ export class SpendingTap implements AsyncIterableIterator<Batch> {
     const tokens = outputTokens / (request.n ?? 1);
     sizes.learn({ key: key.id, asked: request.model, target: won.target.id, tokens, ratio });
   }
-}
-
-function isLast({ case: kind }: ChatEvent): boolean {
-  return kind === "completed" || kind === "whole" || kind === "embedded";
 }
 
 /** What a call's attempts used, those that failed and those that lost a race among them. Counts that are none are not counted. */

@@ -11,6 +11,8 @@ import { startPruning } from "./pruning.ts";
 /** The decisions of this process: it is told of calls, and asked by operators. */
 export interface DecisionLog extends DecisionDesk {
   readonly observer: CallObserver;
+  /** Resolves when what was decided until now can be found in the store, or is lost. */
+  settled(this: void): Promise<void>;
   /** Decisions that the store did not take, since start. */
   lost(): number;
   /** Keeps what waits, or loses it; stops forgetting. */
@@ -100,6 +102,7 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
       watchers.add(listener);
       return () => void watchers.delete(listener);
     },
+    settled,
     lost: () => writer?.lost() ?? 0,
     async close() {
       cancelPruning();

@@ -13,6 +13,8 @@ import { lookOnNews } from "./look-on-news.ts";
 export interface KeyDirectory extends IssuedKeys, KeyDesk {
   /** Reads the store for the first time, and then again and again. Settles once it was tried. */
   start(): Promise<void>;
+  /** Takes over what other processes changed, now. Rejects with STORE_UNAVAILABLE. */
+  renew(): Promise<void>;
   /** Calls back with each key that is changed, by whichever process. */
   onChanged(listener: (key: Key) => void): void;
   /** From now on other processes are told of changes, and theirs are looked at as soon as they tell. To be called once. */
@@ -79,6 +81,7 @@ export function createKeyDirectory(options: KeyDirectoryOptions): KeyDirectory {
   return {
     ...createKeyDesk({ clock, randomBytes, store, held, refresh: () => watch.refresh(), onKept: () => sharing?.tell(), keysMax }),
     start: () => watch.start(),
+    renew: () => watch.refresh(),
     onChanged: (listener) => held.onChanged(listener),
     shareNews(news) {
       sharing = { tell: () => news.tell(channel, ""), stop: lookOnNews(channel, { news, clock, random, look }) };

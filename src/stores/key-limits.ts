@@ -1,4 +1,4 @@
-import type { Key, KeyLimits } from "../core/call.ts";
+import type { Call, Key, KeyLimits } from "../core/call.ts";
 import type { Clock } from "../core/clock.ts";
 import { ChatError } from "../core/error.ts";
 import type { Allowance, Allowances, LimitKind, Limits, Place, Reservation, Spend, SpentSince, Standing } from "../core/limits.ts";
@@ -10,6 +10,8 @@ import { MinuteWindow } from "./minute-window.ts";
 
 /** The limits of all keys, as far as this process counts them. */
 export interface ProcessLimits extends Limits {
+  enter(call: Pick<Call, "key">): ReturnType<Limits["enter"]>;
+  reserve(call: Pick<Call, "key" | "signal">, most: () => Spend): ReturnType<Limits["reserve"]>;
   /** Undefined: the key has no budget, or what it spent in the present period is not known here, as where it was not called with lately. */
   standing(this: void, key: Pick<Key, "id" | "limits">): Standing | undefined | Promise<Standing | undefined>;
   /** The key was changed: what it may use now counts at once, for calls that wait or run, too. */

@@ -15,6 +15,8 @@ export interface LedgerLog extends LedgerDesk {
   spentSince(this: void, key: string, sinceWall: number): Promise<bigint>;
   /** False: neither the store nor the journal takes rows now, they wait in memory; what is spent from budgets would be forgotten. */
   takes(this: void): boolean;
+  /** What was settled until now is in the store. Rejects as long as some of it is not. */
+  settled(this: void): Promise<void>;
   /** Calls and copies whose rows neither the store nor the journal took, since start. */
   lost(): number;
   /** Bytes of the journal's file. */
@@ -78,10 +80,14 @@ export function createLedgerLog(options: LedgerLogOptions): LedgerLog {
     if (entry.call !== undefined || entry.attempts.length > 0) writer.add(JSON.stringify(entry));
   });
   /** What was settled until now can be found from now on, if the store is there and can follow. */
-  const settled = async (boundMs?: number): Promise<void> => {
+  const followed = async (boundMs?: number): Promise<void> => {
     notes.flush();
     await writer.settled();
     await keeper.settled(boundMs);
+  };
+  const settled = async (): Promise<void> => {
+    await followed();
+    if (writer.waiting() > 0 || journal?.pending() === true) throw new Error("the ledger is behind: the store does not take its rows");
   };
   const cancelPruning = startPruning({ clock, keepMs }, (beforeWall, limit) => store.prune(beforeWall, limit));
   return {
@@ -100,16 +106,16 @@ export function createLedgerLog(options: LedgerLogOptions): LedgerLog {
       },
     },
     async list(query) {
-      await settled(followMs);
+      await followed(followMs);
       return store.list(query);
     },
     async usage(query) {
-      await settled(followMs);
+      await followed(followMs);
       return store.usage(query);
     },
+    settled,
     async spentSince(key, sinceWall) {
       await settled();
-      if (writer.waiting() > 0 || journal?.pending() === true) throw new Error("the ledger is behind: the store does not take its rows");
       return store.spentSince(key, sinceWall);
     },
     takes: places.takes,

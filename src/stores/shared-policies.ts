@@ -10,6 +10,8 @@ import { changeBack, type FilePolicyDesk } from "./policy-desk.ts";
 export interface SharedPolicyDesk extends PolicyDesk, Pick<FilePolicyDesk, "install"> {
   swap(change: PolicyChange): Promise<PolicyVerdict>;
   rollback(way: PolicyReturn): Promise<PolicyVerdict | NoRevision>;
+  /** Looks at the store now. Rejects where it does not answer. */
+  renew(): Promise<void>;
   /** Looks at the store no more. */
   close(): void;
 }
@@ -69,6 +71,7 @@ export function createSharedPolicyDesk(options: SharedPolicyOptions): SharedPoli
       if (verdict?.kind === "swapped") step.tell();
       return verdict;
     },
+    renew: () => step.renew(),
     close: () => step.close(),
   };
 }
@@ -114,6 +117,10 @@ class InStep {
       .then(() => {
         if (!this.#isClosed) this.#cancel ??= clock.after(askEveryMs * (0.8 + 0.4 * random()), () => this.look());
       });
+  }
+
+  async renew(): Promise<void> {
+    await this.serially(() => this.#step());
   }
 
   /** The file's policy is another. */

@@ -1,4 +1,4 @@
-import { Counter, Gauge, type Registry } from "prom-client";
+import { type Aggregator, Counter, Gauge, type Registry } from "prom-client";
 import { BreakerState, HealthAxis, HealthStatus, type Priority, type TargetHealth } from "../core/chat.ts";
 import type { Door } from "../core/call.ts";
 import { type LimitKind, limitKinds } from "../core/limits.ts";
@@ -67,18 +67,16 @@ const axisWords: ReadonlyMap<HealthAxis, string> = new Map([
 
 /** What is read anew at each scrape, so that what left the configuration leaves the gauges. Returns what reads it. */
 export function createGauges(sources: GaugeSources, registry: Registry): () => void {
-  const gauge = (name: string, help: string, labelNames: string[]): Gauge =>
-    new Gauge({ name: `semaroute_${name}`, help, labelNames, registers: [registry] });
+  // What a page for several processes makes of theirs: a sum, or the one that is worst.
+  const gauge = (name: string, help: string, labelNames: string[], aggregator: Aggregator = "sum"): Gauge =>
+    new Gauge({ name: `semaroute_${name}`, help, labelNames, aggregator, registers: [registry] });
   const counter = (name: string, help: string, labelNames: string[]): Counter =>
     new Counter({ name: `semaroute_${name}`, help, labelNames, registers: [registry] });
   const callsInFlight = gauge("calls_in_flight", "Calls under way", ["door"]);
-  const health = gauge("provider_health", "1 healthy or never called, 0.5 degraded, 0 unhealthy", ["provider"]);
-  const breaker = gauge("target_breaker_open", "1 open, 0.5 half open, 0 closed", ["provider", "model"]);
-  const barred = gauge("target_barred", "1 while something other than its breaker keeps calls from a target", [
-    "provider",
-    "model",
-    "axis",
-  ]);
+  const health = gauge("provider_health", "1 healthy or never called, 0.5 degraded, 0 unhealthy", ["provider"], "min");
+  const breaker = gauge("target_breaker_open", "1 open, 0.5 half open, 0 closed", ["provider", "model"], "max");
+  const barredLabels = ["provider", "model", "axis"];
+  const barred = gauge("target_barred", "1 while something other than its breaker keeps calls from a target", barredLabels, "max");
   const limit = gauge("target_concurrency_limit", "Calls a target may have at a time", ["provider", "model"]);
   const inFlight = gauge("provider_in_flight", "Calls a provider is at work for", ["provider"]);
   const dropped = new Counter({ name: "semaroute_log_lines_dropped_total", help: "Log lines lost", registers: [registry] });
@@ -91,11 +89,11 @@ export function createGauges(sources: GaugeSources, registry: Registry): () => v
   const journal = gauge("ledger_journal_bytes", "Size of the ledger's journal; 0 as long as the store takes its rows", []);
   const readTrouble = createStoreGauges(gauge, counter);
   const bugs = new Counter({ name: "semaroute_bugs_total", help: "Errors nobody foresaw; each has its log line", registers: [registry] });
-  const pressure = gauge("overload_pressure", "How full a resource is, from 0 to 1; load is shed from 0.8", ["resource"]);
+  const pressure = gauge("overload_pressure", "How full a resource is, from 0 to 1; load is shed from 0.8", ["resource"], "max");
   const shed = counter("shed_total", "Calls refused because this process was overloaded", ["priority"]);
   const readShared = createSharedGauges(gauge);
   const limited = counter("limit_refusals_total", "Calls refused by a limit or the budget of their key", ["kind"]);
-  gauge("build_info", "1, with the version as a label", ["version"]).labels(sources.version).set(1);
+  gauge("build_info", "1, with the version as a label", ["version"], "max").labels(sources.version).set(1);
 
   return () => {
     health.reset();
@@ -134,7 +132,7 @@ export function createGauges(sources: GaugeSources, registry: Registry): () => v
 }
 
 /** What becomes of rows for a database. */
-function createStoreGauges(
+export function createStoreGauges(
   gauge: (name: string, help: string, labelNames: string[]) => Gauge,
   counter: (name: string, help: string, labelNames: string[]) => Counter,
 ): (trouble: StoreTrouble | undefined) => void {
@@ -151,13 +149,18 @@ const redisBreakerValues: Readonly<Record<RedisStatus["breaker"], number>> = { c
 
 /** What replicas share; no series at all where they share nothing. */
 function createSharedGauges(
-  gauge: (name: string, help: string, labelNames: string[]) => Gauge,
+  gauge: (name: string, help: string, labelNames: string[], aggregator: Aggregator) => Gauge,
 ): (shared: SharedReport | undefined) => void {
   const make = () => ({
-    up: gauge("redis_up", "1 while Redis is connected and answers", []),
-    readOnly: gauge("redis_read_only", "1 while Redis answers, but refuses to write", []),
-    breaker: gauge("redis_breaker_open", "1 open, 0.5 half open, 0 closed", []),
-    mode: gauge("shared_mode", "1 for how a part of the house works now: shared through Redis, or local without it", ["part", "mode"]),
+    up: gauge("redis_up", "1 while Redis is connected and answers", [], "min"),
+    readOnly: gauge("redis_read_only", "1 while Redis answers, but refuses to write", [], "max"),
+    breaker: gauge("redis_breaker_open", "1 open, 0.5 half open, 0 closed", [], "max"),
+    mode: gauge(
+      "shared_mode",
+      "1 for how a part of the house works now: shared through Redis, or local without it",
+      ["part", "mode"],
+      "max",
+    ),
   });
   let made: ReturnType<typeof make> | undefined;
   return (shared) => {

@@ -17,6 +17,8 @@ export interface LineSink {
 
 /** Characters that start a write. */
 const batchMin = 4096;
+/** Bytes that a pipe takes whole or not at all: PIPE_BUF, of Linux and most others; POSIX promises 512. */
+const wholeMax = 4096;
 /** Milliseconds a line waits at most for others. */
 const waitMax = 250;
 /** Characters kept for a reader that does not read; later lines are dropped. */
@@ -33,12 +35,19 @@ const settleMax = 2000;
  * pino's own destination is not used: its flushSync never returns once the reader is gone (EPIPE), and ours runs at
  * every exit.
  */
-export function createLineSink(fd: number): LineSink {
-  return new FileSink(fd);
+export function createLineSink(fd: number, { isShared = false }: SinkOptions = {}): LineSink {
+  return new FileSink(fd, isShared);
+}
+
+/** How to write. */
+export interface SinkOptions {
+  /** Whether other processes write there, too: then no write is longer than a pipe takes in one piece. Default: false. */
+  readonly isShared?: boolean;
 }
 
 class FileSink implements LineSink {
   readonly #fd: number;
+  readonly #isShared: boolean;
   #text = "";
   #lines = 0;
   #dropped = 0;
@@ -50,8 +59,9 @@ class FileSink implements LineSink {
   #underway = 0;
   #waiters: (() => void)[] = [];
 
-  constructor(fd: number) {
+  constructor(fd: number, isShared: boolean) {
     this.#fd = fd;
+    this.#isShared = isShared;
     unblock(fd);
   }
 
@@ -76,10 +86,11 @@ class FileSink implements LineSink {
   }
 
   flushSync(): void {
-    if (this.#text === "") return;
-    const { chunk, count } = this.#take();
-    const failed = writeAll(this.#fd, chunk);
-    if (failed !== undefined) this.#lose(failed, count);
+    while (this.#text !== "") {
+      const { chunk, count } = this.#take();
+      const failed = writeAll(this.#fd, chunk);
+      if (failed !== undefined) this.#lose(failed, count);
+    }
   }
 
   settled(): Promise<void> {
@@ -104,10 +115,11 @@ class FileSink implements LineSink {
   #take(): { readonly chunk: Buffer; readonly count: number } {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const taken = { chunk: Buffer.from(this.#text), count: this.#lines };
-    this.#text = "";
-    this.#lines = 0;
-    return taken;
+    const { end, count } = this.#isShared ? wholeLines(this.#text) : { end: this.#text.length, count: this.#lines };
+    const chunk = Buffer.from(this.#text.slice(0, end));
+    this.#text = this.#text.slice(end);
+    this.#lines -= count;
+    return { chunk, count };
   }
 
   #lose(code: string | undefined, count: number): void {
@@ -138,7 +150,7 @@ class FileSink implements LineSink {
       }
       if (error !== null) this.#lose(error.code, count);
       this.#writing = false;
-      if (this.#text.length >= batchMin || this.#waiters.length > 0) this.flush();
+      if (this.#text.length >= batchMin || this.#isShared || this.#waiters.length > 0) this.flush();
       // The line before may have set it again.
       if (this.#isWriting()) return;
       for (const done of this.#waiters) done();
@@ -163,6 +175,21 @@ function unblock(fd: number): void {
   } catch {
     // What is no descriptor, or none that Node knows, is left as it is: the first write will tell.
   }
+}
+
+/** As many of the first lines as a pipe takes in one piece, and one at least. */
+function wholeLines(text: string): { readonly end: number; readonly count: number } {
+  let end = 0;
+  let count = 0;
+  let bytes = 0;
+  while (end < text.length) {
+    const next = text.indexOf("\n", end) + 1 || text.length;
+    bytes += Buffer.byteLength(text.slice(end, next));
+    if (count > 0 && bytes > wholeMax) break;
+    end = next;
+    count++;
+  }
+  return { end, count };
 }
 
 /** Returns the error's code where it could not. */

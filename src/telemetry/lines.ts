@@ -2,12 +2,16 @@ import type { Operations } from "../core/operations.ts";
 import type { Pressures, Resource } from "../core/overload.ts";
 import type { Log } from "./log.ts";
 
-/** A listener, as its start-up line tells of it. */
-export interface ListenerFacts {
+/** An open listener. */
+export interface Listening {
   /** Where it can be reached, with the port it really has. */
   readonly url: string;
   /** What is served there: data, admin, metrics. */
   readonly doors: readonly string[];
+}
+
+/** A listener, as its start-up line tells of it. */
+export interface ListenerFacts extends Listening {
   readonly version: string;
   /** Whether only simulated providers answer. */
   readonly simulated: boolean;

@@ -35,6 +35,10 @@ export interface LogOptions {
   /** `auto`: pretty on a terminal, JSON elsewhere. */
   readonly format: "auto" | "json" | "pretty";
   readonly clock: Pick<Clock, "wall">;
+  /** Number that each line tells; undefined, by default: this process has none. */
+  readonly worker?: number | undefined;
+  /** Whether other processes write to the same stdout. Default: false. */
+  readonly isShared?: boolean;
   /** Default: stdout. */
   readonly destination?: LineSink;
 }
@@ -45,7 +49,7 @@ const messagesMax = 256;
 
 /** One for the process: stdout is written by nothing else. */
 export function createLog(options: LogOptions): Log {
-  const sink = options.destination ?? stdoutSink();
+  const sink = options.destination ?? stdoutSink(options);
   // `isatty`, since touching process.stdout would change how the descriptor blocks.
   const pretty = options.format === "pretty" || (options.format === "auto" && options.destination === undefined && isatty(stdout));
   const root = createPino(options, pretty ? prettySink(sink) : sink);
@@ -75,11 +79,11 @@ export function createLog(options: LogOptions): Log {
   };
 }
 
-function createPino({ level, clock }: LogOptions, destination: { write(line: string): void }): Logger {
+function createPino({ level, clock, worker }: LogOptions, destination: { write(line: string): void }): Logger {
   return pino(
     {
       level,
-      base: null,
+      base: worker === undefined ? null : { worker },
       messageKey: "message",
       timestamp: () => `,"timestamp":"${new Date(clock.wall()).toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
@@ -88,8 +92,8 @@ function createPino({ level, clock }: LogOptions, destination: { write(line: str
   );
 }
 
-function stdoutSink(): LineSink {
-  const sink = createLineSink(stdout);
+function stdoutSink({ isShared = false }: LogOptions): LineSink {
+  const sink = createLineSink(stdout, { isShared });
   process.once("exit", () => sink.flushSync());
   return sink;
 }

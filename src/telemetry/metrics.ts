@@ -4,10 +4,11 @@ import type { AttemptRecord, Door, Source } from "../core/call.ts";
 import type { Target, TargetId } from "../core/catalog.ts";
 import type { SimilarResult } from "../core/similar.ts";
 import type { CallObserver, CallRecord, RefusalObserver } from "../core/telemetry.ts";
+import type { MetricReport } from "./common-metrics.ts";
 import { createFamilies, type Families } from "./families.ts";
 import { createGauges, type GaugeSources } from "./gauges.ts";
 import { createRedisSeries, type RedisSeries } from "./redis-series.ts";
-import { createPendingCounters } from "./pending-counters.ts";
+import { createPendingCounters, type Tally } from "./pending-counters.ts";
 import { createTargetSeries, lazy, once, type TargetSeries } from "./target-series.ts";
 import { cacheWords, doors, failureWord, outcomeWord } from "./words.ts";
 
@@ -16,8 +17,10 @@ export interface Metrics extends RedisSeries {
   readonly observer: CallObserver & RefusalObserver;
   /** The configuration was read again. */
   reloaded(result: ReloadResult): void;
+  /** What was counted, for the page of several processes. */
+  report(): Promise<MetricReport>;
   /** What `GET /metrics` answers. */
-  render(): Promise<{ readonly contentType: string; readonly body: string }>;
+  render(this: void): Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
 /** What came of reading the configuration again. */
@@ -46,11 +49,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   // Each made once: a family makes another series whenever it is asked.
   const failedRules = lazy(() => families.failedRules());
   const similar = once((result: SimilarResult) => families.similar(result));
-  const reloads = {
-    applied: families.reloads("applied"),
-    unchanged: families.reloads("unchanged"),
-    refused: families.reloads("refused"),
-  };
+  const reloads = reloadSeries(families);
   const move = (door: Door, by: number): void => void callsInFlight.set(door, (callsInFlight.get(door) ?? 0) + by);
 
   const observer: CallObserver & RefusalObserver = {
@@ -90,6 +89,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
     observer,
     ...createRedisSeries(families),
     reloaded: (result) => void reloads[result].pending++,
+    report() {
+      counters.settle();
+      readGauges();
+      return registry.getMetricsAsJSON();
+    },
     async render() {
       counters.settle();
       readGauges();
@@ -108,6 +112,10 @@ function attemptCounter(seriesOf: (target: Target) => TargetSeries): (attempts: 
       if (from !== undefined) seriesOf(from.target).failedOver();
     }
   };
+}
+
+function reloadSeries({ reloads }: Families): Readonly<Record<ReloadResult, Tally>> {
+  return { applied: reloads("applied"), unchanged: reloads("unchanged"), refused: reloads("refused") };
 }
 
 /** Who a call is counted for: the target that answered, else the one tried last. */

@@ -151,8 +151,8 @@ describe("a variable is refused", () => {
       line: 'env:SEMAROUTE_CACHE_MODE cache.mode: expected one of deterministic, all, on_request, got "al"; did you mean all?',
     },
     {
-      environment: { SEMAROUTE_SERVER_WORKERS: "2" },
-      line: "env:SEMAROUTE_SERVER_WORKERS server.workers: more than one process is not part of this build yet",
+      environment: { SEMAROUTE_SERVER_WORKERS: "two" },
+      line: 'env:SEMAROUTE_SERVER_WORKERS server.workers: expected a whole number of at least 1, or "auto", got "two"',
     },
     {
       environment: { SEMAROUTE_PROVIDERS_MINE_TYPE: "opnai" },

@@ -20,7 +20,6 @@ cache: {mode: sometimes, backend: redis}
 `);
   expect(lines.map((line) => line.split(": ")[0])).toEqual([
     "config.yaml:2:3 server.prot",
-    "config.yaml:3:12 server.workers",
     "config.yaml:5:25 auth.keys[0].key",
     "config.yaml:7:12 providers.openai.timeot",
     "config.yaml:9:20 models.fast.targets[0]",

@@ -5,7 +5,7 @@ import { ChatError } from "../../src/core/error.ts";
 import type { ChatStream } from "../../src/core/handler.ts";
 import type { Limits, Place } from "../../src/core/limits.ts";
 import { admit } from "../../src/stages/admit.ts";
-import { callOf, createTape, readAll, recordOf, rejection, said, streamOf } from "./support.ts";
+import { callOf, completed, createTape, readAll, recordOf, rejection, said, streamOf } from "./support.ts";
 
 /** A key without limits asks nobody. */
 const nobody = {
@@ -91,6 +91,24 @@ describe("a call of a key with limits", () => {
     tape.end();
     await readAll(batches);
     expect(released).toEqual(["lease", "place"]);
+  });
+
+  test("gives its place back before its last event is handed on, and its lease when there is nothing more to do", async () => {
+    const tape = createTape<Batch>();
+    const { run, released } = gates(
+      () => Promise.resolve(placeIn(released)),
+      () => Promise.resolve(streamOf(tape)),
+    );
+    const { batches } = await run();
+    tape.push([said("he")]);
+    await batches.next();
+    expect(released).toEqual([]);
+    tape.push([completed()]);
+    await batches.next();
+    expect(released).toEqual(["place"]);
+    tape.end();
+    await readAll(batches);
+    expect(released).toEqual(["place", "lease"]);
   });
 
   test("that the limits refuse has no lease, and nobody is called", async () => {

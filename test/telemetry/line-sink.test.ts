@@ -131,3 +131,25 @@ test("a reader that is slow gets every line whole and in order", async () => {
   expect(bytes.toString()).toBe(lines.join(""));
   expect(sink.dropped()).toBe(0);
 });
+
+test("two that write to one pipe do not tear each other's lines, however slow its reader is", async () => {
+  const fd = fifo();
+  const sinks = ["a", "b"].map((name) => ({ name, sink: createLineSink(fd, { isShared: true }) }));
+  const lineOf = (name: string, i: number): string => `${name} ${i} ${"ä".repeat(300 + (i % 7) * 50)}\n`;
+  for (let i = 0; i < 400; i++) for (const { name, sink } of sinks) sink.write(lineOf(name, i));
+  const done = Promise.all(sinks.map(({ sink }) => sink.settled()));
+  const wanted = sinks.map(({ name }) => Array.from({ length: 400 }, (_, i) => lineOf(name, i)));
+  const bytes = Buffer.alloc(Buffer.byteLength(wanted.flat().join("")));
+  let read = 0;
+  while (read < bytes.length) {
+    try {
+      read += readSync(fd, bytes, read, Math.min(3000, bytes.length - read), null);
+    } catch {
+      // The pipe is empty for now.
+    }
+    await new Promise(setImmediate);
+  }
+  await done;
+  const lines = bytes.toString().split(/(?<=\n)/);
+  expect(sinks.map(({ name }) => lines.filter((line) => line.startsWith(name)))).toEqual(wanted);
+});

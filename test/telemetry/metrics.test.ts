@@ -13,6 +13,7 @@ import {
 } from "../../src/core/chat.ts";
 import { ChatError } from "../../src/core/error.ts";
 import type { RedisState, SharedReport } from "../../src/core/redis.ts";
+import { createCommonMetrics } from "../../src/telemetry/common-metrics.ts";
 import { createMetrics, type MetricsOptions } from "../../src/telemetry/metrics.ts";
 import { attempt, call, canaries, observe, record, source, target } from "./records.ts";
 
@@ -311,7 +312,9 @@ describe("a scrape", () => {
   test("every metric of ours is told of in the documentation, and none that is not there", async () => {
     const page = await readFile(new URL("../../docs/observability.md", import.meta.url), "utf8");
     const documented = new Set([...page.matchAll(/^\| `(semaroute_\w+)`/gm)].map(([, name]) => name));
-    const { body } = await metrics({ shared: () => shared("up") }).render();
+    const none = (): number => 0;
+    const workers = { workers: () => 1, restarts: none, limitRefusals: none, decisionsLost: none, logLinesDropped: none };
+    const { body } = await createCommonMetrics({ ...workers, store: () => ({ waits: false, refused: 0 }) }).page([await metrics({ shared: () => shared("up") }).report()]);
     expect(documented).toEqual(new Set([...body.matchAll(/^# TYPE (semaroute_\w+)/gm)].map(([, name]) => name)));
   });
 });

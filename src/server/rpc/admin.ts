@@ -96,9 +96,9 @@ function providerMethods(operations: Operations): AdminMethods {
         changes.close();
       }
     },
-    setProviderState({ id, state, resetBreaker }, context) {
+    async setProviderState({ id, state, resetBreaker }, context) {
       find(id);
-      providers.set(id, state, resetBreaker);
+      await providers.set(id, state, resetBreaker);
       const changes = [
         ...(state === ProviderState.UNSPECIFIED ? [] : [`state ${stateWords.get(state) ?? state}`]),
         ...(resetBreaker ? ["breaker reset"] : []),
@@ -118,9 +118,9 @@ function providerMethods(operations: Operations): AdminMethods {
 
 function processMethods(operations: Operations): AdminMethods {
   return {
-    getStats() {
+    async getStats() {
       const { startWall, version } = operations;
-      return { startTime: timestampFromMs(startWall), version, targets: operations.stats().map(statsFrom) };
+      return { startTime: timestampFromMs(startWall), version, targets: (await operations.stats()).map(statsFrom) };
     },
     async purgeCache({ keyId, all }, context) {
       if (all === (keyId !== "")) {

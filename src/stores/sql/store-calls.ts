@@ -1,8 +1,8 @@
 import type { IssuedKey, KeyChange, KeyChanges } from "../../core/keys.ts";
 import type { LedgerQuery, LedgerRow, UsageGroup, UsageQuery } from "../../core/ledger.ts";
-import type { DecisionQuery, DecisionRow, KeptPolicies } from "../../core/store.ts";
+import type { DecisionQuery, DecisionRow, KeptPolicies, PolicyMark } from "../../core/store.ts";
 
-/** What the thread is asked. */
+/** What a store is asked by way of messages: that of a thread, or of another process. */
 export type StoreCall =
   | { readonly kind: "addDecisions"; readonly rows: readonly DecisionRow[] }
   | { readonly kind: "listDecisions"; readonly query: DecisionQuery }
@@ -10,6 +10,8 @@ export type StoreCall =
   | { readonly kind: "pruneDecisions"; readonly beforeWall: number; readonly limit: number }
   | { readonly kind: "loadPolicies" }
   | { readonly kind: "savePolicies"; readonly change: KeptPolicies }
+  | { readonly kind: "markPolicies" }
+  | { readonly kind: "replacePolicies"; readonly change: KeptPolicies; readonly basis: PolicyMark | undefined }
   | { readonly kind: "keyChanges"; readonly afterVersion: number; readonly limit: number }
   | { readonly kind: "noteConfiguredKeys" }
   | { readonly kind: "addKey"; readonly key: Omit<IssuedKey, "version">; readonly sinceWall: number }
@@ -30,6 +32,8 @@ export interface StoreAnswers {
   readonly pruneDecisions: number;
   readonly loadPolicies: KeptPolicies | undefined;
   readonly savePolicies: undefined;
+  readonly markPolicies: PolicyMark | undefined;
+  readonly replacePolicies: boolean;
   readonly keyChanges: KeyChanges;
   readonly noteConfiguredKeys: undefined;
   readonly addKey: IssuedKey;

@@ -106,9 +106,9 @@ describe("readiness", () => {
   test("providers that were switched off count neither way", () => {
     const desk = fakeDesk("a", "b");
     desk.put("b", { breaker: OPEN });
-    desk.set("b", ProviderState.DISABLED, false);
+    void desk.set("b", ProviderState.DISABLED, false);
     expect(healthAnswer(facts(desk)).body.status).toBe("healthy");
-    desk.set("a", ProviderState.DRAINING, false);
+    void desk.set("a", ProviderState.DRAINING, false);
     expect(healthAnswer(facts(desk)).status).toBe(503);
   });
 });

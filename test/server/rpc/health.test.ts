@@ -53,7 +53,7 @@ test("a list tells all of them", async () => {
 });
 
 test("where nothing can be routed, the router is not serving and the control plane is", async () => {
-  for (const provider of ["a", "b"]) desk.set(provider, ProviderState.DISABLED, false);
+  for (const provider of ["a", "b"]) void desk.set(provider, ProviderState.DISABLED, false);
   const client = newClient();
   expect((await client.check({})).status).toBe(Serving.NOT_SERVING);
   expect((await client.check({ service: "semaroute.v1.RouterService" })).status).toBe(Serving.NOT_SERVING);
