@@ -56,7 +56,8 @@ export class LimitLine {
   readonly #unheard: Unheard;
   #number: number;
   #undo: number | undefined;
-  #known = false;
+  /** By Redis's clock. */
+  #heardAtMs: number | undefined;
   #dirty = false;
   #talking = false;
   #cancelSoon: (() => void) | undefined;
@@ -215,7 +216,7 @@ export class LimitLine {
       replica,
       number: ++this.#number,
       undo: this.#undo,
-      known: this.#known,
+      heardMs: this.#heardAtMs,
       steady: steady(),
       ...this.#unheard.tell(),
       running: this.running,
@@ -232,7 +233,7 @@ export class LimitLine {
     if (before?.period === reply.funds?.period && before?.settled !== reply.funds?.settled) this.settledMs = nowMs;
     this.#unheard.heard();
     this.#undo = undefined;
-    this.#known = true;
+    this.#heardAtMs = reply.nowMs;
     this.inTouch = true;
     this.heardMs = nowMs;
     this.last = reply;
@@ -249,7 +250,7 @@ export class LimitLine {
 
   /** Redis has forgotten us: it is told what we counted in the last minute. What was spent the ledger tells, or has told. */
   #lost(): void {
-    this.#known = false;
+    this.#heardAtMs = undefined;
     this.#undo = undefined;
     this.#unheard.forget();
     const second = this.second();

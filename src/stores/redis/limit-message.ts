@@ -31,8 +31,8 @@ export interface Message {
   readonly number: number;
   /** Messages from this one on may have been carried out, but nobody heard of it: their callers went without. Undefined: there are none. */
   readonly undo?: number | undefined;
-  /** Whether Redis has heard of this replica, as far as the replica knows. */
-  readonly known: boolean;
+  /** When Redis last answered, by its clock; undefined: it never did, or has been told all. */
+  readonly heardMs?: number | undefined;
   /** Whether it was in touch for so long that all others that live must have been, too. */
   readonly steady: boolean;
   /** Number of `changes` and `spent`, which are counted once. */

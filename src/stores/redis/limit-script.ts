@@ -9,7 +9,7 @@ const turnMs = 300;
 
 /**
  * The whole of a key is one value: `m` replicas (`b` batch, `n` message, `x` end of the lease, `c` calls, `h` money by period, `a` what
- * the message's asks were counted as), `r` requests and `t` tokens by second, `p` periods (`s` spent, `k` settlements, `w` whose turn).
+ * the message's asks were counted as), `o` since when, `r` requests and `t` tokens by second, `p` periods (`s` spent, `k` settlements, `w` whose turn).
  */
 export const limitScript = redisScript(
   1,
@@ -18,13 +18,14 @@ export const limitScript = redisScript(
 local time = redis.call('TIME')
 local now = said.nowMs or (time[1] * 1000 + math.floor(time[2] / 1000))
 local blob = redis.call('GET', KEYS[1])
-local s = blob and cmsgpack.unpack(blob) or {m = {}, r = {}, t = {}, p = {}}
+local s = blob and cmsgpack.unpack(blob) or {m = {}, r = {}, t = {}, p = {}, o = now}
 -- A clock that is put right by a little stands still.
 if s.at and s.at > now and s.at < now + 60000 then now = s.at end
 s.at = now
 local second = math.floor(now / 1000)
 local me = s.m[said.replica]
-if said.known and not me then return {0, now} end
+-- Whoever was away for long is forgotten, too; but then the rest is not.
+if said.heardMs and not me and s.o > said.heardMs then return {0, now} end
 me = me or {b = -1, n = -1, a = {0, 0, 0}}
 s.m[said.replica] = me
 

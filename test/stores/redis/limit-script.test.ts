@@ -35,7 +35,6 @@ function key() {
     const message: Message = {
       replica: "a",
       number,
-      known: false,
       steady: false,
       batch: number,
       changes: [],
@@ -204,8 +203,18 @@ describe.skipIf(!hasRedis)("a message", () => {
 
   test("of a replica that Redis should know and does not changes nothing", async () => {
     const say = key();
-    expect(await say({ known: true, changes: [[startMs / 1000, 9, 9]] })).toMatchObject({ kind: "lost" });
+    expect(await say({ heardMs: startMs - 1, changes: [[startMs / 1000, 9, 9]] })).toMatchObject({ kind: "lost" });
+    heard(await say({ replica: "b" }));
+    expect(await say({ heardMs: startMs - 1, changes: [[startMs / 1000, 9, 9]] })).toMatchObject({ kind: "lost" });
     expect(heard(await say({})).requests.sum).toBe(0);
+  });
+
+  test("of a replica that was away for so long that it was forgotten counts all the same, for nothing else was", async () => {
+    const say = key();
+    heard(await say({ loaded: 0n }));
+    const nowMs = startMs + 3_600_000;
+    heard(await say({ replica: "b", steady: true, nowMs }));
+    expect(heard(await say({ heardMs: startMs, nowMs: nowMs + 1, spent: 5n })).funds).toMatchObject({ spentPicoUsd: 5n });
   });
 
   test("of somebody who was in touch for long enough ends the leases of the dead; what they spent stays", async () => {
@@ -218,6 +227,8 @@ describe.skipIf(!hasRedis)("a message", () => {
     const after = heard(await say({ nowMs, steady: true, asks }));
     expect(after).toMatchObject({ verdicts: [{ kind: "granted" }, { kind: "granted" }], funds: { spentPicoUsd: 3n, reservedPicoUsd: 0n } });
     // It was not dead after all, and says what is its own.
-    expect(heard(await say({ replica: "dead", known: true, nowMs, running: 2, held: 10n })).funds).toMatchObject({ reservedPicoUsd: 10n });
+    expect(heard(await say({ replica: "dead", heardMs: startMs, nowMs, running: 2, held: 10n })).funds).toMatchObject({
+      reservedPicoUsd: 10n,
+    });
   });
 });
