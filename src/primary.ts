@@ -45,7 +45,12 @@ export async function lead({ workers, ...start }: Start & { readonly workers: nu
   for (const escape of ["uncaughtException", "unhandledRejection"] as const) {
     process.on(escape, (cause: unknown) => log.error({ cause: describeCause(cause) }, "bug"));
   }
-  const { supervisor, bringHome, reload } = createCommon(start, { workers, opened, decisionsLost: () => counts.lost, store: () => troubleOf(counts) });
+  const { supervisor, bringHome, reload } = createCommon(start, {
+    workers,
+    opened,
+    decisionsLost: () => counts.lost,
+    store: () => troubleOf(counts),
+  });
   // However this process ends: a port that nobody watches over would be worse than none.
   process.once("exit", () => supervisor.kill());
 

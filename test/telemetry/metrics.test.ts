@@ -314,7 +314,9 @@ describe("a scrape", () => {
     const documented = new Set([...page.matchAll(/^\| `(semaroute_\w+)`/gm)].map(([, name]) => name));
     const none = (): number => 0;
     const workers = { workers: () => 1, restarts: none, limitRefusals: none, decisionsLost: none, logLinesDropped: none };
-    const { body } = await createCommonMetrics({ ...workers, store: () => ({ waits: false, refused: 0 }) }).page([await metrics({ shared: () => shared("up") }).report()]);
+    const { body } = await createCommonMetrics({ ...workers, store: () => ({ waits: false, refused: 0 }) }).page([
+      await metrics({ shared: () => shared("up") }).report(),
+    ]);
     expect(documented).toEqual(new Set([...body.matchAll(/^# TYPE (semaroute_\w+)/gm)].map(([, name]) => name)));
   });
 });

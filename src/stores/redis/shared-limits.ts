@@ -192,7 +192,12 @@ function placeOf({ line, requests }: SharedAccount, clock: Clock, heardSecond: n
 }
 
 /** One try to get what a call may use; undefined: others have set it aside. */
-async function reserved(call: Pick<Call, "key" | "signal">, most: Spend, account: SharedAccount, clock: Clock): Promise<Reservation | No | ChatError | undefined> {
+async function reserved(
+  call: Pick<Call, "key" | "signal">,
+  most: Spend,
+  account: SharedAccount,
+  clock: Clock,
+): Promise<Reservation | No | ChatError | undefined> {
   const { key } = call;
   for (let loads = 0; loads < loadsMax; loads++) {
     // They may have been changed while the call waited.
