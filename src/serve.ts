@@ -210,16 +210,8 @@ async function startRooms(
 ): Promise<Rooms | ChatError> {
   const [twin] = issuedTwice(settings, memory.keys);
   if (twin !== undefined) return new ChatError("INVALID_REQUEST", twin.message, { field: twin.path });
-  const { tracing: traces, metrics: metering } = settings.observability;
   const stats = createStats();
-  const tracing = await createTracing({
-    enabled: traces.enabled,
-    endpoint: traces.endpoint,
-    sampleRatio: traces.sample_ratio,
-    version,
-    clock,
-    onLost: (spans) => log.warn({ spans }, "the trace collector did not take spans"),
-  });
+  const tracing = await tracingOf(settings, clock, log);
   let bugs = 0;
   const onBug = (error: unknown): void => {
     bugs += 1;
@@ -249,7 +241,7 @@ async function startRooms(
   });
   const sharing = startSharing(settings, { clock, random, observer: redisObserver(log, metrics), spentSince: memory.ledger.spentSince });
   const observers = [callLog(log, (failure) => statusOf(failure).http), stats, memory.decisions.observer, memory.ledger.observer];
-  if (metering.enabled) observers.push(metrics.observer);
+  if (settings.observability.metrics.enabled) observers.push(metrics.observer);
   if (tracing.observer !== undefined) observers.push(tracing.observer);
   const gateway = gatewayOrRefusal({
     settings,
@@ -275,6 +267,12 @@ async function startRooms(
   }
   late.gateway = gateway;
   return { gateway, stats, metrics, sharing, tracing, overload, onBug };
+}
+
+function tracingOf({ observability }: Settings, clock: Clock, log: Log): Promise<Tracing> {
+  const { enabled, endpoint, sample_ratio: sampleRatio } = observability.tracing;
+  const onLost = (spans: number): void => log.warn({ spans }, "the trace collector did not take spans");
+  return createTracing({ enabled, endpoint, sampleRatio, version, clock, onLost });
 }
 
 /** A policy that the house itself refuses is bad configuration like any other. */
