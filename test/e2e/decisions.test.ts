@@ -1,9 +1,7 @@
 import { create } from "@bufbuild/protobuf";
-import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { AdminService } from "../../gen/semaroute/v1/admin_pb.ts";
 import { CacheStatus, ChatRequestSchema, ErrorReason, Role } from "../../src/core/chat.ts";
+import { adminClient } from "../support/admin-client.ts";
 import { doorClient, doorClients, routerClient } from "./doors.ts";
 import { type House, openHouse } from "./house.ts";
 
@@ -21,19 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => house[Symbol.asyncDispose]());
 
-const admin = () =>
-  createClient(
-    AdminService,
-    createGrpcTransport({
-      baseUrl: house.url,
-      interceptors: [
-        (next) => (request) => {
-          request.header.set("authorization", "Bearer admin");
-          return next(request);
-        },
-      ],
-    }),
-  );
+const admin = () => adminClient(house, "admin");
 const decisionOf = async (id: string | null | undefined) => (await admin().getDecision({ id: id ?? "" })).decision;
 
 describe("every call leaves a decision", () => {

@@ -1,10 +1,8 @@
 /** Replicas that share a database and a Redis: what changes on one holds on the others long before they ask the database of their own accord. */
 import { create } from "@bufbuild/protobuf";
-import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { AdminService } from "../../gen/semaroute/v1/admin_pb.ts";
 import { type RoutingPolicy, RoutingPolicySchema } from "../../src/core/chat.ts";
+import { adminClient } from "../support/admin-client.ts";
 import { noOwnPostgres, type OwnPostgres, startPostgres } from "../support/postgres.ts";
 import { hasRedis, type RedisServer, startRedis } from "../support/redis.ts";
 import { type ServerProcess, startServer } from "../support/server.ts";
@@ -30,21 +28,6 @@ function replicas(): [ServerProcess, ServerProcess] {
   return [one, two];
 }
 
-function admin({ url }: ServerProcess) {
-  return createClient(
-    AdminService,
-    createGrpcTransport({
-      baseUrl: url,
-      interceptors: [
-        (next) => (request) => {
-          request.header.set("authorization", "Bearer secret");
-          return next(request);
-        },
-      ],
-    }),
-  );
-}
-
 beforeAll(async () => {
   if (!canRun) return;
   [postgres, redis] = await Promise.all([startPostgres(), startRedis()]);
@@ -67,14 +50,14 @@ describe.skipIf(!canRun)("two replicas with a database and a Redis", () => {
     const [a, b] = replicas();
     for (let round = 0; round < 4; round++) {
       const [ends, runs] = round % 2 === 0 ? [a, b] : [b, a];
-      const { key, secret } = await admin(ends).createKey({ name: `team ${round}` });
+      const { key, secret } = await adminClient(ends).createKey({ name: `team ${round}` });
       let text = "";
       const question = { model: "long/l", headers: bearer(secret), onText: (piece: string) => void (text += piece) };
       const ended = doorClient("SSE")
         .ask(runs.url, question)
         .catch((thrown: unknown) => thrown);
       await until(() => text !== "", "a piece of the stream");
-      await admin(ends).revokeKey({ id: key?.id ?? "" });
+      await adminClient(ends).revokeKey({ id: key?.id ?? "" });
       const startMs = performance.now();
       expect(await ended).toMatchObject({ word: "invalid_api_key" });
       // Of their own accord they look every eight to twelve seconds.
@@ -93,7 +76,9 @@ describe.skipIf(!canRun)("two replicas with a database and a Redis", () => {
     for (let round = 0; round < rounds; round++) {
       const [here, there] = round % 2 === 0 ? [a, b] : [b, a];
       const change =
-        round % 3 === 2 ? admin(here).rollbackPolicy({}) : admin(here).swapPolicy({ policy: to(round % 2 === 0 ? "fast" : "cheap") });
+        round % 3 === 2
+          ? adminClient(here).rollbackPolicy({})
+          : adminClient(here).swapPolicy({ policy: to(round % 2 === 0 ? "fast" : "cheap") });
       const { policy } = await change;
       sumMs += await until(async () => (await inForce(there)) === policy?.revision, "the other's policy");
     }
@@ -108,9 +93,9 @@ describe.skipIf(!canRun)("two replicas with a database and a Redis", () => {
     ear.on("message", (channel: string, text: string) => heard.push(`${channel} ${text}`));
     await ear.subscribe("semaroute:keys", "semaroute:policies");
     try {
-      const { key } = await admin(a).createKey({ name: "named-canary" });
-      await admin(a).updateKey({ id: key?.id ?? "", name: "other-canary" });
-      await admin(a).revokeKey({ id: key?.id ?? "" });
+      const { key } = await adminClient(a).createKey({ name: "named-canary" });
+      await adminClient(a).updateKey({ id: key?.id ?? "", name: "other-canary" });
+      await adminClient(a).revokeKey({ id: key?.id ?? "" });
       await until(() => heard.length >= 3, "three messages");
       expect(new Set(heard)).toEqual(new Set(["semaroute:keys "]));
     } finally {

@@ -3,11 +3,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
-import { Code, createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
+import { Code } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { AdminService } from "../../gen/semaroute/v1/admin_pb.ts";
 import { RoutingPolicySchema } from "../../src/core/chat.ts";
+import { adminClient } from "../support/admin-client.ts";
 import { noOwnPostgres, type OwnPostgres, startPostgres } from "../support/postgres.ts";
 import { type ServerProcess, startServer } from "../support/server.ts";
 import { doorClient, Refused } from "./doors.ts";
@@ -37,21 +36,6 @@ function dataFolder(): string {
   return folder;
 }
 
-function admin({ url }: ServerProcess) {
-  return createClient(
-    AdminService,
-    createGrpcTransport({
-      baseUrl: url,
-      interceptors: [
-        (next) => (request) => {
-          request.header.set("authorization", "Bearer secret");
-          return next(request);
-        },
-      ],
-    }),
-  );
-}
-
 const ask = async ({ url }: ServerProcess): Promise<string> => {
   const { headers } = await doorClient("REST").ask(url, { model: "m" });
   return headers.get("x-semaroute-decision") ?? "";
@@ -73,16 +57,16 @@ describe.skipIf(noOwnPostgres !== undefined)("two processes on one database", ()
     const ids = [await ask(one), await ask(other)];
     for (const each of [one, other])
       await expect
-        .poll(async () => (await admin(each).listDecisions({})).decisions.map(({ id }) => id).toSorted(), soon)
+        .poll(async () => (await adminClient(each).listDecisions({})).decisions.map(({ id }) => id).toSorted(), soon)
         .toEqual(ids.toSorted());
     expect(new Set((await postgres.run(url, rows)).map(({ replica }) => replica)).size).toBe(2);
 
-    const before = (await admin(other).getPolicy({})).policy?.revision ?? "";
-    const swapped = await admin(one).swapPolicy({ policy: failover, expectedRevision: before });
+    const before = (await adminClient(other).getPolicy({})).policy?.revision ?? "";
+    const swapped = await adminClient(one).swapPolicy({ policy: failover, expectedRevision: before });
     await expect
       .poll(async () => (await doorClient("REST").ask(other.url, { model: "m" })).headers.get("x-semaroute-policy"), soon)
       .toBe(swapped.policy?.revision);
-    const late = admin(other).swapPolicy({ policy: { kind: { case: "leastBusy", value: {} } }, expectedRevision: before });
+    const late = adminClient(other).swapPolicy({ policy: { kind: { case: "leastBusy", value: {} } }, expectedRevision: before });
     await expect(late).rejects.toMatchObject({ code: Code.Aborted });
     for (const each of [one, other]) expect(await each.stop()).toBe(0);
   });
@@ -106,7 +90,7 @@ describe.skipIf(noOwnPostgres !== undefined)("a key of two processes on one data
     await using one = first;
     await using other = second;
     const request = { name: "team", requestId: "ticket\0-1" };
-    const made = await Promise.all([one, other, one, other].map((each) => admin(each).createKey(request)));
+    const made = await Promise.all([one, other, one, other].map((each) => adminClient(each).createKey(request)));
     expect(new Set(made.map(({ key }) => key?.id)).size).toBe(1);
     const secrets = made.map(({ secret }) => secret).filter((secret) => secret !== "");
     expect(secrets).toHaveLength(1);
@@ -118,7 +102,7 @@ describe.skipIf(noOwnPostgres !== undefined)("a key of two processes on one data
       .ask(other.url, question)
       .catch((thrown: unknown) => thrown);
     await expect.poll(() => text, soon).not.toBe("");
-    await admin(one).revokeKey({ id: made[0]?.key?.id ?? "" });
+    await adminClient(one).revokeKey({ id: made[0]?.key?.id ?? "" });
     expect(await outcome(one, secret)).toBe("invalid_api_key");
     expect(await ended).toMatchObject({ word: "invalid_api_key" });
     expect(await outcome(other, secret)).toBe("invalid_api_key");
@@ -128,17 +112,17 @@ describe.skipIf(noOwnPostgres !== undefined)("a key of two processes on one data
     const url = await postgres.createDatabase();
     await using server = await start(url);
     await using maker = await start(url);
-    const known = await admin(server).createKey({ name: "known" });
+    const known = await adminClient(server).createKey({ name: "known" });
     expect(await outcome(server, known.secret)).toBe("ok");
-    const unknown = await admin(maker).createKey({ name: "unknown" });
+    const unknown = await adminClient(maker).createKey({ name: "unknown" });
     await postgres.crash();
     try {
       expect([await outcome(server, known.secret), await outcome(server, unknown.secret)]).toEqual(["ok", "store_unavailable"]);
       const id = known.key?.id ?? "";
       for (const change of [
-        () => admin(server).createKey({ name: "x" }),
-        () => admin(server).updateKey({ id, name: "y" }),
-        () => admin(server).revokeKey({ id }),
+        () => adminClient(server).createKey({ name: "x" }),
+        () => adminClient(server).updateKey({ id, name: "y" }),
+        () => adminClient(server).revokeKey({ id }),
       ])
         await expect(change()).rejects.toMatchObject({ code: Code.Unavailable });
     } finally {
@@ -182,7 +166,7 @@ describe.skipIf(noOwnPostgres !== undefined)("a database that goes away under a 
       for (let each = 0; each < 20; each++) ids.push(await ask(server));
       await server.logged(isAway);
       // What was told of is kept: a list waits for what has been noted.
-      expect((await admin(server).listDecisions({ pageSize: 100 })).decisions).toHaveLength(21);
+      expect((await adminClient(server).listDecisions({ pageSize: 100 })).decisions).toHaveLength(21);
       await server.stop("SIGKILL");
     }
     {
@@ -204,13 +188,13 @@ describe.skipIf(noOwnPostgres !== undefined)("a database that goes away under a 
       await using server = await start(url, data);
       await postgres.crash();
       last = await ask(server);
-      await expect(admin(server).swapPolicy({ policy: failover })).rejects.toMatchObject({ code: Code.Unavailable });
+      await expect(adminClient(server).swapPolicy({ policy: failover })).rejects.toMatchObject({ code: Code.Unavailable });
       expect(await server.stop()).toBe(0);
     }
     await postgres.restart();
     await using server = await start(url, data);
     await expect.poll(async () => (await postgres.run(url, rows)).map(({ id }) => id), soon).toEqual([last]);
-    expect((await admin(server).getPolicy({})).policy?.number).toBe(1n);
+    expect((await adminClient(server).getPolicy({})).policy?.number).toBe(1n);
   });
 });
 

@@ -3,12 +3,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { AdminService } from "../../gen/semaroute/v1/admin_pb.ts";
 import type { KeyStore } from "../../src/core/keys.ts";
 import { createMemoryKeys } from "../../src/stores/memory-keys.ts";
+import { adminClient } from "../support/admin-client.ts";
 import { createUpstream, type Upstream } from "../support/scripted-upstream.ts";
 import { type ServerProcess, startServer } from "../support/server.ts";
 import { doorClient, doorClients, refusal, routerClient } from "./doors.ts";
@@ -43,22 +41,6 @@ ${more}`;
 const start = (more = "", name = "keys.db"): Promise<ServerProcess> =>
   startServer(config(more), { SEMAROUTE_STORE_URL: `sqlite:${join(folder, name)}` });
 
-function admin(url: string) {
-  return createClient(
-    AdminService,
-    createGrpcTransport({
-      baseUrl: url,
-      idleConnectionTimeoutMs: 500,
-      interceptors: [
-        (next) => (request) => {
-          request.header.set("authorization", "Bearer secret");
-          return next(request);
-        },
-      ],
-    }),
-  );
-}
-
 const bearer = (secret: string) => ({ authorization: `Bearer ${secret}` });
 
 describe("an issued key", () => {
@@ -66,8 +48,8 @@ describe("an issued key", () => {
   beforeAll(async () => {
     server = open.use(await start("", "one.db"));
   });
-  const make = async (init: Parameters<ReturnType<typeof admin>["createKey"]>[0]) => {
-    const { key, secret } = await admin(server.url).createKey(init);
+  const make = async (init: Parameters<ReturnType<typeof adminClient>["createKey"]>[0]) => {
+    const { key, secret } = await adminClient(server).createKey(init);
     return { id: key?.id ?? "", secret };
   };
   /** How a door says CALLER_UNAUTHENTICATED before and after content. */
@@ -100,7 +82,7 @@ describe("an issued key", () => {
     expect(await socket.end("x")).toMatchObject({ type: "done" });
     expect((await fetch(`${server.url}/v1/models`, { headers: bearer(secret) })).status).toBe(200);
     expect((await routerClient(server.url, "grpc").listModels({}, { headers: bearer(secret) })).models.length).toBeGreaterThan(0);
-    const { decisions } = await admin(server.url).listDecisions({ pageSize: 1 });
+    const { decisions } = await adminClient(server).listDecisions({ pageSize: 1 });
     expect(decisions[0]?.keyId).toMatch(/^key_[0-9a-f]{24}$/);
   });
 
@@ -119,7 +101,7 @@ describe("an issued key", () => {
     await expect(client.chat({ model: "mine", messages: [{ role: 2, text: "hi" }], routing }, { headers })).rejects.toMatchObject({
       code: 7,
     });
-    await admin(server.url).updateKey({ id, models: { models: [] } });
+    await adminClient(server).updateKey({ id, models: { models: [] } });
     expect((await doorClient("REST").ask(server.url, { model: "theirs", headers })).text).toBe("hello");
   });
 
@@ -132,14 +114,14 @@ describe("an issued key", () => {
       const ended = refusal(door.ask(server.url, { model, headers: bearer(secret), onText: (piece) => (text += piece) }));
       await until(() => (door.streamed ? text === "half" : upstream.requests.length > before), "the call runs");
       const startMs = performance.now();
-      await admin(server.url).revokeKey({ id });
+      await adminClient(server).revokeKey({ id });
       const refused = await ended;
       expect(performance.now() - startMs).toBeLessThan(1000);
       expectUnauthenticated(door, refused, door.streamed);
       expect([refused.text, refused.body]).toEqual([text, expect.stringContaining("the key was revoked")]);
       const line = await server.logged(({ message, key }) => message === "call" && key === id);
       expect(line).toMatchObject({ reason: "CALLER_UNAUTHENTICATED" });
-      const decision = (await admin(server.url).getDecision({ id: String(line["call_id"]) })).decision;
+      const decision = (await adminClient(server).getDecision({ id: String(line["call_id"]) })).decision;
       expect(decision?.attempts).toHaveLength(1);
       expectUnauthenticated(door, await refusal(door.ask(server.url, { model: "a", headers: bearer(secret) })));
     });
@@ -155,7 +137,7 @@ describe("an issued key", () => {
     let body = "";
     const decoder = new TextDecoder();
     for await (const bytes of answer.body ?? []) {
-      if (!body.includes("half") && (body += decoder.decode(bytes)).includes("half")) await admin(server.url).revokeKey({ id });
+      if (!body.includes("half") && (body += decoder.decode(bytes)).includes("half")) await adminClient(server).revokeKey({ id });
       else if (body.includes("half")) body += decoder.decode(bytes);
     }
     expect(body).toMatch(/event: error\ndata: \{"type":"error","error":\{"type":"authentication_error","message":"the key was revoked"\}/);
@@ -170,7 +152,7 @@ describe("an issued key", () => {
     await using foreign = await openSocket(server.url, { headers: bearer(other.secret) });
     busy.send(chatFrame("x", "stalls"));
     await until(() => busy.text("x") === "half", "the call runs");
-    await admin(server.url).revokeKey({ id });
+    await adminClient(server).revokeKey({ id });
     expect(await busy.closed).toBe(1008);
     expect(busy.frames.at(-1)).toMatchObject({ type: "error", id: "x", partial: true, error: { code: "invalid_api_key" } });
     expect(await idle.closed).toBe(1008);
@@ -199,7 +181,7 @@ describe("an issued key", () => {
     expect(over).toBe(false);
     leave.abort();
     await ended;
-    await admin(server.url).updateKey({ id, neverExpires: true });
+    await adminClient(server).updateKey({ id, neverExpires: true });
     expect((await doorClient("REST").ask(server.url, { model: "a", headers })).text).toBe("hello");
   });
 
@@ -211,7 +193,7 @@ describe("an issued key", () => {
       JSON.stringify(server.lines),
       server.complaints(),
       await (await fetch(`${server.url}/metrics`)).text(),
-      JSON.stringify((await admin(server.url).listKeys({})).keys.map(({ name, prefix }) => [name, prefix])),
+      JSON.stringify((await adminClient(server).listKeys({})).keys.map(({ name, prefix }) => [name, prefix])),
       ...readdirSync(folder).map((name) => readFileSync(join(folder, name), "latin1")),
     ].join("\n");
     expect(shown).toContain(secret.slice(0, 9));
@@ -231,11 +213,11 @@ describe("a restart", () => {
     {
       await using server = await start();
       for (const name of ["good", "bad"]) {
-        const { key, secret } = await admin(server.url).createKey({ name });
+        const { key, secret } = await adminClient(server).createKey({ name });
         kept.push({ id: key?.id ?? "", secret });
       }
-      await admin(server.url).revokeKey({ id: kept[1]?.id ?? "" });
-      await admin(server.url).updateKey({ id: kept[0]?.id ?? "", name: "better" });
+      await adminClient(server).revokeKey({ id: kept[1]?.id ?? "" });
+      await adminClient(server).updateKey({ id: kept[0]?.id ?? "", name: "better" });
       await server.stop("SIGKILL");
     }
     await using server = await start();
@@ -243,7 +225,7 @@ describe("a restart", () => {
     expect((await doorClient("REST").ask(server.url, { model: "a", headers: bearer(good?.secret ?? "") })).text).toBe("hello");
     for (const headers of [{}, bearer(bad?.secret ?? "")])
       expect((await refusal(doorClient("REST").ask(server.url, { model: "a", headers }))).status).toBe(401);
-    const { keys } = await admin(server.url).listKeys({});
+    const { keys } = await adminClient(server).listKeys({});
     expect(new Map(keys.map(({ id, name, revokeTime }) => [id, [name, revokeTime !== undefined]]))).toEqual(
       new Map([
         [good?.id, ["better", false]],
@@ -267,7 +249,7 @@ test("a secret that was issued is refused in the configuration, at a reload and 
   const name = "twice.db";
   {
     await using server = await start("", name);
-    ({ secret } = await admin(server.url).createKey({ name: "team" }));
+    ({ secret } = await adminClient(server).createKey({ name: "team" }));
     writeFileSync(server.configFile, config(`auth: {keys: [{name: team, key: "${secret}"}]}`));
     const refused = await server.logged(({ message }) => String(message).startsWith("configuration refused"));
     expect(refused).toMatchObject({
@@ -292,13 +274,13 @@ routing_policy:
   config: {rules: [{name: gold, when: '"tier" in key.labels && key.labels.tier == "gold"', model: host/c}], otherwise: {type: cost_based}}
 `),
   );
-  const { key, secret } = await admin(house.url).createKey({ name: "team", labels: { tier: "gold" } });
+  const { key, secret } = await adminClient(house).createKey({ name: "team", labels: { tier: "gold" } });
   const asked = async (): Promise<unknown> => {
     await doorClient("REST").ask(house.url, { model: "a", headers: bearer(secret) });
     return upstream.requests.at(-1)?.body;
   };
   expect(await asked()).toMatchObject({ model: "c" });
-  await admin(house.url).updateKey({ id: key?.id ?? "", labels: { labels: { tier: "tin" } } });
+  await adminClient(house).updateKey({ id: key?.id ?? "", labels: { labels: { tier: "tin" } } });
   expect(await asked()).toMatchObject({ model: "a" });
 });
 
@@ -309,13 +291,13 @@ describe("two replicas on one store", () => {
     const keyStore = createMemoryKeys();
     await using here = await replica(keyStore);
     await using elsewhere = await replica(keyStore);
-    const { key, secret } = await admin(elsewhere.url).createKey({ name: "team" });
+    const { key, secret } = await adminClient(elsewhere).createKey({ name: "team" });
     const headers = bearer(secret);
     for (const door of doorClients) expect((await door.ask(here.url, { model: "a", headers })).text, door.name).toBe("hello");
     let text = "";
     const ended = refusal(doorClient("grpc stream").ask(here.url, { model: "stalls", headers, onText: (piece) => (text += piece) }));
     await until(() => text === "half", "the stream runs");
-    await admin(elsewhere.url).revokeKey({ id: key?.id ?? "" });
+    await adminClient(elsewhere).revokeKey({ id: key?.id ?? "" });
     await here.keys.list();
     expect(await ended).toMatchObject({ status: 16, word: "CALLER_UNAUTHENTICATED", text: "half" });
     expect(here.bugs).toEqual([]);
@@ -323,14 +305,14 @@ describe("two replicas on one store", () => {
 
   test("begin no call for a request that was still on its way in when its key was revoked", async () => {
     await using here = await replica(createMemoryKeys());
-    const { key, secret } = await admin(here.url).createKey({ name: "team" });
+    const { key, secret } = await adminClient(here).createKey({ name: "team" });
     const before = upstream.requests.length;
     const text = new TextEncoder().encode(JSON.stringify({ model: "a", messages: [{ role: "user", content: "hi" }] }));
     const body = new ReadableStream({
       async start(controller) {
         controller.enqueue(text.slice(0, 10));
         await until(() => here.doors.arriving() === 1, "the request has begun to arrive");
-        await admin(here.url).revokeKey({ id: key?.id ?? "" });
+        await adminClient(here).revokeKey({ id: key?.id ?? "" });
         controller.enqueue(text.slice(10));
         controller.close();
       },
@@ -350,8 +332,8 @@ describe("two replicas on one store", () => {
     const flaky: KeyStore = { ...keyStore, changes: (...args) => (away ? Promise.reject(new Error("away")) : keyStore.changes(...args)) };
     await using here = await replica(flaky);
     await using elsewhere = await replica(keyStore);
-    const { secret } = await admin(here.url).createKey({ name: "here" });
-    const other = await admin(elsewhere.url).createKey({ name: "elsewhere" });
+    const { secret } = await adminClient(here).createKey({ name: "here" });
+    const other = await adminClient(elsewhere).createKey({ name: "elsewhere" });
     away = true;
     for (const door of doorClients) {
       expect((await door.ask(here.url, { model: "a", headers: bearer(secret) })).text, door.name).toBe("hello");

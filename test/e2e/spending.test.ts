@@ -2,11 +2,10 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { Code, createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
+import { Code } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { AdminService } from "../../gen/semaroute/v1/admin_pb.ts";
 import { type BookRow, quiet, readRows } from "../ledger/books.ts";
+import { adminClient } from "../support/admin-client.ts";
 import { noOwnPostgres, type OwnPostgres, startPostgres } from "../support/postgres.ts";
 import { type ServerProcess, startServer } from "../support/server.ts";
 import { doorClient, Refused } from "./doors.ts";
@@ -37,25 +36,10 @@ function folder(): string {
   return path;
 }
 
-function admin({ url }: ServerProcess) {
-  return createClient(
-    AdminService,
-    createGrpcTransport({
-      baseUrl: url,
-      interceptors: [
-        (next) => (request) => {
-          request.header.set("authorization", "Bearer secret");
-          return next(request);
-        },
-      ],
-    }),
-  );
-}
-
 /** A key with money for so many calls. */
 async function issue(server: ServerProcess, calls: number, budgetPeriod = "total") {
   const limits = { budgetMicroUsd: BigInt(calls * callMicroUsd), budgetPeriod };
-  const { key, secret } = await admin(server).createKey({ name: "team", limits });
+  const { key, secret } = await adminClient(server).createKey({ name: "team", limits });
   return { id: key?.id ?? "", secret };
 }
 
@@ -76,7 +60,7 @@ async function flood(server: ServerProcess, secret: string, calls: number, model
 }
 
 async function standing(server: ServerProcess, id: string) {
-  const { keys } = await admin(server).listKeys({});
+  const { keys } = await adminClient(server).listKeys({});
   const { spentMicroUsd, reservedMicroUsd } = keys.find((key) => key.id === id) ?? {};
   return [spentMicroUsd, reservedMicroUsd];
 }
@@ -119,12 +103,12 @@ describe("a key's money over a restart", () => {
     const copies = rows.filter(({ kind }) => isCopy(kind));
     expect(copies).not.toEqual([]);
     // The operator's books have everything.
-    const usage = await admin(server).getUsage({ groupBy: ["key", "provider"], keyId: key.id });
+    const usage = await adminClient(server).getUsage({ groupBy: ["key", "provider"], keyId: key.id });
     const costs = new Map(usage.rows.map(({ group, usage: sums }) => [group[1], sums?.costMicroUsd]));
     expect(costs.get("sim")).toBe(BigInt(33 * callMicroUsd));
     expect(costs.get("slow")).toBe(BigInt(4 * callMicroUsd));
     expect(costs.get("copies")).toBe(BigInt(copies.length * callMicroUsd));
-    const calls = await admin(server).getUsage({ groupBy: ["key"], keyId: key.id });
+    const calls = await adminClient(server).getUsage({ groupBy: ["key"], keyId: key.id });
     // What is refused before it is read is no call.
     expect((calls.rows[0]?.calls ?? 0n) - (calls.rows[0]?.failedCalls ?? 0n)).toBe(37n);
   });
@@ -135,7 +119,7 @@ describe("a change of a key", () => {
     await using server = await startServer(config, { SEMAROUTE_STORE_URL: `sqlite:${join(folder(), "x.db")}` });
     const { id, secret } = await issue(server, 1);
     const change = (calls: number, budgetPeriod = "total") =>
-      admin(server).updateKey({ id, limits: { budgetMicroUsd: BigInt(calls * callMicroUsd), budgetPeriod } });
+      adminClient(server).updateKey({ id, limits: { budgetMicroUsd: BigInt(calls * callMicroUsd), budgetPeriod } });
     // All the money is set aside for the first; the second waits for it until there is more.
     const ends: string[] = [];
     const first = outcome(server, secret, "slower/l").finally(() => ends.push("first"));
@@ -171,7 +155,7 @@ describe("a change of a key", () => {
     const waiting = flood(server, secret, 5);
     await until(() => callsRun(server, 6), "they wait");
     const startMs = performance.now();
-    await admin(server).revokeKey({ id });
+    await adminClient(server).revokeKey({ id });
     expect([await first, await waiting]).toEqual(["invalid_api_key", { invalid_api_key: 5 }]);
     expect(performance.now() - startMs).toBeLessThan(1000);
     await until(async () => (await standing(server, id))[1] === 0n, "nothing is set aside");
@@ -201,7 +185,7 @@ describe.skipIf(noOwnPostgres !== undefined)("a key's money in a database that g
       // What this process knows, it goes on to count; what it would have to look up, nobody tells it.
       expect(await flood(server, used.secret, 6)).toEqual({ ok: 6 });
       expect(await flood(server, fresh.secret, 2)).toEqual({ store_unavailable: 2 });
-      const asked = [admin(server).getUsage({}), admin(server).listLedger({}), admin(server).listKeys({})];
+      const asked = [adminClient(server).getUsage({}), adminClient(server).listLedger({}), adminClient(server).listKeys({})];
       for (const each of await Promise.allSettled(asked)) expect(each).toMatchObject({ reason: { code: Code.Unavailable } });
       await quiet(server.url);
       // Until the last rows are in the journal.

@@ -2,11 +2,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { create } from "@bufbuild/protobuf";
-import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
 import { beforeEach, describe, expect, test } from "vitest";
-import { AdminService, type Decision } from "../../gen/semaroute/v1/admin_pb.ts";
+import { type Decision } from "../../gen/semaroute/v1/admin_pb.ts";
 import { RoutingPolicySchema } from "../../src/core/chat.ts";
+import { adminClient } from "../support/admin-client.ts";
 import { type ServerProcess, startServer } from "../support/server.ts";
 import { doorClient } from "./doors.ts";
 
@@ -25,21 +24,6 @@ beforeEach(() => {
 });
 const start = (more = ""): Promise<ServerProcess> => startServer(`${config}${more}`, { SEMAROUTE_STORE_URL: `sqlite:${path}` });
 
-function admin(url: string) {
-  return createClient(
-    AdminService,
-    createGrpcTransport({
-      baseUrl: url,
-      interceptors: [
-        (next) => (request) => {
-          request.header.set("authorization", "Bearer secret");
-          return next(request);
-        },
-      ],
-    }),
-  );
-}
-
 const ask = async (url: string): Promise<string> => {
   const { headers } = await doorClient("REST").ask(url, { model: "m" });
   return headers.get("x-semaroute-decision") ?? "";
@@ -49,7 +33,7 @@ async function allDecisions(url: string): Promise<Decision[]> {
   const found: Decision[] = [];
   let pageToken = "";
   do {
-    const page = await admin(url).listDecisions({ pageSize: 100, pageToken });
+    const page = await adminClient({ url }).listDecisions({ pageSize: 100, pageToken });
     found.push(...page.decisions);
     pageToken = page.nextPageToken;
   } while (pageToken !== "");
@@ -66,7 +50,7 @@ describe("a process that is killed in the middle of its load", () => {
         while (!over.signal.aborted) await ask(server.url).catch(() => over.abort());
       });
       for (let each = 0; each < 10; each++) {
-        const { decisions } = await admin(server.url).listDecisions({ pageSize: 1000 });
+        const { decisions } = await adminClient(server).listDecisions({ pageSize: 1000 });
         for (const { id } of decisions) told.add(id);
       }
       await server.stop("SIGKILL");
@@ -85,12 +69,12 @@ describe("a process that is killed in the middle of its load", () => {
     });
     {
       await using server = await start();
-      await admin(server.url).swapPolicy({ policy, comment: "night" });
-      await admin(server.url).swapPolicy({ policy: { kind: { case: "costBased", value: {} } }, share: 0.25 });
+      await adminClient(server).swapPolicy({ policy, comment: "night" });
+      await adminClient(server).swapPolicy({ policy: { kind: { case: "costBased", value: {} } }, share: 0.25 });
       await server.stop("SIGKILL");
     }
     await using server = await start();
-    const kept = await admin(server.url).getPolicy({});
+    const kept = await adminClient(server).getPolicy({});
     expect(kept).toMatchObject({ policy: { number: 2n, author: "admin", comment: "night" }, canary: { number: 3n, share: 0.25 } });
     const { headers } = await doorClient("REST").ask(server.url, { model: "m" });
     expect([kept.policy?.revision, kept.canary?.revision]).toContain(headers.get("x-semaroute-policy"));
@@ -105,7 +89,7 @@ test("a process that is stopped has kept the decision of its last call", async (
     expect(await server.stop()).toBe(0);
   }
   await using server = await start();
-  const { decision } = await admin(server.url).getDecision({ id: last });
+  const { decision } = await adminClient(server).getDecision({ id: last });
   expect(decision).toMatchObject({ id: last, model: "m", attempts: [{ provider: "cheap", won: true }] });
   expect(decision?.candidates.map(({ rank, provider }) => [rank, provider])).toEqual([
     [1, "cheap"],
@@ -132,22 +116,22 @@ test("a second process on the file that nobody asked for goes on in memory, and 
   expect(first.lines.filter(({ level }) => level === "warn")).toEqual([]);
   for (const { url } of [first, second]) {
     const id = await ask(url);
-    expect((await admin(url).getDecision({ id })).decision?.id).toBe(id);
+    expect((await adminClient({ url }).getDecision({ id })).decision?.id).toBe(id);
   }
 });
 
 test("what is older than it is to be kept goes", async () => {
   await using server = await start("store: {retention: {decisions: 1ms}}\n");
   await ask(server.url);
-  await admin(server.url).listDecisions({});
+  await adminClient(server).listDecisions({});
   expect(await server.stop()).toBe(0);
   await using second = await start("store: {retention: {decisions: 1ms}}\n");
-  await expect.poll(async () => (await admin(second.url).listDecisions({})).decisions.length).toBe(0);
+  await expect.poll(async () => (await adminClient(second).listDecisions({})).decisions.length).toBe(0);
 });
 
 test("without a file that can be written beside the configuration, calls go on and the log says so", async () => {
   await using server = await startServer(config, { SEMAROUTE_ADMIN_TOKEN: "secret" }, { prelude: "touch data" });
   await server.logged(({ level, message }) => level === "warn" && String(message).startsWith("nothing can be kept"));
   const id = await ask(server.url);
-  expect((await admin(server.url).getDecision({ id })).decision?.id).toBe(id);
+  expect((await adminClient(server).getDecision({ id })).decision?.id).toBe(id);
 });

@@ -1,13 +1,12 @@
 /** Several processes on one port: what they share, and what becomes of callers when one of them goes. */
 import { create } from "@bufbuild/protobuf";
-import { ConnectError, createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
+import { ConnectError } from "@connectrpc/connect";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { AdminService } from "../../gen/semaroute/v1/admin_pb.ts";
 import { ProviderState, RoutingPolicySchema } from "../../src/core/chat.ts";
+import { adminClient } from "../support/admin-client.ts";
 import { noOwnPostgres, startPostgres } from "../support/postgres.ts";
 import { type ServerProcess, startServer } from "../support/server.ts";
 import { doorClient, refusal, routerClient } from "./doors.ts";
@@ -38,19 +37,6 @@ const rest = doorClient("REST");
 const stream = doorClient("SSE");
 const bearer = (key: string) => ({ authorization: `Bearer key-${key}` });
 
-function admin({ url }: ServerProcess) {
-  const transport = createGrpcTransport({
-    baseUrl: url,
-    interceptors: [
-      (next) => (request) => {
-        request.header.set("authorization", "Bearer secret");
-        return next(request);
-      },
-    ],
-  });
-  return createClient(AdminService, transport);
-}
-
 /** Numbers of the processes that began to serve, in order. */
 function pids({ lines }: ServerProcess): number[] {
   return lines.filter(({ message }) => message === "worker serves").map(({ pid }) => Number(pid));
@@ -76,7 +62,7 @@ async function flood(server: ServerProcess, key: string, calls = 200): Promise<R
 
 /** Which processes served the calls that are remembered. */
 async function replicas(server: ServerProcess): Promise<number[]> {
-  const { decisions } = await admin(server).listDecisions({ pageSize: 1000 });
+  const { decisions } = await adminClient(server).listDecisions({ pageSize: 1000 });
   return decisions.map(({ replica }) => Number(replica.split("/").at(-1)));
 }
 
@@ -112,7 +98,7 @@ describe("three workers", { timeout: 60_000 }, () => {
     const watched: string[] = [];
     const leaving = new AbortController();
     const watch = (async () => {
-      for await (const { decision } of admin(server).watchDecisions({}, { signal: leaving.signal })) watched.push(decision?.id ?? "");
+      for await (const { decision } of adminClient(server).watchDecisions({}, { signal: leaving.signal })) watched.push(decision?.id ?? "");
     })().catch(() => undefined);
     await soon(500);
     await flood(server, "free", 60);
@@ -125,9 +111,9 @@ describe("three workers", { timeout: 60_000 }, () => {
       expect(metrics.sum("calls_total", { outcome: "ok" })).toBe(61);
       expect(metrics.sum("workers")).toBe(3);
     }
-    const stats = await admin(server).getStats({});
+    const stats = await adminClient(server).getStats({});
     expect(stats.targets.map(({ provider, requests }) => [provider, requests])).toEqual([["sim", 61n]]);
-    const { rows } = await admin(server).getUsage({});
+    const { rows } = await adminClient(server).getUsage({});
     expect(rows.map(({ usage }) => usage?.costMicroUsd)).toEqual([BigInt(Math.round(61 * callUsd * 1e6))]);
     await until(() => new Set(watched).size === 61, "all decisions were watched");
     leaving.abort();
@@ -141,7 +127,7 @@ describe("three workers", { timeout: 60_000 }, () => {
     const metrics = await page(server);
     expect(metrics.sum("limit_refusals_total", { kind: "requests" })).toBe(100);
     expect(metrics.sum("limit_refusals_total", { kind: "budget" })).toBe(163);
-    const { keys } = await admin(server).listKeys({});
+    const { keys } = await adminClient(server).listKeys({});
     expect(keys.find(({ name }) => name === "budget")?.spentMicroUsd).toBe(BigInt(Math.round(37 * callUsd * 1e6)));
   });
 
@@ -158,7 +144,7 @@ describe("three workers", { timeout: 60_000 }, () => {
   });
 
   test("have one policy, and one set of keys: what one is told holds in all when it answers", async () => {
-    const desk = admin(server);
+    const desk = adminClient(server);
     for (const provider of ["other", "sim", "other"]) {
       const policy = create(RoutingPolicySchema, {
         kind: { case: "failover", value: { primaryProvider: provider, backupProviders: ["long"] } },
@@ -179,7 +165,7 @@ describe("three workers", { timeout: 60_000 }, () => {
   });
 
   test("take over a provider's state, another file and an empty cache together, and tell it to their successors", async () => {
-    const desk = admin(server);
+    const desk = adminClient(server);
     const ask = (temperature?: number) => rest.ask(server.url, { model: "m", temperature, headers: bearer("free") });
     const providers = async () =>
       new Set((await Promise.all(Array.from({ length: 12 }, () => ask()))).map(({ headers }) => headers.get("x-semaroute-provider")));
@@ -276,7 +262,7 @@ describe("workers that have to end", { timeout: 90_000 }, () => {
     expect(await server.stop()).toBe(0);
     for (const { text } of await Promise.all(open)) expect(text.split(" ").length).toBeGreaterThan(100);
     await using next = await startServer(config("", 1), store);
-    expect((await admin(next).listLedger({ pageSize: 100 })).rows).toHaveLength(9);
+    expect((await adminClient(next).listLedger({ pageSize: 100 })).rows).toHaveLength(9);
   });
 
   test("let every call finish when the primary is killed, and leave their rows to the next start", async () => {
@@ -289,7 +275,7 @@ describe("workers that have to end", { timeout: 90_000 }, () => {
     // The pipe of the log is closed as soon as the last of them has ended.
     await server.exit;
     await using next = await startServer(config("", 1), store);
-    expect((await admin(next).listLedger({ pageSize: 100 })).rows).toHaveLength(6);
+    expect((await adminClient(next).listLedger({ pageSize: 100 })).rows).toHaveLength(6);
   });
 });
 
@@ -301,7 +287,7 @@ describe.skipIf(noOwnPostgres !== undefined)("workers on PostgreSQL", { timeout:
     const policy = create(RoutingPolicySchema, {
       kind: { case: "failover", value: { primaryProvider: "other", backupProviders: ["sim"] } },
     });
-    const { policy: swapped } = await admin(server).swapPolicy({ policy });
+    const { policy: swapped } = await adminClient(server).swapPolicy({ policy });
     expect(await flood(server, "budget", 60)).toEqual({ ok: 37, insufficient_quota: 23 });
     expect(new Set(await replicas(server)).size).toBe(2);
     const open = openStreams(server, 3);
@@ -309,8 +295,8 @@ describe.skipIf(noOwnPostgres !== undefined)("workers on PostgreSQL", { timeout:
     expect(await server.stop()).toBe(0);
     await Promise.all(open);
     await using next = await startServer(config("", 2), store);
-    expect((await admin(next).getPolicy({})).policy?.revision).toBe(swapped?.revision);
-    expect((await admin(next).listLedger({ pageSize: 100, keyId: "cfg_budget" })).rows).toHaveLength(37);
+    expect((await adminClient(next).getPolicy({})).policy?.revision).toBe(swapped?.revision);
+    expect((await adminClient(next).listLedger({ pageSize: 100, keyId: "cfg_budget" })).rows).toHaveLength(37);
     expect(await flood(next, "budget", 3)).toEqual({ insufficient_quota: 3 });
   });
 });
