@@ -270,7 +270,11 @@ describe.skipIf(!hasRedis)("without Redis", () => {
     await until(async () => (await one.standing(known))?.spentPicoUsd === usd(40), "what was spent");
     server.freeze();
     const loan = await reserved(one, known, usd(0.7));
-    expect(await reserve(one, known, usd(0.4))).toMatchObject({ failure: "STORE_UNAVAILABLE", retryAfterMs: 1000 });
+    expect(await reserve(one, known, usd(0.4))).toMatchObject({
+      failure: "STORE_UNAVAILABLE",
+      retryAfterMs: 1000,
+      message: expect.stringContaining("over all replicas cannot be asked now"),
+    });
     loan.settle({ ...noTokens, picoUsd: usd(0.6) });
     const stream = await reserved(one, known, usd(0.3));
     expect([await stream.extend(usd(0.1)), await stream.extend(usd(0.1))]).toEqual([usd(0.1), 0n]);
