@@ -75,7 +75,11 @@ export function lendLimits(limits: ProcessLimits, turn: () => Promise<unknown>):
       enter,
       release: ({ id, refused }) => release(id, refused),
       reserve,
-      extend: async ({ id, picoUsd }) => (await reservations.get(id)?.extend(picoUsd)) ?? 0n,
+      async extend({ id, picoUsd }) {
+        const reservation = reservations.get(id);
+        const more = (await reservation?.extend(picoUsd)) ?? 0n;
+        return { picoUsd: more, unasked: reservation?.unasked === true };
+      },
       settle: ({ id, used }) => settle(id, used),
       withdraw(id) {
         waits.get(id)?.controller.abort();

@@ -278,6 +278,8 @@ describe.skipIf(!hasRedis)("without Redis", () => {
     loan.settle({ ...noTokens, picoUsd: usd(0.6) });
     const stream = await reserved(one, known, usd(0.3));
     expect([await stream.extend(usd(0.1)), await stream.extend(usd(0.1))]).toEqual([usd(0.1), 0n]);
+    // Which is not to say that it is spent.
+    expect(stream.unasked).toBe(true);
     // Five dollars at most, of one that the ledger alone knows.
     expect([failureOf(await reserve(one, unknown, usd(5))), failureOf(await reserve(one, unknown, 1n))]).toEqual([
       "granted",
