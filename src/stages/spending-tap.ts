@@ -97,7 +97,9 @@ export class SpendingTap implements AsyncIterableIterator<Batch> {
     const { name } = call.key;
     const error =
       reservation.unasked === true
-        ? new ChatError("STORE_UNAVAILABLE", `what key ${name} has left cannot be asked any more; this answer used ${used}`, { retryAfterMs })
+        ? new ChatError("STORE_UNAVAILABLE", `what key ${name} has left cannot be asked any more; this answer used ${used}`, {
+            retryAfterMs,
+          })
         : new ChatError("BUDGET_EXHAUSTED", `the budget of key ${name} was spent while this answer came, which used ${used}`);
     stop(error);
     return [...batch, { case: "usage", value: usage }];

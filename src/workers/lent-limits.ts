@@ -75,11 +75,7 @@ export function lendLimits(limits: ProcessLimits, turn: () => Promise<unknown>):
       enter,
       release: ({ id, refused }) => release(id, refused),
       reserve,
-      async extend({ id, picoUsd }) {
-        const reservation = reservations.get(id);
-        const more = (await reservation?.extend(picoUsd)) ?? 0n;
-        return { picoUsd: more, unasked: reservation?.unasked === true };
-      },
+      extend: ({ id, picoUsd }) => extended(reservations.get(id), picoUsd),
       settle: ({ id, used }) => settle(id, used),
       withdraw(id) {
         waits.get(id)?.controller.abort();
@@ -102,6 +98,11 @@ export function lendLimits(limits: ProcessLimits, turn: () => Promise<unknown>):
       for (const id of reservations.keys()) settle(id, nothing);
     },
   };
+}
+
+async function extended(reservation: Reservation | undefined, wanted: bigint): Promise<{ picoUsd: bigint; unasked: boolean }> {
+  const picoUsd = (await reservation?.extend(wanted)) ?? 0n;
+  return { picoUsd, unasked: reservation?.unasked === true };
 }
 
 /** Limits do not go by models. */

@@ -123,7 +123,7 @@ function holding(calls: number) {
     reply.json(completion("hello"));
   };
   return {
-    over(): void {
+    over: (): void => {
       over += 1;
       look();
     },

@@ -45,7 +45,14 @@ interface Scene {
 }
 
 /** The room, before an upstream that a test plays, and limits that say what they were asked. */
-function scene({ limits = { budgetMicroUsd: 1 }, call = {}, money = 10n ** 12n, remote = false, unasked = false, targets = [target] }: Scene = {}) {
+function scene({
+  limits = { budgetMicroUsd: 1 },
+  call = {},
+  money = 10n ** 12n,
+  remote = false,
+  unasked = false,
+  targets = [target],
+}: Scene = {}) {
   const key: Key = {
     id: "cfg_k" as KeyId,
     name: "k",
