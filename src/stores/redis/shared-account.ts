@@ -122,9 +122,9 @@ export class SharedAccount {
 
   /**
    * Money without asking Redis: all of what is wanted, or why not. Never beyond what was last known to be left, so that replicas together
-   * overdraw a budget by their graces at most.
+   * overdraw a budget by their graces at most. `held`: what the call has set aside already.
    */
-  async borrow(wanted: bigint, terms: BudgetTerms, period: string): Promise<Loan | ChatError> {
+  async borrow(wanted: bigint, terms: BudgetTerms, period: string, held = 0n): Promise<Loan | ChatError> {
     const { line } = this;
     let spent = line.funds(period)?.spentPicoUsd;
     if (spent === undefined && this.#ledger?.period !== period) {
@@ -135,7 +135,7 @@ export class SharedAccount {
       }
     }
     spent ??= this.#ledger?.picoUsd ?? 0n;
-    if (spent >= terms.picoUsd) return new ChatError("BUDGET_EXHAUSTED", terms.text());
+    if (spent + held >= terms.picoUsd) return new ChatError("BUDGET_EXHAUSTED", terms.text());
     const grace = this.#graceNow(line.heardMs);
     const whole = terms.picoUsd / graceShare < gracePicoMax ? terms.picoUsd / graceShare : gracePicoMax;
     const left = terms.picoUsd - spent;

@@ -53,7 +53,7 @@ export function reservationOf(account: SharedAccount, clock: Clock, given: Given
       const budgetMicroUsd = account.limits.budgetMicroUsd === 0 ? Number.MAX_SAFE_INTEGER : account.limits.budgetMicroUsd;
       const verdict = await line.ask({ kind: "extend", period, budgetMicroUsd, picoUsd: wanted });
       if (verdict?.kind === "granted") return take(verdict.picoUsd);
-      const more = await account.borrow(wanted, terms, period);
+      const more = await account.borrow(wanted, terms, period, held);
       unasked = more instanceof ChatError && more.failure === "STORE_UNAVAILABLE";
       if (more instanceof ChatError) return 0n;
       if (open) loans.push(more);
