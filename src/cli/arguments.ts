@@ -33,6 +33,7 @@ export function parseArguments(argv: readonly string[]): Command {
     if (!(error instanceof CommanderError)) throw error;
     const text = told.join("").trimEnd();
     if (error.exitCode === 0) return { kind: "help", text };
+    if (error.code === "commander.help") return usage(missingWord(program, argv));
     return usage(
       error.message
         .replace(/^error: /, "")
@@ -112,6 +113,13 @@ function configOption(): Option {
 function unknownCommand(word: string, known: readonly string[]): Command {
   const suggestion = nearest(word, known);
   return usage(`unknown command '${word}'${suggestion === undefined ? "" : `; did you mean ${suggestion}?`}`);
+}
+
+/** A command that has commands of its own, and none of them was named. */
+function missingWord(program: Commander, argv: readonly string[]): string {
+  const group = program.commands.find((command) => command.commands.length > 0 && argv.includes(command.name()));
+  const words = group?.commands.map((command) => command.name()).join(", ");
+  return group === undefined ? "a command is missing" : `'${group.name()}' needs one of ${words}`;
 }
 
 function usage(message: string): Command {

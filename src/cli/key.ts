@@ -84,7 +84,9 @@ function expiryFrom(when: string | undefined, nowWall: number): Fields | undefin
   if (when === undefined) return {};
   if (when === "never") return { neverExpires: true };
   const ms = millisecondsFrom(when);
-  const wall = ms === undefined ? Date.parse(when) : nowWall + ms;
+  // Of itself the parser takes much for a time, and 90 for a year.
+  const at = /^\d{4}-\d\d-\d\d(?:T|$)/.test(when) ? Date.parse(when) : Number.NaN;
+  const wall = ms === undefined ? at : nowWall + ms;
   const time = new Date(wall);
   return Number.isNaN(time.getTime()) ? undefined : { expireTime: time.toISOString() };
 }

@@ -27,6 +27,8 @@ export interface Reservation {
   readonly picoUsd: bigint;
   /** Sets more aside, as far as there is money: how much it was, 0 where there was none. */
   extend(picoUsd: bigint): bigint | Promise<bigint>;
+  /** Whether there was none the last time because nobody could be asked; absent: there is always somebody. */
+  readonly unasked?: boolean;
   /** Gives back what was set aside, and counts what was used; to be called exactly once. */
   settle(used: Spend): void;
 }

@@ -28,7 +28,7 @@ export type RedisState = "up" | "away" | "silent" | "read_only";
 export interface RedisStatus {
   readonly state: RedisState;
   readonly breaker: "closed" | "half_open" | "open";
-  /** The last error's first word (`ECONNREFUSED`, `OOM`); undefined: none since it was up. */
+  /** The last error's first word (`ECONNREFUSED`, `OOM`), or `closed`: it went away in order; undefined: none since it was up. */
   readonly reason: string | undefined;
 }
 

@@ -126,6 +126,7 @@ function failed(error: ChatError, streamed: boolean): Outcome {
     case "CANCELLED":
     case "DRAINING":
     case "BUDGET_EXHAUSTED":
+    case "STORE_UNAVAILABLE":
     case "INTERNAL":
     case "INVALID_REQUEST":
     case "CONTENT_POLICY":

@@ -238,6 +238,7 @@ function interrupted(error: ChatError, attempt: Attempt): ChatError {
     case "DRAINING":
     case "INTERNAL":
     case "BUDGET_EXHAUSTED":
+    case "STORE_UNAVAILABLE":
     case "CALLER_UNAUTHENTICATED":
       return error;
     default: {

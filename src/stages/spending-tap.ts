@@ -9,6 +9,7 @@ import { SpendingMeter } from "./spending-meter.ts";
 
 /** Characters that more money is set aside for at a time. */
 const step = 1024;
+const retryAfterMs = 1000;
 
 /** What belongs to one answer. */
 export interface SpendingParts {
@@ -24,7 +25,8 @@ export interface SpendingParts {
 
 /**
  * Hands batches on, and settles what they cost when there are no more, whoever ended them. A stream of a key with a budget is
- * watched: when its text has cost what was set aside, more is; and where there is no more, it ends with BUDGET_EXHAUSTED.
+ * watched: when its text has cost what was set aside, more is; and where there is no more, it ends with BUDGET_EXHAUSTED, or
+ * STORE_UNAVAILABLE where nobody can say.
  */
 export class SpendingTap implements AsyncIterableIterator<Batch> {
   readonly #parts: SpendingParts;
@@ -87,12 +89,19 @@ export class SpendingTap implements AsyncIterableIterator<Batch> {
 
   /** What came is paid for, and is handed on; the next read says why there is no more. */
   #stop(meter: SpendingMeter, batch: Batch): Batch {
-    const { call, stop } = this.#parts;
+    const { call, stop, reservation } = this.#parts;
     const usage = meter.usage();
     const cost = usdFromPico(usage.costPicoUsd ?? 0n);
     const used = `${usage.inputTokens} input and ${usage.outputTokens} output tokens, ${cost} US dollars`;
     this.#charactersMax = Number.POSITIVE_INFINITY;
-    stop(new ChatError("BUDGET_EXHAUSTED", `the budget of key ${call.key.name} was spent while this answer came, which used ${used}`));
+    const { name } = call.key;
+    const error =
+      reservation.unasked === true
+        ? new ChatError("STORE_UNAVAILABLE", `what key ${name} has left cannot be asked any more; this answer used ${used}`, {
+            retryAfterMs,
+          })
+        : new ChatError("BUDGET_EXHAUSTED", `the budget of key ${name} was spent while this answer came, which used ${used}`);
+    stop(error);
     return [...batch, { case: "usage", value: usage }];
   }
 

@@ -273,8 +273,8 @@ export function heldByOthers(why: string): ChatError {
 }
 
 /** Nobody can say how much money there is. */
-export function unknownSpending(cause?: unknown): ChatError {
-  return new ChatError("STORE_UNAVAILABLE", "what the key has spent cannot be looked up", { cause, retryAfterMs });
+export function unknownSpending(cause?: unknown, text = "what the key has spent cannot be looked up"): ChatError {
+  return new ChatError("STORE_UNAVAILABLE", text, { cause, retryAfterMs });
 }
 
 function isSame(one: BudgetPeriod, other: BudgetPeriod): boolean {

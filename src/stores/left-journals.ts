@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { readdir, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { LedgerStore } from "../core/ledger.ts";
@@ -43,11 +44,20 @@ export async function emptyLeftJournals({ path, unnumbered, store, isLive, onDam
   }
 }
 
-/** Whether there is a process of this number, whosever it is. */
+/** Whether there is a process of this number, whosever it is. One that ended, and whose parent has not asked how, is none. */
 export function isProcess(pid: number): boolean {
   try {
-    return process.kill(pid, 0);
+    return process.kill(pid, 0) && !hasEnded(pid);
   } catch (error) {
     return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
+}
+
+/** By Linux's own word; elsewhere nobody says so. */
+function hasEnded(pid: number): boolean {
+  try {
+    return /\) [ZX] [^)]*$/.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
+  } catch {
+    return false;
   }
 }

@@ -38,14 +38,19 @@ export function borrowedMoney({ link, next, refusal, unanswered }: LimitQuestion
   const reservationOf = ({ id, key, tokens }: Held, granted: bigint): Reservation => {
     let picoUsd = granted;
     let isOpen = true;
+    let unasked = false;
     return {
       get picoUsd() {
         return picoUsd;
       },
+      get unasked() {
+        return unasked;
+      },
       async extend(wanted) {
-        const more = await link.ask("extend", { id, picoUsd: wanted }).catch(() => 0n);
-        picoUsd += more;
-        return more;
+        const more = await link.ask("extend", { id, picoUsd: wanted }).catch(() => ({ picoUsd: 0n, unasked: true }));
+        ({ unasked } = more);
+        picoUsd += more.picoUsd;
+        return more.picoUsd;
       },
       settle(used) {
         if (!isOpen) return;

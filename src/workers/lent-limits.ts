@@ -75,7 +75,7 @@ export function lendLimits(limits: ProcessLimits, turn: () => Promise<unknown>):
       enter,
       release: ({ id, refused }) => release(id, refused),
       reserve,
-      extend: async ({ id, picoUsd }) => (await reservations.get(id)?.extend(picoUsd)) ?? 0n,
+      extend: ({ id, picoUsd }) => extended(reservations.get(id), picoUsd),
       settle: ({ id, used }) => settle(id, used),
       withdraw(id) {
         waits.get(id)?.controller.abort();
@@ -98,6 +98,11 @@ export function lendLimits(limits: ProcessLimits, turn: () => Promise<unknown>):
       for (const id of reservations.keys()) settle(id, nothing);
     },
   };
+}
+
+async function extended(reservation: Reservation | undefined, wanted: bigint): Promise<{ picoUsd: bigint; unasked: boolean }> {
+  const picoUsd = (await reservation?.extend(wanted)) ?? 0n;
+  return { picoUsd, unasked: reservation?.unasked === true };
 }
 
 /** Limits do not go by models. */

@@ -12,6 +12,12 @@ export type PrimaryLink = Link<PrimaryTable, WorkerTable>;
 /** The primary's. */
 export type WorkerLink = Link<WorkerTable, PrimaryTable>;
 
+/** More money that was set aside; see `Reservation`. */
+interface Extension {
+  readonly picoUsd: bigint;
+  readonly unasked: boolean;
+}
+
 /** What workers ask the primary. */
 export interface PrimaryTable {
   /** The first question of each. */
@@ -23,7 +29,7 @@ export interface PrimaryTable {
   readonly enter: { readonly ask: PlaceAsk; readonly answer: Verdict };
   readonly release: { readonly ask: { readonly id: number; readonly refused: boolean }; readonly answer: void };
   readonly reserve: { readonly ask: MoneyAsk; readonly answer: Verdict & { readonly picoUsd: bigint } };
-  readonly extend: { readonly ask: { readonly id: number; readonly picoUsd: bigint }; readonly answer: bigint };
+  readonly extend: { readonly ask: { readonly id: number; readonly picoUsd: bigint }; readonly answer: Extension };
   readonly settle: { readonly ask: { readonly id: number; readonly used: Spend }; readonly answer: void };
   /** Whoever asked for it waits no more, and did not use it. */
   readonly withdraw: { readonly ask: number; readonly answer: void };

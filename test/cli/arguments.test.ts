@@ -41,6 +41,9 @@ describe("the command line", () => {
     { line: "--config=", message: "option '--config <FILE>' needs the name of a file" },
     { line: "check --config=", message: "option '--config <FILE>' needs the name of a file" },
     { line: "serve now", message: "too many arguments for 'serve'. Expected 0 arguments but got 1: now" },
+    { line: "key", message: "'key' needs one of create, list, update, revoke" },
+    { line: "policy", message: "'policy' needs one of validate, simulate, swap, rollback, history" },
+    { line: "key lst", message: "unknown command 'lst'; did you mean list?" },
     { line: "help zebra", message: expect.anything() },
   ])("'$line' is bad usage", ({ line, message }) => {
     const command = parseArguments(words(line));

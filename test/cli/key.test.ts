@@ -57,6 +57,7 @@ describe("what cannot be is said in one line", () => {
     { line: "revoke cfg_file", code: 1, said: /belongs to the configuration/ },
     { line: "create team --expires 2020-01-01T00:00:00Z", code: 78, said: /^expire_time is in the past$/ },
     { line: "create team --expires soon", code: 64, said: /'--expires soon' is no duration/ },
+    { line: "create team --expires 90", code: 64, said: /'--expires 90' is no duration/ },
     { line: "create team --models a,,b", code: 78, said: /models\[1\]/ },
   ])("$line ends with $code", async ({ line, code, said }) => {
     const told = await run(line);

@@ -80,13 +80,19 @@ function keyOf(door: string): string {
 }
 
 interface Flood {
+  /** Hears of each call that is over. */
+  readonly onOver?: (word: string) => void;
   readonly calls?: number;
   readonly door?: DoorClient;
   readonly question?: (index: number) => Partial<Question>;
 }
 
 /** What came of so many calls at once: how many of each outcome. */
-async function flood(name: string, model: string, { calls = 200, door = rest, question = () => ({}) }: Flood = {}): Promise<object> {
+async function flood(
+  name: string,
+  model: string,
+  { calls = 200, door = rest, question = () => ({}), onOver }: Flood = {},
+): Promise<object> {
   const outcomes: Record<string, number> = {};
   const one = async (index: number): Promise<void> => {
     let word = "ok";
@@ -97,9 +103,33 @@ async function flood(name: string, model: string, { calls = 200, door = rest, qu
       else word = thrown instanceof Error ? thrown.name : "unknown";
     }
     outcomes[word] = (outcomes[word] ?? 0) + 1;
+    onOver?.(word);
   };
   await Promise.all(Array.from({ length: calls }, (_, index) => one(index)));
   return outcomes;
+}
+
+/** An upstream that answers nobody until each of so many calls is with it, or refused: a slow machine ends no call too soon. */
+function holding(calls: number) {
+  let [waiting, over] = [0, 0];
+  const all = Promise.withResolvers<void>();
+  const look = (): void => {
+    if (waiting + over >= calls) all.resolve();
+  };
+  handler = async (reply) => {
+    waiting += 1;
+    look();
+    await all.promise;
+    reply.json(completion("hello"));
+  };
+  return {
+    over: (): void => {
+      over += 1;
+      look();
+    },
+    /** Calls that were there at once. */
+    most: () => waiting,
+  };
 }
 
 const pico = (usd: number) => BigInt(Math.round(usd * 1e6)) * 1_000_000n;
@@ -138,8 +168,13 @@ describe("of two hundred calls at once are served", () => {
   });
 
   test("ten, where the key may have ten at a time; and as many again when they are over", async () => {
-    expect(await flood("calls", "slow/slow")).toEqual({ ok: 10, rate_limit_exceeded: 190 });
-    expect(await flood("calls", "slow/slow", { calls: 10 })).toEqual({ ok: 10 });
+    for (const calls of [200, 10]) {
+      const held = holding(calls);
+      expect(await flood("calls", "up/up", { calls, onOver: held.over })).toEqual(
+        calls === 10 ? { ok: 10 } : { ok: 10, rate_limit_exceeded: 190 },
+      );
+      expect(held.most()).toBe(10);
+    }
   });
 
   test.each([

@@ -39,11 +39,20 @@ interface Scene {
   readonly money?: bigint;
   /** Whether the limits are asked elsewhere, and answer late. */
   readonly remote?: boolean;
+  /** Whether nobody can be asked for more. */
+  readonly unasked?: boolean;
   readonly targets?: Parameters<typeof snapshotOf>[0];
 }
 
 /** The room, before an upstream that a test plays, and limits that say what they were asked. */
-function scene({ limits = { budgetMicroUsd: 1 }, call = {}, money = 10n ** 12n, remote = false, targets = [target] }: Scene = {}) {
+function scene({
+  limits = { budgetMicroUsd: 1 },
+  call = {},
+  money = 10n ** 12n,
+  remote = false,
+  unasked = false,
+  targets = [target],
+}: Scene = {}) {
   const key: Key = {
     id: "cfg_k" as KeyId,
     name: "k",
@@ -65,6 +74,7 @@ function scene({ limits = { budgetMicroUsd: 1 }, call = {}, money = 10n ** 12n, 
         get picoUsd() {
           return held;
         },
+        unasked,
         extend(more) {
           const given = more < left ? more : left;
           left -= given;
@@ -196,6 +206,20 @@ describe.each([
     tape.end();
     expect((await readAll(batches)).error).toBeUndefined();
     expect(settlements).toEqual([{ tokens: 2504, picoUsd: 4000n + 5_000_000n }]);
+  });
+
+  test("ends as with a store that is away where nobody can say how much there is, and tells its usage", async () => {
+    const { run, tape, settlements } = scene({ remote, unasked: true, money: 69_000n });
+    const { batches } = await run();
+    for (let i = 0; i < 4; i++) tape.push([said("x".repeat(40))]);
+    const { batches: read, error } = await readAll(batches);
+    expect(error).toMatchObject({
+      failure: "STORE_UNAVAILABLE",
+      message: "what key k has left cannot be asked any more; this answer used 9 input and 40 output tokens, 0.000000089 US dollars",
+      retryAfterMs: 1000,
+    });
+    expect(read.at(-1)?.at(-1)).toMatchObject({ case: "usage", value: { outputTokens: 40 } });
+    expect(settlements).toHaveLength(1);
   });
 
   test("ends where there is none, with its usage in the last batch", async () => {

@@ -164,6 +164,7 @@ describe("after the first content", () => {
     ["DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"],
     ["DRAINING", "DRAINING"],
     ["BUDGET_EXHAUSTED", "BUDGET_EXHAUSTED"],
+    ["STORE_UNAVAILABLE", "STORE_UNAVAILABLE"],
     ["CALLER_UNAUTHENTICATED", "CALLER_UNAUTHENTICATED"],
   ] as const) {
     test(`${failure} from the provider is ${shown}, and keeps the upstream's trace`, async () => {

@@ -156,11 +156,17 @@ function sameScalar(a: unknown, b: string | number | boolean): boolean {
   return (typeof a === "string" || typeof a === "number" || typeof a === "boolean") && String(a) === String(b);
 }
 
+/** Times as proto JSON takes them; what it says of others names no field. */
+const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
+
 /** Proto JSON of a scalar: numbers may stay text, but not truth values. */
 function jsonFromText(field: DescField, text: string): string | number | boolean {
   const single = field.fieldKind === "list" ? field.listKind : field.fieldKind;
   if (single === "enum") return /^\d+$/.test(text) ? Number(text) : text;
-  if (single === "message" && /^google\.protobuf\.(?:Timestamp|Duration)$/.test(field.message?.typeName ?? "")) return text;
+  const type = single === "message" ? field.message?.typeName : undefined;
+  if (type === "google.protobuf.Timestamp" && !rfc3339.test(text))
+    throw refused(field.jsonName, `${field.jsonName} is no time such as 2026-12-01T00:00:00Z`);
+  if (type === "google.protobuf.Timestamp" || type === "google.protobuf.Duration") return text;
   if (single !== "scalar") throw refused(field.jsonName, `${field.jsonName} is not a scalar and belongs into the body`);
   if (field.scalar !== ScalarType.BOOL) return text;
   if (text !== "true" && text !== "false") throw refused(field.jsonName, `${field.jsonName} is neither true nor false`);

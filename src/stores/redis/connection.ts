@@ -91,7 +91,11 @@ class Connection implements RedisConnection {
       this.#reason = codeOf(error);
       this.#tell();
     });
-    client.on("close", () => this.#tell());
+    client.on("close", () => {
+      // In order: what went wrong, if anything, was told before.
+      this.#reason ??= "closed";
+      this.#tell();
+    });
   }
 
   async run(command: RedisCommand): Promise<unknown> {
@@ -258,6 +262,7 @@ class Connection implements RedisConnection {
 
   #tell(): void {
     const state = this.#state();
+    if (state === "up") this.#reason = undefined;
     if (this.#closed || state === this.#told) return;
     this.#told = state;
     this.#options.observer.changed(this.status());

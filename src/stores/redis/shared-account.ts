@@ -23,6 +23,7 @@ export interface SharedAccountParts {
 /** The part of a budget that a replica may spend while nobody can say what the others spend: a hundredth of it, and 5 dollars at most. */
 const graceShare = 100n;
 const gracePicoMax = 5_000_000_000_000n;
+const graceText = "what the key has left over all replicas cannot be asked now, and this call needs more than may be spent without asking";
 /** Redis remembers a key's money for so long after its period, and what has no end for so long after its last call. */
 const keepMs = { ended: 3_600_000, endless: 90 * 86_400_000, moneyless: 900_000 } as const;
 /** What Redis said is as good for the next call for so long: a call that counted may turn out not to. */
@@ -121,9 +122,9 @@ export class SharedAccount {
 
   /**
    * Money without asking Redis: all of what is wanted, or why not. Never beyond what was last known to be left, so that replicas together
-   * overdraw a budget by their graces at most.
+   * overdraw a budget by their graces at most. `held`: what the call has set aside already.
    */
-  async borrow(wanted: bigint, terms: BudgetTerms, period: string): Promise<Loan | ChatError> {
+  async borrow(wanted: bigint, terms: BudgetTerms, period: string, held = 0n): Promise<Loan | ChatError> {
     const { line } = this;
     let spent = line.funds(period)?.spentPicoUsd;
     if (spent === undefined && this.#ledger?.period !== period) {
@@ -134,11 +135,11 @@ export class SharedAccount {
       }
     }
     spent ??= this.#ledger?.picoUsd ?? 0n;
-    if (spent >= terms.picoUsd) return new ChatError("BUDGET_EXHAUSTED", terms.text());
+    if (spent + held >= terms.picoUsd) return new ChatError("BUDGET_EXHAUSTED", terms.text());
     const grace = this.#graceNow(line.heardMs);
     const whole = terms.picoUsd / graceShare < gracePicoMax ? terms.picoUsd / graceShare : gracePicoMax;
     const left = terms.picoUsd - spent;
-    if (wanted > left || grace.picoUsd + wanted > whole) return unknownSpending();
+    if (wanted > left || grace.picoUsd + wanted > whole) return unknownSpending(undefined, graceText);
     grace.picoUsd += wanted;
     return {
       picoUsd: wanted,

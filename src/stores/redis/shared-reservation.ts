@@ -29,6 +29,7 @@ export function reservationOf(account: SharedAccount, clock: Clock, given: Given
   const loans: Loan[] = loan === undefined ? [] : [loan];
   if (loan !== undefined) line.hold(period, loan.picoUsd);
   let open = true;
+  let unasked = false;
 
   /** Money that was counted already; none where the call has ended meanwhile. */
   const take = (picoUsd: bigint): bigint => {
@@ -43,13 +44,17 @@ export function reservationOf(account: SharedAccount, clock: Clock, given: Given
     get picoUsd() {
       return held;
     },
+    get unasked() {
+      return unasked;
+    },
     async extend(wanted) {
       if (!open || period === "") return 0n;
       // A budget that was taken from the key is none that could be spent.
       const budgetMicroUsd = account.limits.budgetMicroUsd === 0 ? Number.MAX_SAFE_INTEGER : account.limits.budgetMicroUsd;
       const verdict = await line.ask({ kind: "extend", period, budgetMicroUsd, picoUsd: wanted });
       if (verdict?.kind === "granted") return take(verdict.picoUsd);
-      const more = await account.borrow(wanted, terms, period);
+      const more = await account.borrow(wanted, terms, period, held);
+      unasked = more instanceof ChatError && more.failure === "STORE_UNAVAILABLE";
       if (more instanceof ChatError) return 0n;
       if (open) loans.push(more);
       else more.settle(0n);

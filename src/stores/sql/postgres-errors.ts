@@ -56,6 +56,8 @@ const reasons: readonly (readonly [RegExp, string])[] = [
   [/^ECONNREFUSED$/, "nobody listens there"],
   [/^ENOTFOUND$/, "its host is not known"],
   [/^EAI_AGAIN$/, "its host's name cannot be looked up"],
+  [/^(?:ECONNRESET|EPIPE)$/, "it broke the connection off"],
+  [/^(?:ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/, "it cannot be reached"],
   [/^ENOENT$/, "its socket is not there"],
   [/^28/, "it refuses the user or the password"],
   [/^3D000$/, "it has no database of that name"],

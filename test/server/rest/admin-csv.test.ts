@@ -81,6 +81,12 @@ describe("a table", () => {
   });
 });
 
+test("a time that is none is told with its name and an example", async () => {
+  for (const path of ["/admin/usage?since=yesterday", "/admin/ledger?since=2026-12-01T00:00:00+01:00"])
+    expect(JSON.parse((await get(path)).text)).toMatchObject({ message: "since is no time such as 2026-12-01T00:00:00Z" });
+  expect((await get("/admin/usage?since=2026-12-01T00:00:00.5%2B01:00")).status).toBe(200);
+});
+
 test("what is asked for as JSON is JSON", async () => {
   for (const path of ["/admin/usage", "/admin/usage?format=json"])
     expect(JSON.parse((await get(path, { accept: "application/json" })).text)).toMatchObject({

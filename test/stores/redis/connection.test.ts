@@ -72,6 +72,17 @@ describe.skipIf(!hasRedis)("a connection to Redis", () => {
     await redis[Symbol.asyncDispose]();
   });
 
+  test("says why it is away each time, and not why it was before", async () => {
+    await redis.kill();
+    const { becomes } = connect(redis.url);
+    expect(await becomes("away")).toMatchObject({ reason: "ECONNREFUSED" });
+    await redis.restart();
+    expect(await becomes("up")).toMatchObject({ reason: undefined });
+    await redis.client.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+    expect(await becomes("away")).toMatchObject({ reason: "closed" });
+    await becomes("up");
+  });
+
   test("carries out commands and scripts, also one that the server has forgotten", async () => {
     const { connection, becomes } = connect(redis.url);
     await becomes("up");

@@ -268,12 +268,21 @@ describe.skipIf(!hasRedis)("without Redis", () => {
     const [known, unknown] = [keyOf({ budgetMicroUsd: 100_000_000 }), keyOf({ budgetMicroUsd: 1_000_000_000 })];
     (await reserved(one, known, usd(50))).settle({ ...noTokens, picoUsd: usd(40) });
     await until(async () => (await one.standing(known))?.spentPicoUsd === usd(40), "what was spent");
+    const all = await reserved(one, keyOf({ budgetMicroUsd: 1_000_000 }), usd(1));
     server.freeze();
     const loan = await reserved(one, known, usd(0.7));
-    expect(await reserve(one, known, usd(0.4))).toMatchObject({ failure: "STORE_UNAVAILABLE", retryAfterMs: 1000 });
+    expect(await reserve(one, known, usd(0.4))).toMatchObject({
+      failure: "STORE_UNAVAILABLE",
+      retryAfterMs: 1000,
+      message: expect.stringContaining("over all replicas cannot be asked now"),
+    });
     loan.settle({ ...noTokens, picoUsd: usd(0.6) });
     const stream = await reserved(one, known, usd(0.3));
     expect([await stream.extend(usd(0.1)), await stream.extend(usd(0.1))]).toEqual([usd(0.1), 0n]);
+    // Which is not to say that it is spent.
+    expect(stream.unasked).toBe(true);
+    // And whoever has all there is has spent it.
+    expect([await all.extend(usd(0.1)), all.unasked]).toEqual([0n, false]);
     // Five dollars at most, of one that the ledger alone knows.
     expect([failureOf(await reserve(one, unknown, usd(5))), failureOf(await reserve(one, unknown, 1n))]).toEqual([
       "granted",
